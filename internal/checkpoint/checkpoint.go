@@ -1,0 +1,55 @@
+// Package checkpoint reads and writes the files of a checkpoint: safetensors
+// files, shard indexes, and what lies beside them.
+//
+// Files come from strangers. A header is checked to the last byte before
+// anything uses it, a tensor is read only when asked for, and what is written
+// appears under its final name whole or not at all (design §12).
+package checkpoint
+
+import "fmt"
+
+// FormatError says what is malformed in which file.
+type FormatError struct {
+	Path string // the file
+	What string // what is wrong, and where
+	Tip  string // what to do about it; may be empty
+}
+
+func (e *FormatError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.What) }
+
+// Hint says what to do about the error.
+func (e *FormatError) Hint() string { return e.Tip }
+
+// NoModelError says that there is nothing to convert at Path.
+type NoModelError struct {
+	Path string
+	What string
+	Tip  string
+}
+
+func (e *NoModelError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.What) }
+
+// Hint says what to do about the error.
+func (e *NoModelError) Hint() string { return e.Tip }
+
+// ValueError says that a tensor holds a value that cannot be used.
+type ValueError struct {
+	Tensor string
+	Index  []int64 // position in the tensor's shape
+	Value  float64
+	What   string // why it cannot be used
+}
+
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("tensor %q: %v at %v %s", e.Tensor, e.Value, e.Index, e.What)
+}
+
+// position converts a flat index into a position in shape.
+func position(flat int64, shape []int64) []int64 {
+	pos := make([]int64, len(shape))
+	for i := len(shape) - 1; i >= 0; i-- {
+		pos[i] = flat % shape[i]
+		flat /= shape[i]
+	}
+	return pos
+}

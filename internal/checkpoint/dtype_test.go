@@ -1,0 +1,110 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestRoundNearestEven holds Round against arbitrary-precision arithmetic.
+func TestRoundNearestEven(t *testing.T) {
+	formats := map[DType]struct {
+		mant        uint    // significant bits
+		min, max    float64 // smallest normal, largest finite
+		subnormalOf float64 // spacing below min
+	}{
+		BF16: {8, 0x1p-126, 0x1.fep127, 0x1p-133},
+		F16:  {11, 0x1p-14, 65504, 0x1p-24},
+		F32:  {24, 0x1p-126, math.MaxFloat32, 0x1p-149},
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for dtype, f := range formats {
+		for range 20000 {
+			v := math.Ldexp(rng.Float64()*2-1, rng.IntN(60)-40)
+			if dtype == BF16 || dtype == F32 {
+				v = math.Ldexp(rng.Float64()*2-1, rng.IntN(270)-145)
+			}
+			if rng.IntN(4) == 0 { // exact ties
+				v = math.Float64frombits(math.Float64bits(v)&^(1<<(53-f.mant)-1) | 1<<(52-f.mant))
+			}
+			if math.Abs(v) > f.max {
+				continue
+			}
+			want, _ := new(big.Float).SetPrec(f.mant).SetMode(big.ToNearestEven).SetFloat64(v).Float64()
+			if math.Abs(v) < f.min {
+				want = math.RoundToEven(v/f.subnormalOf) * f.subnormalOf
+			}
+			if math.Abs(want) > f.max {
+				continue
+			}
+			if got := Round(v, dtype); got != want {
+				t.Fatalf("%s: Round(%b) = %b, want %b", dtype, v, got, want)
+			}
+		}
+	}
+}
+
+// TestEncodeDecode round-trips every 16-bit pattern.
+func TestEncodeDecode(t *testing.T) {
+	for _, dtype := range []DType{F16, BF16} {
+		src, dst := make([]byte, 2), make([]byte, 2)
+		for bits := range 1 << 16 {
+			binary.LittleEndian.PutUint16(src, uint16(bits))
+			v := make([]float64, 1)
+			decode(v, src, dtype)
+			if math.IsNaN(v[0]) {
+				continue
+			}
+			if err := encode(dst, v, dtype); err != nil {
+				t.Fatalf("%s %#04x: %v", dtype, bits, err)
+			}
+			if got := binary.LittleEndian.Uint16(dst); got != uint16(bits) {
+				t.Fatalf("%s %#04x came back as %#04x (%g)", dtype, bits, got, v[0])
+			}
+		}
+	}
+}
+
+func TestEncodeSpecial(t *testing.T) {
+	buf := make([]byte, 8)
+	for _, dtype := range []DType{F16, BF16, F32, F64} {
+		for _, v := range []float64{math.Inf(1), math.Inf(-1), math.NaN(), math.Copysign(0, -1)} {
+			if err := encode(buf, []float64{v}, dtype); err != nil {
+				t.Errorf("%s %v: %v", dtype, v, err)
+			}
+			back := make([]float64, 1)
+			decode(back, buf, dtype)
+			if math.IsNaN(v) != math.IsNaN(back[0]) || !math.IsNaN(v) && math.Float64bits(back[0]) != math.Float64bits(v) {
+				t.Errorf("%s: %v came back as %v", dtype, v, back[0])
+			}
+		}
+	}
+	for dtype, v := range map[DType]float64{F16: 65520, BF16: 3.4e38, F32: 3.5e38} {
+		if err := encode(buf, []float64{v}, dtype); err == nil {
+			t.Errorf("%s took %g", dtype, v)
+		}
+		if err := encode(buf, []float64{v * 0.97}, dtype); err != nil {
+			t.Errorf("%s: %v", dtype, err)
+		}
+	}
+}
+
+func TestFirstNonFinite(t *testing.T) {
+	for _, dtype := range []DType{F16, BF16, F32, F64} {
+		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			values := []float64{1, -65000, 6e-8, 0, 1.5, bad, 2}
+			b := make([]byte, int64(len(values))*dtype.Size())
+			if err := encode(b, values, dtype); err != nil {
+				t.Fatal(err)
+			}
+			if got := FirstNonFinite(b, dtype); got != 5 {
+				t.Errorf("%s with %v: %d", dtype, bad, got)
+			}
+			if got := FirstNonFinite(b[:5*dtype.Size()], dtype); got != -1 {
+				t.Errorf("%s, finite: %d", dtype, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"math/bits"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/mha2mla/mha2mla/internal/strictjson"
+)
+
+const (
+	// maxHeader is the length of the longest header the reference reader accepts.
+	maxHeader = 100_000_000
+	// largeHeader is the length from which a header takes memory that matters.
+	largeHeader = 10_000_000
+	// maxMetadata bounds the entries of __metadata__, of which checkpoints have a
+	// handful.
+	maxMetadata = 100_000
+)
+
+// Tensor is one entry of a safetensors header.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int64
+	begin int64 // first byte, counted from the start of the data
+	end   int64 // first byte after it
+	file  *file // set when the file is part of a Source
+}
+
+// Bytes is the size of the tensor's data.
+func (t *Tensor) Bytes() int64 { return t.end - t.begin }
+
+// Elements is the number of the tensor's elements.
+func (t *Tensor) Elements() int64 { return elements(t.Shape) }
+
+func elements(shape []int64) int64 {
+	n := int64(1)
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// header is a safetensors header that has passed every check.
+type header struct {
+	tensors  []*Tensor // in the order of their data
+	metadata map[string]string
+	data     int64 // where the data begin in the file
+}
+
+// readHeader reads and checks the header of a safetensors file of size bytes.
+// Its errors are about the content; the caller adds the file's name.
+func readHeader(r io.Reader, size int64) (*header, error) {
+	prefix := make([]byte, 8)
+	if _, err := io.ReadFull(r, prefix); err != nil {
+		if size < 8 {
+			return nil, fmt.Errorf("header too small: the file has %d bytes and a safetensors file has at least 8", size)
+		}
+		return nil, err
+	}
+	if what := foreign(prefix); what != "" {
+		return nil, fmt.Errorf("this is %s, not a safetensors file", what)
+	}
+	n := binary.LittleEndian.Uint64(prefix)
+	if n > maxHeader {
+		return nil, fmt.Errorf("header too large: %d bytes, and at most %d are allowed", n, maxHeader)
+	}
+	if int64(n)+8 > size {
+		return nil, fmt.Errorf("invalid header length: %d bytes after the first 8, and the file has %d", n, size)
+	}
+	if n > largeHeader {
+		defer debug.SetGCPercent(debug.SetGCPercent(25)) // bounded memory is worth some time here
+	}
+	h, err := parseHeader(io.LimitReader(r, int64(n)))
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	h.data = int64(n) + 8
+	return h, h.check(size - h.data)
+}
+
+// foreign recognises the files people mistake for safetensors by their first
+// bytes.
+func foreign(prefix []byte) string {
+	switch {
+	case bytes.HasPrefix(prefix, []byte("version ")):
+		return "a Git LFS pointer (fetch the file itself with git lfs pull)"
+	case bytes.HasPrefix(prefix, []byte("GGUF")):
+		return "a GGUF file"
+	case bytes.HasPrefix(prefix, []byte("PK\x03\x04")):
+		return "a zip archive, probably a PyTorch checkpoint"
+	case bytes.HasPrefix(prefix, []byte("<!")), bytes.HasPrefix(bytes.ToLower(prefix), []byte("<html")):
+		return "an HTML page, probably a failed download"
+	default:
+		return ""
+	}
+}
+
+// parseHeader parses the JSON of a header. Tensors come back in the order of
+// the JSON, their byte ranges not yet compared.
+func parseHeader(r io.Reader) (*header, error) {
+	h := &header{}
+	var room arena
+	in := strictjson.NewReader(r)
+	err := in.Object(func(name string) error {
+		if name == "__metadata__" {
+			var err error
+			if h.metadata, err = parseMetadata(in); err != nil {
+				err = fmt.Errorf("__metadata__: %w", err)
+			}
+			return err
+		}
+		if err := checkName(name); err != nil {
+			return err
+		}
+		t := room.tensor()
+		if err := parseTensor(in, t, &room); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		t.Name = name
+		h.tensors = append(h.tensors, t)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h, in.End()
+}
+
+// parseMetadata parses a map of strings to strings, or null.
+func parseMetadata(in *strictjson.Reader) (map[string]string, error) {
+	if in.AtNull() {
+		return nil, in.Skip()
+	}
+	metadata := make(map[string]string)
+	err := in.Object(func(key string) (err error) {
+		if len(metadata) == maxMetadata {
+			return fmt.Errorf("more than %d entries", maxMetadata)
+		}
+		metadata[key], err = in.String()
+		return err
+	})
+	return metadata, err
+}
+
+// checkName refuses names that would garble a terminal or a log, or that no
+// two readers would agree on.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("empty tensor name")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("control character in the tensor name %q", name)
+	}
+	return nil
+}
+
+// arena hands out tensors and shapes from large blocks: a header may have a
+// million of them.
+type arena struct {
+	tensors []Tensor
+	dims    []int64
+}
+
+const arenaBlock = 1024
+
+func (a *arena) tensor() *Tensor {
+	if len(a.tensors) == 0 {
+		a.tensors = make([]Tensor, arenaBlock)
+	}
+	t := &a.tensors[0]
+	a.tensors = a.tensors[1:]
+	return t
+}
+
+// keep returns a copy of shape.
+func (a *arena) keep(shape []int64) []int64 {
+	if len(a.dims) < len(shape) {
+		a.dims = make([]int64, max(arenaBlock, len(shape)))
+	}
+	kept := a.dims[:len(shape):len(shape)]
+	a.dims = a.dims[len(shape):]
+	copy(kept, shape)
+	return kept
+}
+
+// parseTensor parses the entry of one tensor into t and checks it by itself.
+func parseTensor(in *strictjson.Reader, t *Tensor, room *arena) error {
+	var shape, offsets []int64
+	integers := func(into *[]int64) error {
+		*into = []int64{}
+		return in.Array(func() error {
+			n, err := in.Uint()
+			if err != nil {
+				return err
+			}
+			if n > math.MaxInt64 {
+				return fmt.Errorf("overflow: %d is too large", n)
+			}
+			*into = append(*into, int64(n))
+			return nil
+		})
+	}
+	err := in.Object(func(field string) error {
+		switch field {
+		case "dtype":
+			name, err := in.String()
+			t.DType = DType(name)
+			if err == nil && !t.DType.Known() {
+				return fmt.Errorf("unknown dtype %q", name)
+			}
+			return err
+		case "shape":
+			return integers(&shape)
+		case "data_offsets":
+			return integers(&offsets)
+		default:
+			return in.Skip()
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case t.DType == "":
+		return fmt.Errorf("missing field dtype")
+	case shape == nil:
+		return fmt.Errorf("missing field shape")
+	case offsets == nil:
+		return fmt.Errorf("missing field data_offsets")
+	case len(offsets) != 2:
+		return fmt.Errorf("data_offsets has %d numbers and must have 2", len(offsets))
+	case offsets[0] > offsets[1]:
+		return fmt.Errorf("invalid offsets: begins at %d after its end at %d", offsets[0], offsets[1])
+	}
+	t.Shape, t.begin, t.end = room.keep(shape), offsets[0], offsets[1]
+	want, err := byteSize(t.DType, t.Shape)
+	if err == nil && want != uint64(t.Bytes()) {
+		err = fmt.Errorf("invalid offsets: %d bytes, and %s %v takes %d", t.Bytes(), t.DType, t.Shape, want)
+	}
+	return err
+}
+
+// byteSize is the size of a tensor, multiplied up from the left and checked at
+// every step as the reference reader does.
+func byteSize(t DType, shape []int64) (uint64, error) {
+	total := uint64(1)
+	for _, d := range append(slices.Clip(shape), int64(dtypeBits[t])) {
+		hi, lo := bits.Mul64(total, uint64(d))
+		if hi != 0 {
+			return 0, fmt.Errorf("overflow: the size of %s %v does not fit 64 bits", t, shape)
+		}
+		total = lo
+	}
+	if total%8 != 0 {
+		return 0, fmt.Errorf("%s %v does not end at a byte boundary", t, shape)
+	}
+	return total / 8, nil
+}
+
+// check sorts the tensors by their data and makes sure that these fill size
+// bytes without hole or overlap.
+func (h *header) check(size int64) error {
+	if len(h.tensors) == 0 {
+		return fmt.Errorf("header: no tensors")
+	}
+	slices.SortFunc(h.tensors, func(a, b *Tensor) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end), cmp.Compare(a.Name, b.Name))
+	})
+	at := int64(0)
+	for _, t := range h.tensors {
+		if t.begin != at {
+			return fmt.Errorf("tensor %q: invalid offset: begins at byte %d of the data, and the tensor before it ends at %d", t.Name, t.begin, at)
+		}
+		at = t.end
+	}
+	if at != size {
+		return fmt.Errorf("the tensors end at byte %d of the data, and the file has %d: incomplete or with trailing bytes", at, size)
+	}
+	return nil
+}

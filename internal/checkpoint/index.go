@@ -1,0 +1,116 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/mha2mla/mha2mla/internal/strictjson"
+)
+
+// index is the content of model.safetensors.index.json: which shard holds which
+// tensor. A nil index is that of a checkpoint without one.
+type index struct {
+	path  string
+	shard map[string]string // by tensor
+}
+
+// readIndex reads and checks the index file at path.
+func readIndex(path string) (*index, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	shard, err := parseIndex(f)
+	if err != nil {
+		return nil, &FormatError{Path: path, What: err.Error()}
+	}
+	return &index{path, shard}, nil
+}
+
+// parseIndex parses an index and makes sure that every shard is a plain file
+// name.
+func parseIndex(r io.Reader) (map[string]string, error) {
+	var shard map[string]string
+	in := strictjson.NewReader(r)
+	err := in.Object(func(key string) error {
+		if key != "weight_map" {
+			return in.Skip()
+		}
+		shard = make(map[string]string)
+		return in.Object(func(tensor string) error {
+			if err := checkName(tensor); err != nil {
+				return err
+			}
+			name, err := in.String()
+			if err != nil {
+				return fmt.Errorf("weight_map of %q: %w", tensor, err)
+			}
+			shard[tensor] = name
+			return checkShard(name)
+		})
+	})
+	if err == nil {
+		err = in.End()
+	}
+	if err == nil && len(shard) == 0 {
+		err = errors.New("no weight_map, or an empty one")
+	}
+	return shard, err
+}
+
+// checkShard accepts plain names of safetensors files and nothing that leads
+// out of the folder on any system.
+func checkShard(name string) error {
+	switch {
+	case name == "", strings.ContainsAny(name, `/\:`), strings.HasPrefix(name, "."), strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("unsafe shard name %q: it must be a plain file name", name)
+	case filepath.Ext(name) != ".safetensors":
+		return fmt.Errorf("shard %q is not a safetensors file", name)
+	}
+	return nil
+}
+
+// shards returns the shard names, each once, sorted.
+func (x *index) shards() []string {
+	return slices.Compact(slices.Sorted(maps.Values(x.shard)))
+}
+
+// explain says of a missing shard that it is the index that names it.
+func (x *index) explain(name string, err error) error {
+	if x == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return &FormatError{x.path, fmt.Sprintf("shard %q is missing", name), "download it again"}
+}
+
+// check makes sure that the tensors of s are those of the index, each where
+// the index says.
+func (x *index) check(s *Source) error {
+	if x == nil {
+		return nil
+	}
+	for _, t := range s.tensors {
+		stored := filepath.Base(t.file.path)
+		switch indexed, ok := x.shard[t.Name]; {
+		case !ok:
+			return &FormatError{Path: x.path, What: fmt.Sprintf("tensor %q is stored in %q and not indexed", t.Name, stored)}
+		case indexed != stored:
+			return &FormatError{Path: x.path, What: fmt.Sprintf("tensor %q is indexed in %q and stored in %q", t.Name, indexed, stored)}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.shard)) {
+		if s.Lookup(name) == nil {
+			return &FormatError{Path: x.path, What: fmt.Sprintf("tensor %q is indexed in %q and not stored there", name, x.shard[name])}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package checkpoint
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Names of the files of a Hugging Face directory.
+const (
+	SingleFile = "model.safetensors"
+	IndexFile  = "model.safetensors.index.json"
+	ConfigFile = "config.json"
+)
+
+// MetadataConfig is the __metadata__ key under which a file carries its own
+// configuration.
+const MetadataConfig = "config"
+
+// Source is a checkpoint open for reading: one safetensors file, or the shards
+// of a directory. Headers are read and checked by Open; data only on request.
+type Source struct {
+	Path    string      // as given to Open
+	Dir     string      // the folder it is in: Path itself for a directory
+	folder  os.FileInfo // of Dir
+	files   []*file
+	tensors []*Tensor // by name
+}
+
+// file is one open safetensors file.
+type file struct {
+	*header
+	path string
+	f    *os.File
+}
+
+// Open opens the checkpoint at path: a safetensors file, or a directory of the
+// Hugging Face layout, sharded or not. Symbolic links are followed.
+func Open(path string) (*Source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Path: path, Dir: filepath.Dir(path)}
+	names, index := []string{filepath.Base(path)}, (*index)(nil)
+	if info.IsDir() {
+		s.Dir = path
+		if names, index, err = layout(path); err != nil {
+			return nil, err
+		}
+	}
+	if s.folder, err = os.Stat(s.Dir); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		f, err := openFile(filepath.Join(s.Dir, name))
+		if err != nil {
+			return nil, errors.Join(index.explain(name, err), s.Close())
+		}
+		s.files = append(s.files, f)
+	}
+	if err := s.collect(index); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// layout says which files of the directory hold the weights.
+func layout(dir string) ([]string, *index, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	var single, indexed bool
+	var weights, others []string
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == IndexFile:
+			indexed = true
+		case name == SingleFile:
+			single = true
+		case strings.HasPrefix(name, "consolidated"): // another layout of the same weights
+		case strings.HasSuffix(name, ".safetensors"):
+			weights = append(weights, name)
+		case slices.Contains([]string{".bin", ".gguf", ".pth", ".pt"}, filepath.Ext(name)):
+			others = append(others, name)
+		}
+	}
+	switch {
+	case indexed:
+		index, err := readIndex(filepath.Join(dir, IndexFile))
+		if err != nil {
+			return nil, nil, err
+		}
+		shards := index.shards()
+		if single && !slices.Contains(shards, SingleFile) {
+			return nil, nil, &FormatError{dir, fmt.Sprintf("ambiguous: %q stands beside %q, which does not name it", SingleFile, IndexFile), "name the file to convert, or remove the one that is stale"}
+		}
+		return shards, index, nil
+	case single && len(weights) > 0:
+		return nil, nil, &FormatError{dir, fmt.Sprintf("ambiguous: %q stands beside %q and there is no index", SingleFile, weights[0]), "name the file to convert, or add " + IndexFile}
+	case single:
+		return []string{SingleFile}, nil, nil
+	case len(weights) == 1:
+		return weights, nil, nil
+	case len(weights) > 1:
+		return nil, nil, &FormatError{dir, fmt.Sprintf("%d safetensors files and no %q to say how they belong together", len(weights), IndexFile), "add the index, or name one file"}
+	case len(others) > 0:
+		return nil, nil, &NoModelError{dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", others[0]), "save the checkpoint as safetensors first"}
+	default:
+		return nil, nil, &NoModelError{dir, "no safetensors file", "name a folder with config.json and model.safetensors"}
+	}
+}
+
+// openFile opens a safetensors file and checks its header.
+func openFile(path string) (*file, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &FormatError{Path: path, What: "not a regular file"}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHeader(f, info.Size())
+	if err != nil {
+		return nil, errors.Join(&FormatError{Path: path, What: err.Error()}, f.Close())
+	}
+	return &file{header: h, path: path, f: f}, nil
+}
+
+// collect gathers the tensors of all files and holds them against the index.
+func (s *Source) collect(index *index) error {
+	for _, f := range s.files {
+		for _, t := range f.tensors {
+			t.file = f
+			s.tensors = append(s.tensors, t)
+		}
+	}
+	slices.SortFunc(s.tensors, func(a, b *Tensor) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.file.path, b.file.path))
+	})
+	for i := 1; i < len(s.tensors); i++ {
+		if a, b := s.tensors[i-1], s.tensors[i]; a.Name == b.Name {
+			return &FormatError{s.Path, fmt.Sprintf("tensor %q is stored twice, in %q and %q", a.Name, filepath.Base(a.file.path), filepath.Base(b.file.path)), ""}
+		}
+	}
+	return index.check(s)
+}
+
+// Close closes the files.
+func (s *Source) Close() error {
+	var errs []error
+	for _, f := range s.files {
+		errs = append(errs, f.f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Tensors returns all tensors in the order of their names.
+func (s *Source) Tensors() []*Tensor { return s.tensors }
+
+// Lookup finds a tensor by name; nil if there is none.
+func (s *Source) Lookup(name string) *Tensor {
+	i, ok := slices.BinarySearchFunc(s.tensors, name, func(t *Tensor, name string) int { return cmp.Compare(t.Name, name) })
+	if !ok {
+		return nil
+	}
+	return s.tensors[i]
+}
+
+// Files returns the paths of the safetensors files.
+func (s *Source) Files() []string {
+	paths := make([]string, len(s.files))
+	for i, f := range s.files {
+		paths[i] = f.path
+	}
+	return paths
+}
+
+// IsDir reports whether the source is a directory rather than one file.
+func (s *Source) IsDir() bool { return s.Dir == s.Path }
+
+// Config returns the text of the checkpoint's configuration and where it is
+// from. It is, of these, the first that exists: override if not empty; beside a
+// file NAME.safetensors, NAME.config.json; config.json; the file's __metadata__.
+func (s *Source) Config(override string) (text []byte, from string, err error) {
+	if override != "" {
+		text, err = os.ReadFile(override)
+		return text, override, err
+	}
+	paths := []string{filepath.Join(s.Dir, ConfigFile)}
+	if !s.IsDir() {
+		paths = append([]string{OwnConfig(s.Path)}, paths...)
+	}
+	for _, path := range paths {
+		text, err = os.ReadFile(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return text, path, err
+		}
+	}
+	if embedded := s.Embedded(); embedded != "" {
+		return []byte(embedded), s.Path, nil
+	}
+	return nil, "", &NoModelError{s.Path, "no configuration: there is no config.json and the file carries none", "name it with --config"}
+}
+
+// Embedded is the configuration that the checkpoint carries in its
+// __metadata__, or empty.
+func (s *Source) Embedded() string { return s.files[0].metadata[MetadataConfig] }
+
+// OwnConfig is the name of the configuration that belongs to one safetensors
+// file alone.
+func OwnConfig(path string) string {
+	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + ConfigFile
+}

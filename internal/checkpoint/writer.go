@@ -1,0 +1,230 @@
+package checkpoint
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/nlpodyssey/safetensors"
+)
+
+// Spec declares a tensor of a file to be written.
+type Spec struct {
+	Name  string  `json:"name"`
+	DType DType   `json:"dtype"`
+	Shape []int64 `json:"shape"`
+}
+
+// Bytes is the size of the tensor's data.
+func (s Spec) Bytes() int64 {
+	n, err := byteSize(s.DType, s.Shape)
+	if err != nil {
+		panic("checkpoint: " + err.Error()) // a plan made of checked headers
+	}
+	return int64(n)
+}
+
+// Elements is the number of the tensor's elements.
+func (s Spec) Elements() int64 { return elements(s.Shape) }
+
+// Writer writes one safetensors file. All tensors are declared first, so their
+// places are known and they may be written in any order and at the same time;
+// the bytes of the file do not depend on it.
+type Writer struct {
+	f    *os.File
+	slot map[string]*slot
+}
+
+// slot is the place of one tensor in the file.
+type slot struct {
+	Spec
+	at      int64
+	written int64
+}
+
+// NewWriter writes the header for specs to the empty file f. It takes over f:
+// Close closes it.
+func NewWriter(f *os.File, specs []Spec, metadata map[string]string) (*Writer, error) {
+	w := &Writer{f: f, slot: make(map[string]*slot, len(specs))}
+	head, order, err := layHeader(specs, metadata)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	at := int64(len(head))
+	for _, s := range order {
+		w.slot[s.Name] = &slot{Spec: s, at: at}
+		at += s.Bytes()
+	}
+	if _, err := f.Write(head); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return w, nil
+}
+
+// layHeader returns the header's bytes, length prefix included, and the specs
+// in the order of their data: wide elements first, so that every tensor is
+// aligned, then by name, as the reference writer does.
+func layHeader(specs []Spec, metadata map[string]string) ([]byte, []Spec, error) {
+	order := slices.Clone(specs)
+	slices.SortFunc(order, func(a, b Spec) int {
+		return cmp.Or(cmp.Compare(dtypeBits[b.DType], dtypeBits[a.DType]), cmp.Compare(a.Name, b.Name))
+	})
+	entries := make(map[string]any, len(order)+1)
+	if len(metadata) > 0 {
+		entries["__metadata__"] = metadata
+	}
+	at := int64(0)
+	for _, s := range order {
+		entries[s.Name] = map[string]any{"dtype": s.DType, "shape": s.Shape, "data_offsets": [2]int64{at, at + s.Bytes()}}
+		at += s.Bytes()
+	}
+	text, err := json.Marshal(entries) // sorts the keys
+	if err != nil {
+		return nil, nil, err
+	}
+	for len(text)%8 != 0 {
+		text = append(text, ' ')
+	}
+	if err := crossCheck(text, order); err != nil {
+		return nil, nil, err
+	}
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...), order, nil
+}
+
+// crossCheck has an independent reader parse the header about to be written,
+// as far as it knows the types in it. A file that another reader would read
+// differently must never get as far as its data.
+func crossCheck(text []byte, specs []Spec) error {
+	for _, s := range specs {
+		if _, err := safetensors.ParseDType(string(s.DType)); err != nil {
+			return nil
+		}
+	}
+	var other safetensors.Metadata
+	if err := json.Unmarshal(text, &other); err != nil {
+		return fmt.Errorf("internal: header does not read back: %w", err)
+	}
+	tensors := other.Tensors()
+	for _, s := range specs {
+		t := tensors[s.Name]
+		if t == nil || int64(t.DataOffsets[1]-t.DataOffsets[0]) != s.Bytes() {
+			return fmt.Errorf("internal: tensor %q does not read back", s.Name)
+		}
+	}
+	return nil
+}
+
+// Tensor returns the stream to which the data of the named tensor are written,
+// in row-major order. The caller closes it.
+func (w *Writer) Tensor(name string) *TensorWriter {
+	s, ok := w.slot[name]
+	if !ok {
+		panic("checkpoint: undeclared tensor " + name)
+	}
+	return &TensorWriter{w: w, slot: s, buf: make([]byte, 0, min(chunk, s.Bytes()))}
+}
+
+// Close makes sure that every tensor is complete, puts the file on the disk
+// and closes it.
+func (w *Writer) Close() error {
+	var err error
+	for name, s := range w.slot {
+		if s.written != s.Bytes() {
+			err = fmt.Errorf("internal: tensor %q has %d bytes of %d", name, s.written, s.Bytes())
+		}
+	}
+	if err == nil {
+		err = w.f.Sync()
+	}
+	return errors.Join(err, w.f.Close())
+}
+
+// Abandon closes the file as it is.
+func (w *Writer) Abandon() error { return w.f.Close() }
+
+// TensorWriter writes the data of one tensor, from its first element to its
+// last.
+type TensorWriter struct {
+	w       *Writer
+	slot    *slot
+	buf     []byte
+	scratch []byte
+}
+
+// DType is the type as which values are written.
+func (t *TensorWriter) DType() DType { return t.slot.DType }
+
+// Bytes is the size of the tensor's data.
+func (t *TensorWriter) Bytes() int64 { return t.slot.Bytes() }
+
+// Write appends bytes as they are.
+func (t *TensorWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		free := cap(t.buf) - len(t.buf)
+		if free == 0 {
+			if err := t.flush(); err != nil {
+				return 0, err
+			}
+			free = cap(t.buf)
+			if free == 0 {
+				return 0, fmt.Errorf("internal: tensor %q overflows", t.slot.Name)
+			}
+		}
+		k := min(free, len(p))
+		t.buf = append(t.buf, p[:k]...)
+		p = p[k:]
+	}
+	return n, nil
+}
+
+// WriteFloats appends values, rounded to the tensor's type. A value that the
+// type cannot hold is refused by name and position.
+func (t *TensorWriter) WriteFloats(values []float64) error {
+	size := int(t.slot.DType.Size())
+	for len(values) > 0 {
+		n := min(len(values), chunk/8)
+		t.scratch = slices.Grow(t.scratch[:0], n*size)[:n*size]
+		if err := encode(t.scratch, values[:n], t.slot.DType); err != nil {
+			var bad *rangeError
+			if errors.As(err, &bad) {
+				at := (t.slot.written+int64(len(t.buf)))/int64(size) + int64(bad.index)
+				return &ValueError{t.slot.Name, position(at, t.slot.Shape), bad.value, "does not fit " + string(bad.dtype)}
+			}
+			return err
+		}
+		if _, err := t.Write(t.scratch); err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
+}
+
+// Close writes what is buffered and makes sure that the tensor is complete.
+func (t *TensorWriter) Close() error {
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if t.slot.written != t.slot.Bytes() {
+		return fmt.Errorf("internal: tensor %q has %d bytes of %d", t.slot.Name, t.slot.written, t.slot.Bytes())
+	}
+	return nil
+}
+
+func (t *TensorWriter) flush() error {
+	if t.slot.written+int64(len(t.buf)) > t.slot.Bytes() {
+		return fmt.Errorf("internal: tensor %q overflows", t.slot.Name)
+	}
+	n, err := t.w.f.WriteAt(t.buf, t.slot.at+t.slot.written)
+	t.slot.written += int64(n)
+	t.buf = t.buf[:0]
+	return err
+}
+
+var _ io.WriteCloser = (*TensorWriter)(nil)
