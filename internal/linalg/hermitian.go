@@ -1,0 +1,97 @@
+package linalg
+
+import (
+	"math"
+	"math/cmplx"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// TopHermitian returns the eigenvalues of the complex Hermitian n×n matrix h, all
+// of them in descending order, and orthonormal eigenvectors of the k largest:
+//
+//	Σ_j h(i,j) · vectors[m][j] = values[m] · vectors[m][i]
+//
+// The phase of each vector is fixed by making its largest component real and
+// positive. Only the upper triangle of h is read. Errors are those of TopSym.
+func TopHermitian(n, k int, h func(i, j int) complex128) (values []float64, vectors [][]complex128, err error) {
+	// H = A + jB has the eigenvectors x + jy of the real symmetric
+	// [A −B; B A], where every eigenvalue stands twice: once with x + jy, once
+	// with j(x + jy). Orthogonalising over the complex numbers drops the
+	// second.
+	embedded := mat.NewSymDense(2*n, nil)
+	for i := range n {
+		embedded.SetSym(i, i, real(h(i, i)))
+		embedded.SetSym(n+i, n+i, real(h(i, i)))
+		for j := i + 1; j < n; j++ {
+			v := h(i, j)
+			embedded.SetSym(i, j, real(v))
+			embedded.SetSym(n+i, n+j, real(v))
+			embedded.SetSym(i, n+j, -imag(v))
+			embedded.SetSym(j, n+i, imag(v))
+		}
+	}
+	all, columns, err := TopSym(embedded, 2*n)
+	if err != nil {
+		return nil, nil, err
+	}
+	for c := 0; c < 2*n; c += 2 {
+		values = append(values, all[c])
+	}
+	for c := 0; c < 2*n && len(vectors) < k; c++ {
+		z := make([]complex128, n)
+		for i := range z {
+			z[i] = complex(columns.At(i, c), columns.At(n+i, c))
+		}
+		if orthogonalise(z, vectors) {
+			fixPhase(z)
+			vectors = append(vectors, z)
+		}
+	}
+	return values, vectors, nil
+}
+
+// orthogonalise makes the unit vector z orthogonal to the orthonormal basis
+// and normalises it; false if nothing of z is left. Among the 2m real
+// eigenvectors of an m-fold eigenvalue the squares of what is left add up to
+// at least 2 for every complex vector still missing, so a threshold well below
+// 1/m loses none.
+func orthogonalise(z []complex128, basis [][]complex128) bool {
+	const threshold = 1e-3
+	for range 2 { // the second pass removes the rounding of the first
+		for _, b := range basis {
+			var dot complex128
+			for i := range z {
+				dot += cmplx.Conj(b[i]) * z[i]
+			}
+			for i := range z {
+				z[i] -= dot * b[i]
+			}
+		}
+		norm := 0.0
+		for _, v := range z {
+			norm = math.Hypot(norm, cmplx.Abs(v))
+		}
+		if norm < threshold {
+			return false
+		}
+		for i := range z {
+			z[i] /= complex(norm, 0)
+		}
+	}
+	return true
+}
+
+// fixPhase turns z so that its largest component is real and positive.
+func fixPhase(z []complex128) {
+	largest := z[0]
+	for _, v := range z[1:] {
+		if cmplx.Abs(v) > cmplx.Abs(largest)*(1+1e-9) { // a tie keeps the first
+			largest = v
+		}
+	}
+	turn := cmplx.Conj(largest) / complex(cmplx.Abs(largest), 0)
+	for i := range z {
+		z[i] *= turn
+	}
+}
