@@ -1,0 +1,199 @@
+// Package lowrank factors the stacked key and value projections of a layer
+// jointly into a down- and an up-projection, losing as little as a given
+// measure of loss allows.
+package lowrank
+
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/linalg"
+)
+
+// Problem is a stack M and the measure of what its factorisation loses,
+//
+//	‖ A (M − up·down) C^{1/2} ‖_F,   A² block-diagonal, C diagonal
+//
+// (design §5). With neither A nor C it is the plain joint SVD of the MHA2MLA
+// paper.
+type Problem struct {
+	// Stack is M, [n × d]: the content keys of all KV heads over their values.
+	// Factor and Spectrum overwrite it.
+	Stack *mat.Dense
+	// Left holds the blocks of A², [b × b] each, n/b of them from the top row
+	// down. Empty means A = I.
+	Left []*mat.SymDense
+	// Right is the diagonal of C^{1/2}, d values. Empty means C = I.
+	Right []float64
+}
+
+// Factors are the two halves of a factorised stack: M ≈ Up · Down.
+type Factors struct {
+	Down *mat.Dense // [r × d]
+	Up   *mat.Dense // [n × r]
+	// Spectrum holds what each rank adds, in descending order: the eigenvalues of
+	// A M C Mᵀ Aᵀ. The squared loss at rank r is the sum of those from r on.
+	Spectrum []float64
+}
+
+// rankFloor is the eigenvalue, relative to the largest, below which a direction
+// of the Gram matrix is rounding: its square root is the precision of the
+// factors.
+const rankFloor = 1e-14
+
+// ridge keeps a block of A² invertible: a part of its mean diagonal, and a much
+// smaller one of the mean over all blocks for a block that is zero (a dead
+// head). Conversions measure the same from 1e-3 down.
+const ridge = 1e-9
+
+// Factor solves p at rank r in closed form (design §5): with U the top r
+// eigenvectors of A M C Mᵀ Aᵀ, down = Uᵀ A M and up = A⁻¹ U. It works on the
+// smaller of the two Gram matrices. Beyond the rank of the stack the factors are
+// zero. It is an error if p is not finite.
+func Factor(p Problem, r int) (*Factors, error) {
+	roots, err := p.weigh()
+	if err != nil {
+		return nil, err
+	}
+	n, d := p.Stack.Dims()
+	f := &Factors{Down: mat.NewDense(r, d, nil)}
+	var vectors *mat.Dense
+	if f.Spectrum, vectors, err = linalg.TopSym(p.gram(), r); err != nil {
+		return nil, err
+	}
+	rank := 0
+	for rank < r && f.Spectrum[rank] > rankFloor*f.Spectrum[0] {
+		rank++
+	}
+	for k := rank; k < r; k++ {
+		for i := range vectors.RawMatrix().Rows {
+			vectors.Set(i, k, 0)
+		}
+	}
+	if n <= d {
+		f.Up = vectors
+	} else { // the vectors are those of XᵀX; U Λ^{1/2} = X V, and U is wanted
+		f.Up = mat.NewDense(n, r, nil)
+		f.Up.Mul(p.Stack, vectors)
+		normaliseColumns(f.Up)
+	}
+	f.Down.Mul(f.Up.T(), p.Stack)
+	for j, c := range p.Right {
+		for k := range r {
+			if c == 0 {
+				f.Down.Set(k, j, 0) // an input that is always zero
+			} else {
+				f.Down.Set(k, j, f.Down.At(k, j)/c)
+			}
+		}
+	}
+	for i, root := range roots {
+		b, _ := root.Dims()
+		block := f.Up.Slice(i*b, (i+1)*b, 0, r).(*mat.Dense).RawMatrix()
+		blas64.Trsm(blas.Left, blas.NoTrans, 1, root.RawTriangular(), block)
+	}
+	return f, nil
+}
+
+// Spectrum returns what Factors.Spectrum would hold, without the factors.
+func Spectrum(p Problem) ([]float64, error) {
+	if _, err := p.weigh(); err != nil {
+		return nil, err
+	}
+	return linalg.ValuesSym(p.gram())
+}
+
+// weigh turns the stack into X = A M C^{1/2}, where A is the upper Cholesky
+// factor of each block of A²: the norm depends on AᵀA alone. It returns the
+// factors.
+func (p *Problem) weigh() ([]*mat.TriDense, error) {
+	for j, c := range p.Right {
+		column := p.Stack.ColView(j).(*mat.VecDense)
+		column.ScaleVec(c, column)
+	}
+	if len(p.Left) == 0 {
+		return nil, nil
+	}
+	n, d := p.Stack.Dims()
+	b := n / len(p.Left)
+	if p.Left[0].SymmetricDim() != b {
+		return nil, fmt.Errorf("internal: %d blocks of %d rows for a stack of %d", len(p.Left), p.Left[0].SymmetricDim(), n)
+	}
+	mean := 0.0
+	for _, block := range p.Left {
+		mean += mat.Trace(block) / float64(n)
+	}
+	if mean == 0 {
+		mean = 1
+	}
+	roots := make([]*mat.TriDense, len(p.Left))
+	for i, block := range p.Left {
+		lifted := mat.NewSymDense(b, nil)
+		lifted.CopySym(block)
+		lift := ridge * (mat.Trace(block)/float64(b) + ridge*mean)
+		for k := range b {
+			lifted.SetSym(k, k, lifted.At(k, k)+lift)
+		}
+		var chol mat.Cholesky
+		if !chol.Factorize(lifted) {
+			return nil, fmt.Errorf("weights of block %d are not positive definite", i)
+		}
+		roots[i] = mat.NewTriDense(b, mat.Upper, nil)
+		chol.UTo(roots[i])
+		rows := p.Stack.Slice(i*b, (i+1)*b, 0, d).(*mat.Dense).RawMatrix()
+		blas64.Trmm(blas.Left, blas.NoTrans, 1, roots[i].RawTriangular(), rows)
+	}
+	return roots, nil
+}
+
+// gram returns the smaller of X Xᵀ and XᵀX.
+func (p *Problem) gram() *mat.SymDense {
+	n, d := p.Stack.Dims()
+	e := mat.NewSymDense(min(n, d), nil)
+	if n <= d {
+		e.SymOuterK(1, p.Stack)
+	} else {
+		e.SymOuterK(1, p.Stack.T())
+	}
+	return e
+}
+
+// normaliseColumns gives every column that is not zero unit length.
+func normaliseColumns(m *mat.Dense) {
+	_, c := m.Dims()
+	for j := range c {
+		column := m.ColView(j).(*mat.VecDense)
+		if norm := mat.Norm(column, 2); norm > 0 {
+			column.ScaleVec(1/norm, column)
+		}
+	}
+}
+
+// Rank returns the smallest rank that keeps the given share of the energy of a
+// spectrum in descending order.
+func Rank(spectrum []float64, share float64) int {
+	total := 0.0
+	for _, v := range spectrum {
+		total += max(0, v)
+	}
+	kept := 0.0
+	for r, v := range spectrum {
+		if kept >= share*total {
+			return r
+		}
+		kept += max(0, v)
+	}
+	return len(spectrum)
+}
+
+// Loss returns the squared loss at rank r: the sum of the spectrum from r on.
+func Loss(spectrum []float64, r int) float64 {
+	sum := 0.0
+	for _, v := range spectrum[min(r, len(spectrum)):] {
+		sum += max(0, v)
+	}
+	return sum
+}
