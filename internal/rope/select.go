@@ -1,0 +1,101 @@
+package rope
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Strategy says which rotary pairs may keep their rotation.
+type Strategy string
+
+// The strategies of design §4. Sensitivity lets all pairs compete for the
+// rotary key by what they would lose; the others, from the MHA2MLA paper (§3.1),
+// choose as many pairs as there are slots and give up the rest.
+const (
+	BySensitivity Strategy = "sensitivity"
+	ByNorm        Strategy = "2-norm"  // largest mean ‖q_i‖ · mean ‖k_i‖, summed over the heads
+	High          Strategy = "high"    // highest frequencies
+	Low           Strategy = "low"     // lowest frequencies
+	Uniform       Strategy = "uniform" // evenly spaced
+)
+
+// Strategies lists all of them.
+var strategies = []Strategy{BySensitivity, ByNorm, High, Low, Uniform}
+
+// ParseStrategy returns the strategy called name.
+func ParseStrategy(name string) (Strategy, error) {
+	if s := Strategy(name); slices.Contains(strategies, s) {
+		return s, nil
+	}
+	return "", fmt.Errorf("unknown strategy %q: it is one of %s", name, StrategyNames())
+}
+
+// StrategyNames lists the strategies for a help text.
+func StrategyNames() string {
+	names := make([]string, len(strategies))
+	for i, s := range strategies {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Candidates reports for each of the J pairs whether it may keep its rotation
+// in a rotary key of slots slots.
+func (s Strategy) Candidates(m *Moments, slots int) []bool {
+	J := m.pairs()
+	mask := make([]bool, J)
+	switch slots = min(slots, J); s {
+	case ByNorm:
+		order := make([]int, J)
+		norm := make([]float64, J)
+		for i := range J {
+			order[i] = i
+			for h := range m.Query {
+				norm[i] += math.Sqrt(m.Query[h][i] * m.keyEnergy(h/m.group(), i))
+			}
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(norm[b], norm[a]) })
+		for _, i := range order[:slots] {
+			mask[i] = true
+		}
+	case High:
+		fill(mask[:slots])
+	case Low:
+		fill(mask[J-slots:])
+	case Uniform:
+		for k := range slots {
+			mask[k*J/slots] = true
+		}
+	default:
+		fill(mask)
+	}
+	return mask
+}
+
+func fill(mask []bool) {
+	for i := range mask {
+		mask[i] = true
+	}
+}
+
+// Shares returns, for each of the J pairs, its share of the total of the
+// sensitivities s, [H][J]. All are zero if the total is.
+func Shares(s [][]float64) []float64 {
+	share := make([]float64, len(s[0]))
+	total := 0.0
+	for _, head := range s {
+		for i, v := range head {
+			share[i] += v
+			total += v
+		}
+	}
+	if total > 0 {
+		for i := range share {
+			share[i] /= total
+		}
+	}
+	return share
+}

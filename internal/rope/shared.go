@@ -1,0 +1,144 @@
+package rope
+
+import (
+	"fmt"
+	"math"
+	"math/cmplx"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/linalg"
+)
+
+// SharedKey is the rotary key that all heads of a layer share (design §4). It
+// has n slots of two rotary dimensions, interleaved: rows 2m and 2m+1 are the
+// real and the imaginary part of slot m.
+type SharedKey struct {
+	// Frequencies are ν_m = θ'^(−2m/dr), in radians per token.
+	Frequencies []float64
+	// Collect is [2n × G·D]: the rotary key is Collect·k, with a mean square of
+	// 1 per row.
+	Collect *mat.Dense
+	// Expand is [G·D × 2n]: Expand·Collect·k is the part of the keys k that
+	// keeps its rotation. Its transpose, restricted to the rows of a KV head,
+	// takes a query of that head to its rotary query.
+	Expand *mat.Dense
+	// Serves lists, per slot, the pairs whose rotation it carries.
+	Serves [][]int
+	// Lost is, per query head, the predicted share of its rotation that is lost to
+	// pairs that stop rotating or rotate at another frequency: the variance of the
+	// scores' error, relative to that of a key without any rotation.
+	Lost []float64
+}
+
+const (
+	// weightFloor keeps the weights of pairs that lose nothing invertible,
+	// relative to the largest of their group.
+	weightFloor = 1e-9
+	// rankFloor is the eigenvalue, relative to the largest of its group, below
+	// which there is nothing but rounding left to carry.
+	rankFloor = 1e-12
+)
+
+// Share builds the shared rotary key of ropeDims dimensions and base theta for
+// a layer with the given pair frequencies. Only candidates keep rotation.
+//
+// The slots of a group of pairs are the leading eigenvectors of the group's
+// complex Hermitian covariance E[y' y'ᴴ], y' = a ∘ z over the pairs of all KV
+// heads, a² = E|q|²·(1−|ρ|²): the combinations whose rotation is worth most.
+func Share(m *Moments, frequencies []float64, candidates []bool, ropeDims int, theta float64) (*SharedKey, error) {
+	n, rows := ropeDims/2, m.Keys.SymmetricDim()
+	b := builder{
+		Moments: m,
+		SharedKey: &SharedKey{
+			Frequencies: Frequencies(theta, ropeDims),
+			Collect:     mat.NewDense(2*n, rows, nil),
+			Expand:      mat.NewDense(rows, 2*n, nil),
+			Serves:      make([][]int, n),
+		},
+		pair:   frequencies,
+		ledger: newLedger(m, frequencies),
+	}
+	spacing := 2 * math.Log(theta) / float64(ropeDims)
+	for _, group := range assign(m.Distances, frequencies, b.Frequencies, candidates, spacing) {
+		if err := b.serve(group); err != nil {
+			return nil, fmt.Errorf("rotary key: %w", err)
+		}
+	}
+	b.Lost = b.ledger.lost()
+	return b.SharedKey, nil
+}
+
+// builder is the state of Share.
+type builder struct {
+	*Moments
+	*SharedKey
+	pair   []float64 // ω_i
+	ledger *ledger
+}
+
+// serve fills the slots of one group with the leading eigenvectors of its
+// weighted covariance.
+func (b *builder) serve(group *slotGroup) error {
+	members, weight := b.membersOf(group)
+	values, vectors, err := linalg.TopHermitian(len(members), min(len(group.slots), len(members)), func(x, y int) complex128 {
+		p, q := members[x], members[y]
+		return complex(weight[x]*weight[y], 0) * b.keyCovariance(p.head, p.pair, q.head, q.pair)
+	})
+	if err != nil {
+		return err
+	}
+	group.orderByFit(b.pair, b.Frequencies)
+	used := 0
+	for used < len(vectors) && values[used] > rankFloor*values[0] {
+		used++ // beyond, the group has fewer dimensions than slots
+	}
+	for k, u := range vectors[:used] {
+		slot := group.slots[k]
+		b.Serves[slot] = group.pairs
+		scale := math.Sqrt(values[k] / 2) // rotary keys of mean square 1
+		for x, at := range members {
+			collect := cmplx.Conj(u[x]) * complex(weight[x]/scale, 0)
+			expand := u[x] * complex(scale/weight[x], 0)
+			b.put(slot, b.row(at.head, at.pair), collect, expand)
+			b.ledger.carry(at, b.Frequencies[slot], 2*real(expand*cmplx.Conj(expand)))
+		}
+	}
+	b.ledger.settle(members, values, used)
+	return nil
+}
+
+// membersOf lists the pairs of a group over all KV heads, and their weights a.
+func (b *builder) membersOf(group *slotGroup) ([]member, []float64) {
+	var members []member
+	var weight []float64
+	largest := 0.0
+	for g := range b.KVHeads {
+		for _, i := range group.pairs {
+			w := math.Sqrt(b.queryEnergy(g, i) * b.Distances.Lost(b.pair[i]))
+			members, weight = append(members, member{g, i}), append(weight, w)
+			largest = max(largest, w)
+		}
+	}
+	if largest == 0 {
+		largest = 1
+	}
+	for k := range weight {
+		weight[k] += weightFloor * largest
+	}
+	return members, weight
+}
+
+// put writes multiplication by the complex numbers collect and expand as real
+// 2×2 blocks between slot and the pair at row.
+func (b *builder) put(slot, row int, collect, expand complex128) {
+	re, im := row, row+b.pairs()
+	b.Collect.Set(2*slot, re, real(collect))
+	b.Collect.Set(2*slot, im, -imag(collect))
+	b.Collect.Set(2*slot+1, re, imag(collect))
+	b.Collect.Set(2*slot+1, im, real(collect))
+	b.Expand.Set(re, 2*slot, real(expand))
+	b.Expand.Set(re, 2*slot+1, -imag(expand))
+	b.Expand.Set(im, 2*slot, imag(expand))
+	b.Expand.Set(im, 2*slot+1, real(expand))
+}
