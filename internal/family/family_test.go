@@ -1,0 +1,292 @@
+package family_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
+)
+
+// read makes a checkpoint and describes it.
+func read(t *testing.T, m testmodel.Llama) (*family.Model, error) {
+	t.Helper()
+	src, err := checkpoint.Open(m.Write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	return family.Read(src, "")
+}
+
+func TestRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		make  testmodel.Llama
+		check func(*family.Model) bool
+	}{
+		"MHA":                  {testmodel.Llama{}, func(m *family.Model) bool { return m.KVHeads == 4 && m.CacheFloats() == 64 && m.TiedHead }},
+		"GQA":                  {testmodel.Llama{KVHeads: 2}, func(m *family.Model) bool { return m.KVHeads == 2 && m.Shape().KVHead(3) == 1 }},
+		"MQA":                  {testmodel.Llama{KVHeads: 1}, func(m *family.Model) bool { return m.KVHeads == 1 && m.CacheFloats() == 16 }},
+		"untied":               {testmodel.Llama{Untied: true}, func(m *family.Model) bool { return !m.TiedHead }},
+		"head_dim derived":     {testmodel.Llama{Config: map[string]any{"head_dim": nil}}, func(m *family.Model) bool { return m.HeadDim == 8 }},
+		"head_dim of its own":  {testmodel.Llama{HeadDim: 16}, func(m *family.Model) bool { return m.HeadDim == 16 }},
+		"KV heads left out":    {testmodel.Llama{Config: map[string]any{"num_key_value_heads": nil}}, func(m *family.Model) bool { return m.KVHeads == 4 }},
+		"defaults":             {testmodel.Llama{Config: map[string]any{"rms_norm_eps": nil, "rope_theta": nil, "max_position_embeddings": nil}}, func(m *family.Model) bool { return m.NormEps == 1e-6 && m.RopeTheta == 10000 && m.MaxPositions == 2048 }},
+		"rope_parameters":      {testmodel.Llama{Config: map[string]any{"rope_theta": nil, "rope_parameters": map[string]any{"rope_theta": 5e5, "rope_type": "default"}}}, func(m *family.Model) bool { return m.RopeTheta == 5e5 }},
+		"default scaling":      {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{"type": "default"}}}, func(m *family.Model) bool { return true }},
+		"old frequencies":      {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "model.layers.0.self_attn.rotary_emb.inv_freq", DType: checkpoint.F32, Shape: []int64{4}}}}, func(m *family.Model) bool { return m.Dropped("model.layers.0.self_attn.rotary_emb.inv_freq") }},
+		"a tensor of no layer": {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "value_head.weight", DType: "F8_E4M3", Shape: []int64{4}}}}, func(m *family.Model) bool { return !m.Dropped("value_head.weight") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := read(t, c.make)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !c.check(m) {
+				t.Errorf("described as %+v", m)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	set := func(key string, value any) testmodel.Llama {
+		return testmodel.Llama{Config: map[string]any{key: value}}
+	}
+	without := func(names ...string) testmodel.Llama {
+		m := testmodel.Llama{Without: map[string]struct{}{}}
+		for _, name := range names {
+			m.Without[name] = struct{}{}
+		}
+		return m
+	}
+	extra := func(name string) testmodel.Llama {
+		return testmodel.Llama{Extra: []checkpoint.Spec{{Name: name, DType: checkpoint.F32, Shape: []int64{4}}}}
+	}
+	const malformed, unsupported = "malformed", "unsupported"
+	for name, c := range map[string]struct {
+		make       testmodel.Llama
+		kind, want string
+	}{
+		"unknown architecture":   {testmodel.Llama{Config: map[string]any{"model_type": "mamba", "architectures": []string{"MambaForCausalLM"}}}, unsupported, "MambaForCausalLM"},
+		"Qwen2":                  {testmodel.Llama{Config: map[string]any{"model_type": "qwen2", "architectures": []string{"Qwen2ForCausalLM"}}}, unsupported, "Qwen2ForCausalLM"},
+		"DeepSeek-V2":            {testmodel.Llama{Config: map[string]any{"model_type": "deepseek_v2", "kv_lora_rank": 8}}, unsupported, "latent attention already"},
+		"quantised":              {set("quantization_config", map[string]any{"quant_method": "gptq"}), unsupported, "quantised"},
+		"adapter":                {extra("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"), unsupported, "LoRA"},
+		"scaled RoPE":            {set("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), unsupported, `"llama3"`},
+		"gelu":                   {set("hidden_act", "gelu"), unsupported, `"gelu"`},
+		"attention bias":         {set("attention_bias", true), unsupported, "biases"},
+		"a bias tensor":          {extra("model.layers.0.self_attn.q_proj.bias"), unsupported, "biases"},
+		"QK norm":                {extra("model.layers.0.self_attn.q_norm.weight"), unsupported, "q_norm"},
+		"one layer too many":     {extra("model.layers.2.input_layernorm.weight"), unsupported, "2 layers"},
+		"no name":                {testmodel.Llama{Config: map[string]any{"model_type": nil, "architectures": nil}}, malformed, "names no model_type"},
+		"theta 0":                {set("rope_theta", 0), malformed, "rope_theta"},
+		"theta negative":         {set("rope_theta", -1), malformed, "rope_theta"},
+		"theta a string":         {set("rope_theta", "10000"), malformed, "rope_theta"},
+		"theta 1":                {set("rope_theta", 1), malformed, "above 1"},
+		"odd head_dim":           {testmodel.Llama{HeadDim: 7}, malformed, "even"},
+		"KV heads 3 of 4":        {set("num_key_value_heads", 3), malformed, "divide"},
+		"heads 0":                {set("num_attention_heads", 0), malformed, "num_attention_heads"},
+		"layers a fraction":      {set("num_hidden_layers", 1.5), malformed, "num_hidden_layers"},
+		"layers beyond reason":   {set("num_hidden_layers", 1<<30), malformed, "layers"},
+		"size beyond reason":     {set("hidden_size", 1<<40), malformed, "hidden_size"},
+		"no hidden_size":         {set("hidden_size", nil), malformed, "hidden_size"},
+		"eps negative":           {set("rms_norm_eps", -1e-5), malformed, "rms_norm_eps"},
+		"tie a number":           {set("tie_word_embeddings", 1), malformed, "tie_word_embeddings"},
+		"heads do not fit":       {set("num_attention_heads", 8), malformed, "shape"},
+		"a layer missing":        {set("num_hidden_layers", 3), malformed, "missing"},
+		"k_proj without v_proj":  {without("model.layers.1.self_attn.v_proj.weight"), malformed, "v_proj"},
+		"no head, not tied":      {set("tie_word_embeddings", false), malformed, "lm_head"},
+		"a scaling of no object": {set("rope_scaling", 3), malformed, "rope_scaling"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := read(t, c.make)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v, want an error with %q", err, c.want)
+			}
+			kind := "other"
+			switch {
+			case errors.As(err, new(*checkpoint.FormatError)):
+				kind = malformed
+			case errors.As(err, new(*family.UnsupportedError)):
+				kind = unsupported
+			}
+			if kind != c.kind {
+				t.Errorf("%s error, want %s: %v", kind, c.kind, err)
+			}
+		})
+	}
+}
+
+func TestNoModel(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := checkpoint.NewWriter(f, []checkpoint.Spec{{Name: "x", DType: "U8", Shape: []int64{0}}, {Name: "y", DType: "U8", Shape: []int64{0}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	src, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if _, err := family.Read(src, ""); !errors.As(err, new(*checkpoint.NoModelError)) {
+		t.Errorf("without a configuration: %v", err)
+	}
+	config := filepath.Join(testmodel.Llama{Layers: 1}.Write(t), checkpoint.ConfigFile)
+	if _, err := family.Read(src, config); !errors.As(err, new(*checkpoint.NoModelError)) {
+		t.Errorf("with the configuration of a model that is not there: %v", err)
+	}
+}
+
+// TestAttention reads the weights head by head and as a whole.
+func TestAttention(t *testing.T) {
+	m, err := read(t, testmodel.Llama{KVHeads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := m.Attention(1)
+	whole := func(name string) []float64 {
+		tensor := m.Source.Lookup(family.InLayer(1, name))
+		values := make([]float64, tensor.Elements())
+		if err := checkpoint.Read(tensor, 0, values); err != nil {
+			t.Fatal(err)
+		}
+		return values
+	}
+	q, err := a.Query(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := q.At(3, 5), whole(family.QProj)[(2*8+3)*32+5]; got != want {
+		t.Errorf("query row: %v, want %v", got, want)
+	}
+	kv, err := a.KeyValue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, c := kv.Dims(); r != 32 || c != 32 {
+		t.Errorf("stack is %d×%d", r, c)
+	}
+	if got, want := kv.At(16+9, 4), whole(family.VProj)[9*32+4]; got != want {
+		t.Errorf("value row: %v, want %v", got, want)
+	}
+	o, err := a.OutputRows(10, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := o.At(1, 7), whole(family.OProj)[11*32+7]; got != want {
+		t.Errorf("output row: %v, want %v", got, want)
+	}
+}
+
+func TestPoisonedWeights(t *testing.T) {
+	m, err := read(t, testmodel.Llama{Poison: map[string]float64{"model.layers.0.self_attn.k_proj.weight": math.Inf(1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Attention(0).KeyValue()
+	if !errors.As(err, new(*checkpoint.ValueError)) || !strings.Contains(err.Error(), `"model.layers.0.self_attn.k_proj.weight": +Inf at [0 0]`) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := m.Attention(1).KeyValue(); err != nil {
+		t.Errorf("a sound layer: %v", err)
+	}
+}
+
+// TestConfigKeepsItsText: what nobody changes comes back as it was, constants
+// that are not JSON included.
+func TestConfigKeepsItsText(t *testing.T) {
+	const text = "{\"b\": [1,\n 2.50], \"nan\": NaN, \"in\\\"f\": [-Infinity, \"NaN\"], \"gone\": 1, \"e\": 1e-05}"
+	c, err := family.ParseConfig([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := c.Clone()
+	other.Set("b", 3)
+	c.Set("new", []string{"x"})
+	c.Delete("gone", "never there")
+	const want = "{\n  \"b\": [1,\n 2.50],\n  \"nan\": NaN,\n  \"in\\\"f\": [-Infinity, \"NaN\"],\n  \"e\": 1e-05,\n  \"new\": [\"x\"]\n}\n"
+	if got := string(c.Bytes()); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if _, err := family.ParseConfig(c.Bytes()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(string(other.Bytes()), `"b": 3`) {
+		t.Error("the copy did not change")
+	}
+}
+
+func TestConfigRefusals(t *testing.T) {
+	for _, text := range []string{``, `[]`, `null`, `{"a":1,"a":2}`, `{"a":1}x`, `{"a":nan}`, `{"a":Infinityy}`, "{\"a\":\"\xff\"}"} {
+		if _, err := family.ParseConfig([]byte(text)); err == nil {
+			t.Errorf("took %q", text)
+		}
+	}
+}
+
+func TestConfigWithConstants(t *testing.T) {
+	dir := testmodel.Llama{}.Write(t)
+	path := filepath.Join(dir, checkpoint.ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text []byte) error {
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		src, err := checkpoint.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		_, err = family.Read(src, "")
+		return err
+	}
+	if err := write(bytes.Replace(text, []byte("{"), []byte(`{"time_step_limit": [0.0, Infinity], `), 1)); err != nil {
+		t.Error(err)
+	}
+	if err := write(bytes.Replace(text, []byte(`"rope_theta": 10000`), []byte(`"rope_theta": NaN`), 1)); err == nil || !strings.Contains(err.Error(), "rope_theta") {
+		t.Errorf("a base of NaN: %v", err)
+	}
+}
+
+// FuzzConfig feeds arbitrary text to the configuration reader: it never
+// panics, and what it accepts it writes back as something it accepts.
+func FuzzConfig(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"model_type":"llama","rope_theta":NaN}`, `{"a":[Infinity,-Infinity],"b":"\"NaN"}`, `{"a":{"a":1,"a":2}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := family.ParseConfig(text)
+		if err != nil {
+			return
+		}
+		again, err := family.ParseConfig(c.Bytes())
+		if err != nil {
+			t.Fatalf("does not read back: %v\n%s", err, c.Bytes())
+		}
+		if !bytes.Equal(again.Bytes(), c.Bytes()) {
+			t.Error("changed on the way")
+		}
+		var v map[string]any
+		if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) && json.Unmarshal(c.Bytes(), &v) != nil {
+			t.Errorf("wrote what is not JSON: %s", c.Bytes())
+		}
+	})
+}

@@ -1,0 +1,216 @@
+// Package testmodel makes checkpoints with random weights for tests.
+package testmodel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+)
+
+// Latent makes a model a DeepseekV3ForCausalLM without experts.
+type Latent struct{ Rank, RopeDims, NopeDim, ValueDim, QRank int }
+
+// Llama is a LlamaForCausalLM to be made, or with Latent a model of the class
+// that this program writes. Zero fields get small values.
+type Llama struct {
+	Hidden, Intermediate, Layers, Heads, KVHeads, HeadDim, Vocab int
+
+	Latent *Latent
+
+	Eps    float64
+	Theta  float64
+	Untied bool
+	DType  checkpoint.DType
+	Seed   uint64
+
+	Extra   []checkpoint.Spec   // more tensors, filled with zeros
+	Poison  map[string]float64  // first value of these tensors
+	Config  map[string]any      // more configuration; nil values remove a key
+	Without map[string]struct{} // tensors left out
+}
+
+// defaults fills in what is zero.
+func (m Llama) defaults() Llama {
+	set := func(v *int, preset int) {
+		if *v == 0 {
+			*v = preset
+		}
+	}
+	set(&m.Hidden, 32)
+	set(&m.Intermediate, 48)
+	set(&m.Layers, 2)
+	set(&m.Heads, 4)
+	set(&m.KVHeads, m.Heads)
+	set(&m.HeadDim, 8)
+	set(&m.Vocab, 64)
+	if m.Eps == 0 {
+		m.Eps = 1e-5
+	}
+	if m.Theta == 0 {
+		m.Theta = 10000
+	}
+	if m.DType == "" {
+		m.DType = checkpoint.F32
+	}
+	return m
+}
+
+// tensor is a tensor and how its values are drawn: around mean with deviation
+// std.
+type tensor struct {
+	checkpoint.Spec
+	mean, std float64
+}
+
+func (m Llama) tensors() []tensor {
+	var all []tensor
+	add := func(name string, mean, std float64, shape ...int64) {
+		if _, out := m.Without[name]; !out {
+			all = append(all, tensor{checkpoint.Spec{Name: name, DType: m.DType, Shape: shape}, mean, std})
+		}
+	}
+	d, f, q, kv := int64(m.Hidden), int64(m.Intermediate), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
+	in := 1 / math.Sqrt(float64(d)) // keeps activations near 1
+	add("model.embed_tokens.weight", 0, 1, int64(m.Vocab), d)
+	if m.Untied {
+		add("lm_head.weight", 0, 3*in, int64(m.Vocab), d)
+	}
+	add("model.norm.weight", 1, 0.2, d)
+	for n := range m.Layers {
+		p := fmt.Sprintf("model.layers.%d.", n)
+		add(p+"input_layernorm.weight", 1, 0.2, d)
+		add(p+"post_attention_layernorm.weight", 1, 0.2, d)
+		if l := m.Latent; l != nil {
+			H, r, dr, dv := int64(m.Heads), int64(l.Rank), int64(l.RopeDims), int64(l.ValueDim)
+			width := int64(l.NopeDim) + dr
+			if rq := int64(l.QRank); rq > 0 {
+				add(p+"self_attn.q_a_proj.weight", 0, in, rq, d)
+				add(p+"self_attn.q_a_layernorm.weight", 1, 0.2, rq)
+				add(p+"self_attn.q_b_proj.weight", 0, 1/math.Sqrt(float64(rq)), H*width, rq)
+			} else {
+				add(p+"self_attn.q_proj.weight", 0, 1.5*in, H*width, d)
+			}
+			add(p+"self_attn.kv_a_proj_with_mqa.weight", 0, in, r+dr, d)
+			add(p+"self_attn.kv_a_layernorm.weight", 1, 0.2, r)
+			add(p+"self_attn.kv_b_proj.weight", 0, 1/math.Sqrt(float64(r)), H*(int64(l.NopeDim)+dv), r)
+			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(H*dv)), d, H*dv)
+		} else {
+			add(p+"self_attn.q_proj.weight", 0, 1.5*in, q, d)
+			add(p+"self_attn.k_proj.weight", 0, 1.5*in, kv, d)
+			add(p+"self_attn.v_proj.weight", 0, in, kv, d)
+			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(q)), d, q)
+		}
+		add(p+"mlp.gate_proj.weight", 0, in, f, d)
+		add(p+"mlp.up_proj.weight", 0, in, f, d)
+		add(p+"mlp.down_proj.weight", 0, 1/math.Sqrt(float64(f)), d, f)
+	}
+	return all
+}
+
+// Write makes the checkpoint in a folder of its own and returns the folder.
+func (m Llama) Write(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := m.WriteTo(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// WriteTo makes the checkpoint in dir. It holds one row of values at a time.
+func (m Llama) WriteTo(dir string) error {
+	m = m.defaults()
+	f, err := os.Create(filepath.Join(dir, checkpoint.SingleFile))
+	if err != nil {
+		return err
+	}
+	var specs []checkpoint.Spec
+	for _, t := range m.tensors() {
+		specs = append(specs, t.Spec)
+	}
+	w, err := checkpoint.NewWriter(f, append(specs, m.Extra...), map[string]string{"format": "pt"})
+	if err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(m.Seed, 11))
+	for _, t := range m.tensors() {
+		if err := m.fill(w.Tensor(t.Name), t, rng); err != nil {
+			return err
+		}
+	}
+	for _, spec := range m.Extra {
+		out := w.Tensor(spec.Name)
+		_, err := out.Write(make([]byte, spec.Bytes()))
+		if err := errors.Join(err, out.Close()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(w.Close(), m.writeConfig(dir))
+}
+
+// fill draws the values of a tensor.
+func (m Llama) fill(out *checkpoint.TensorWriter, t tensor, rng *rand.Rand) error {
+	row := make([]float64, t.Shape[len(t.Shape)-1])
+	for done := int64(0); done < t.Elements(); done += int64(len(row)) {
+		for j := range row {
+			row[j] = t.mean + t.std*rng.NormFloat64()
+		}
+		if bad, ok := m.Poison[t.Name]; ok && done == 0 {
+			row[0] = bad
+		}
+		if err := out.WriteFloats(row); err != nil {
+			return err
+		}
+	}
+	return out.Close()
+}
+
+func (m Llama) writeConfig(dir string) error {
+	config := map[string]any{
+		"architectures": []string{"LlamaForCausalLM"}, "model_type": "llama",
+		"hidden_size": m.Hidden, "intermediate_size": m.Intermediate, "num_hidden_layers": m.Layers,
+		"num_attention_heads": m.Heads, "num_key_value_heads": m.KVHeads, "head_dim": m.HeadDim,
+		"vocab_size": m.Vocab, "max_position_embeddings": 128, "rms_norm_eps": m.Eps, "rope_theta": m.Theta,
+		"rope_scaling": nil, "hidden_act": "silu", "tie_word_embeddings": !m.Untied, "torch_dtype": "float32",
+	}
+	if l := m.Latent; l != nil {
+		delete(config, "head_dim")
+		for key, value := range map[string]any{
+			"architectures": []string{"DeepseekV3ForCausalLM"}, "model_type": "deepseek_v3",
+			"kv_lora_rank": l.Rank, "q_lora_rank": nil, "qk_nope_head_dim": l.NopeDim, "qk_rope_head_dim": l.RopeDims,
+			"v_head_dim": l.ValueDim, "first_k_dense_replace": m.Layers,
+		} {
+			config[key] = value
+		}
+		if l.QRank > 0 {
+			config["q_lora_rank"] = l.QRank
+		}
+	}
+	for key, value := range m.Config {
+		if config[key] = value; value == nil {
+			delete(config, key)
+		}
+	}
+	text, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, checkpoint.ConfigFile), text, 0o666)
+}
+
+// Tokens returns n random token ids below vocab.
+func Tokens(n, vocab int, seed uint64) []int {
+	rng := rand.New(rand.NewPCG(seed, 13))
+	ids := make([]int, n)
+	for i := range ids {
+		ids[i] = rng.IntN(vocab)
+	}
+	return ids
+}
