@@ -1,0 +1,388 @@
+package mla
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Eps is the rms_norm_eps of everything in the deepseek layout: Transformers has
+// it hard-coded in kv_a_layernorm, other engines take it from the configuration,
+// and they agree at this value alone (design §6).
+const Eps = 1e-6
+
+// LatentNorm says what kv_a_layernorm does to the latent.
+type LatentNorm string
+
+// The two ways of design §6.
+const (
+	NormLinear LatentNorm = "linear" // nothing but a constant factor: exact
+	NormRMS    LatentNorm = "rms"    // what it was made for: inexact at first, for fine-tuning
+)
+
+// Kernel is a pair of sizes for which GPU kernels exist.
+type Kernel struct{ Rank, RopeDims int }
+
+// Kernels of vLLM and SGLang, the smallest first, and the head sizes they take.
+var kernels = []Kernel{{256, 64}, {512, 64}}
+
+const kernelHeadDim = 128
+
+// Deepseek is the layout that stock engines load as a dense DeepSeek-V3.
+type Deepseek struct {
+	Rank, RopeDims int // as the mathematics gives them
+	family.MLA         // as they are written, padded with zeros if larger
+	LatentNorm     LatentNorm
+	Residual       float64 // factor of the residual stream, on o_proj
+}
+
+// NewDeepseek lays out a model of shape s converted with o. Exact q_lora writes
+// the query through a path of full rank, for engines that know no other.
+func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, qLora bool) *Deepseek {
+	d := &Deepseek{
+		Rank: o.Rank, RopeDims: o.RopeDims, LatentNorm: norm, Residual: residual,
+		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim},
+	}
+	if qLora {
+		d.QLoraRank = s.Hidden
+	}
+	return d
+}
+
+// PadToKernel enlarges the written sizes to those of the smallest GPU kernel
+// that holds them.
+func (d *Deepseek) PadToKernel() error {
+	for _, k := range kernels {
+		if d.Rank <= k.Rank && d.RopeDims <= k.RopeDims && d.NopeDim <= kernelHeadDim {
+			d.KVLoraRank, d.RopeDim, d.NopeDim, d.ValueDim = k.Rank, k.RopeDims, kernelHeadDim, kernelHeadDim
+			return nil
+		}
+	}
+	largest := kernels[len(kernels)-1]
+	return fmt.Errorf("no kernel holds kv_lora_rank %d, rope-dims %d and head_dim %d: the largest takes %d, %d and %d",
+		d.Rank, d.RopeDims, d.NopeDim, largest.Rank, largest.RopeDims, kernelHeadDim)
+}
+
+// stride is the distance of the slots in the padded rotary key.
+func (d *Deepseek) stride() int { return d.RopeDim / d.RopeDims }
+
+// WrittenTheta is the rope_theta at which every stride-th slot of the written
+// rotary key turns as the slots of the unpadded one do at theta.
+func (d *Deepseek) WrittenTheta(theta float64) float64 {
+	if d.RopeDim == d.RopeDims {
+		return theta
+	}
+	return math.Pow(theta, float64(d.RopeDim)/float64(d.stride()*d.RopeDims))
+}
+
+// Configure turns the configuration of the source into that of the target,
+// key by key as design §6 lists them.
+func (d *Deepseek) Configure(source *family.Model, theta float64) *family.Config {
+	c := source.Config.Clone()
+	// head_dim crashes the stock class; the others speak of what is gone
+	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor")
+	var qRank any
+	if d.QLoraRank > 0 {
+		qRank = d.QLoraRank
+	}
+	for _, kv := range []struct {
+		key   string
+		value any
+	}{
+		{"architectures", []string{"DeepseekV3ForCausalLM"}},
+		{"model_type", "deepseek_v3"},
+		{"num_key_value_heads", source.Heads},
+		{"vocab_size", source.Vocab},
+		{"max_position_embeddings", source.MaxPositions},
+		{"hidden_act", "silu"},
+		{"rms_norm_eps", Eps},
+		{"rope_theta", theta},
+		{"rope_scaling", nil},
+		{"attention_bias", false},
+		{"tie_word_embeddings", false},
+		{"kv_lora_rank", d.KVLoraRank},
+		{"q_lora_rank", qRank},
+		{"qk_nope_head_dim", d.NopeDim},
+		{"qk_rope_head_dim", d.RopeDim},
+		{"v_head_dim", d.ValueDim},
+		{"first_k_dense_replace", source.Layers}, // no layer has experts
+		{"n_routed_experts", 2},                  // null and 1 break loaders
+		{"num_experts_per_tok", 1},
+		{"n_group", 1},
+		{"topk_group", 1},
+		{"n_shared_experts", 0},
+		{"moe_intermediate_size", source.Intermediate},
+		{"moe_layer_freq", 1},
+		{"routed_scaling_factor", 1.0},
+		{"norm_topk_prob", false},
+		{"num_nextn_predict_layers", 0},
+	} {
+		c.Set(kv.key, kv.value)
+	}
+	return c
+}
+
+// Sink takes the values of one tensor, in row-major order.
+type Sink interface {
+	DType() checkpoint.DType
+	WriteFloats([]float64) error
+	Close() error
+}
+
+// Write writes every tensor of a converted layer, opening each by its name
+// within the layer.
+func (d *Deepseek) Write(l *Layer, p calib.Projections, open func(name string) Sink) error {
+	w := deepseekWriter{Deepseek: d, Layer: l, Projections: p, shape: p.Shape(), open: open}
+	steps := []func() error{w.norms, w.query, w.down, w.up, w.output}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deepseekWriter writes one layer.
+type deepseekWriter struct {
+	*Deepseek
+	*Layer
+	calib.Projections
+	shape family.Shape
+	open  func(name string) Sink
+
+	input  float64 // s₁: factor on the input norm, taken back from all but the latent
+	rows   float64 // s₂: factor on the latent rows
+	upFix  float64 // what rounding took from kv_a_layernorm, given to kv_b
+	queryA float64 // factor on q_a
+	qFix   float64 // the same as upFix for the query
+}
+
+// tensor writes one tensor of the given width through fill.
+func (w *deepseekWriter) tensor(name string, width int, fill func(*rowWriter) error) error {
+	sink := w.open(name)
+	if err := fill(&rowWriter{sink: sink, row: make([]float64, width)}); err != nil {
+		return err
+	}
+	return sink.Close()
+}
+
+// norms writes the norms and fixes the factors that make them linear.
+//
+// RMSNorm(c) = c/√(mean c² + ε)·w is c/√ε·w for a latent small enough. The
+// latent is scaled by s = s₁·s₂, powers of two, and w = √ε/s undoes it. F16
+// reaches neither far enough down for all of s in the input norm nor for a
+// latent as small as the other types allow: it gets both halves of a larger s.
+func (w *deepseekWriter) norms() error {
+	gamma, err := w.Norm()
+	if err != nil {
+		return err
+	}
+	w.input, w.rows, w.upFix = 1, 1, 1
+	latent := w.open(family.KVANorm)
+	weight := 1.0
+	if w.LatentNorm == NormLinear {
+		exponent := linearExponent(1, latent.DType())
+		rows := 0
+		if latent.DType() == checkpoint.F16 {
+			rows = exponent / 2
+		}
+		w.input, w.rows = math.Ldexp(1, exponent-rows), math.Ldexp(1, rows)
+		weight, w.upFix = rounded(math.Sqrt(Eps)/(w.input*w.rows), latent.DType())
+	}
+	if err := constant(latent, weight, w.KVLoraRank); err != nil {
+		return err
+	}
+	if w.QLoraRank > 0 {
+		if err := w.queryNorm(); err != nil {
+			return err
+		}
+	}
+	return w.tensor(family.InputNorm, len(gamma), func(out *rowWriter) error {
+		return out.write(gamma, w.input)
+	})
+}
+
+// queryNorm writes q_a_layernorm, linear by the same means: q_a is then a
+// multiple of the identity, which every type holds exactly.
+func (w *deepseekWriter) queryNorm() error {
+	norm := w.open(family.QANorm)
+	scale := math.Ldexp(1, linearExponent(w.MeanInput, norm.DType()))
+	w.queryA = scale / w.input
+	var weight float64
+	weight, w.qFix = rounded(math.Sqrt(Eps)/scale, norm.DType())
+	return constant(norm, weight, w.QLoraRank)
+}
+
+// linearExponent returns the exponent of the largest power of two s at which a
+// vector of the given mean square passes RMSNorm unchanged but for a constant:
+// s²·square ≤ 1e-4·ε leaves a gain error of 5e-5. For F16, in which so small a
+// vector would lose more to rounding, 1e-3.
+func linearExponent(square float64, t checkpoint.DType) int {
+	tolerance := 1e-4
+	if t == checkpoint.F16 {
+		tolerance = 1e-3
+	}
+	if square <= 0 {
+		square = 1
+	}
+	return int(math.Floor(math.Log2(tolerance*Eps/square) / 2))
+}
+
+// rounded returns v as type t holds it, and v relative to that.
+func rounded(v float64, t checkpoint.DType) (held, fix float64) {
+	held = checkpoint.Round(v, t)
+	return held, v / held
+}
+
+func constant(sink Sink, v float64, n int) error {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = v
+	}
+	if err := sink.WriteFloats(values); err != nil {
+		return err
+	}
+	return sink.Close()
+}
+
+// query writes the query projection: per head the content query, which is the
+// original one, then the rotary query. The engines divide scores by
+// √(nope + rope), the source did by √D; the queries make up for it.
+func (w *deepseekWriter) query() error {
+	scale := math.Sqrt(float64(w.NopeDim+w.RopeDim) / float64(w.shape.HeadDim))
+	name, scale := family.QProj, scale/w.input
+	if w.QLoraRank > 0 {
+		name, scale = family.QBProj, scale*w.input*w.qFix
+		err := w.tensor(family.QAProj, w.shape.Hidden, func(out *rowWriter) error { return out.diagonal(w.queryA) })
+		if err != nil {
+			return err
+		}
+	}
+	return w.tensor(name, w.shape.Hidden, func(out *rowWriter) error {
+		for h := range w.shape.Heads {
+			q, err := w.Query(h)
+			if err != nil {
+				return err
+			}
+			if err := out.rows(q, scale, 1, w.NopeDim); err != nil {
+				return err
+			}
+			g, D := w.shape.KVHead(h), w.shape.HeadDim
+			var rotary mat.Dense
+			rotary.Mul(w.Key.Expand.Slice(g*D, (g+1)*D, 0, w.RopeDims).T(), q)
+			if err := out.rows(&rotary, scale, w.stride(), w.RopeDim); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// down writes the latent rows over the rotary key's.
+func (w *deepseekWriter) down() error {
+	return w.tensor(family.KVAProj, w.shape.Hidden, func(out *rowWriter) error {
+		if err := out.rows(w.Down, w.rows, 1, w.KVLoraRank); err != nil {
+			return err
+		}
+		return out.rows(w.Rotary, 1/w.input, w.stride(), w.RopeDim)
+	})
+}
+
+// up writes, for every query head, the rows that project the latent to the
+// content keys of its KV head and to its values.
+func (w *deepseekWriter) up() error {
+	G, D := w.shape.KVHeads, w.shape.HeadDim
+	return w.tensor(family.KVBProj, w.KVLoraRank, func(out *rowWriter) error {
+		for h := range w.shape.Heads {
+			g := w.shape.KVHead(h)
+			if err := out.rows(w.Up.Slice(g*D, (g+1)*D, 0, w.Rank), w.upFix, 1, w.NopeDim); err != nil {
+				return err
+			}
+			if err := out.rows(w.Up.Slice((G+g)*D, (G+g+1)*D, 0, w.Rank), w.upFix, 1, w.ValueDim); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// output writes o_proj, with columns of zeros where values are padded.
+func (w *deepseekWriter) output() error {
+	const rowsAtOnce = 256
+	H, D := w.shape.Heads, w.shape.HeadDim
+	return w.tensor(family.OProj, H*w.ValueDim, func(out *rowWriter) error {
+		padded := make([]float64, H*w.ValueDim)
+		for from := 0; from < w.shape.Hidden; from += rowsAtOnce {
+			rows, err := w.OutputRows(from, min(from+rowsAtOnce, w.shape.Hidden))
+			if err != nil {
+				return err
+			}
+			for i := range rows.RawMatrix().Rows {
+				for h := range H {
+					copy(padded[h*w.ValueDim:], rows.RawRowView(i)[h*D:(h+1)*D])
+				}
+				if err := out.write(padded, w.Residual); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// rowWriter writes rows of one width, filling up with zeros.
+type rowWriter struct {
+	sink Sink
+	row  []float64
+}
+
+// write writes one row, scaled.
+func (r *rowWriter) write(values []float64, scale float64) error {
+	for j := range r.row {
+		r.row[j] = 0
+	}
+	for j, v := range values {
+		r.row[j] = v * scale
+	}
+	return r.sink.WriteFloats(r.row)
+}
+
+// rows writes m scaled, as total rows: pairs of rows stride pairs apart, zeros
+// between and after. A stride of 1 leaves them together.
+func (r *rowWriter) rows(m mat.Matrix, scale float64, stride, total int) error {
+	n, c := m.Dims()
+	values := make([]float64, c)
+	for i := range total {
+		pair, part := i/2, i%2
+		from := 2*(pair/stride) + part
+		if pair%stride != 0 || from >= n {
+			if err := r.write(nil, 0); err != nil {
+				return err
+			}
+			continue
+		}
+		mat.Row(values, from, m)
+		if err := r.write(values, scale); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// diagonal writes v times the identity.
+func (r *rowWriter) diagonal(v float64) error {
+	unit := make([]float64, len(r.row))
+	for i := range unit {
+		unit[i] = v
+		if err := r.write(unit, 1); err != nil {
+			return err
+		}
+		unit[i] = 0
+	}
+	return nil
+}
