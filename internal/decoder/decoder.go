@@ -1,0 +1,172 @@
+// Package decoder runs a canonical decoder on tokens in float32, with the
+// semantics of the stock classes: LlamaForCausalLM for MHA, GQA and MQA,
+// DeepseekV3ForCausalLM without experts for latent attention.
+//
+// It holds one layer at a time and reads it from the disk when asked.
+package decoder
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Decoder runs one model.
+type Decoder struct {
+	*family.Model
+}
+
+// Matrix is a row-major float32 matrix; activations have a row per token.
+type Matrix = blas32.General
+
+// NewMatrix returns a zero matrix.
+func NewMatrix(rows, cols int) Matrix {
+	return Matrix{Rows: rows, Cols: cols, Stride: cols, Data: make([]float32, rows*cols)}
+}
+
+// Embed returns the embeddings of tokens, [T × d]. Token ids must be below the
+// size of the vocabulary.
+func (d Decoder) Embed(tokens []int) (Matrix, error) {
+	table := d.Source.Lookup(family.Embedding)
+	x := NewMatrix(len(tokens), d.Hidden)
+	for i, id := range tokens {
+		if err := checkpoint.Read(table, int64(id)*int64(d.Hidden), x.Data[i*d.Hidden:(i+1)*d.Hidden]); err != nil {
+			return Matrix{}, err
+		}
+	}
+	return x, nil
+}
+
+// Finish applies the final norm to x, in place: what the head then projects.
+func (d Decoder) Finish(x Matrix) error {
+	gamma, err := d.vector(family.FinalNorm)
+	if err != nil {
+		return err
+	}
+	rmsNorm(x, x, gamma, d.NormEps)
+	return nil
+}
+
+// HeadRows returns the rows of the head for the token ids from up to to, [n × d].
+func (d Decoder) HeadRows(from, to int) (Matrix, error) {
+	name := family.Head
+	if d.TiedHead {
+		name = family.Embedding
+	}
+	rows := NewMatrix(to-from, d.Hidden)
+	return rows, checkpoint.Read(d.Source.Lookup(name), int64(from)*int64(d.Hidden), rows.Data)
+}
+
+// Layer is one decoder layer with its weights in memory.
+type Layer struct {
+	attention
+	mlpNorm        []float32
+	gate, up, down Matrix
+	eps            float64
+}
+
+// Layer reads layer n.
+func (d Decoder) Layer(n int) (*Layer, error) {
+	l := &Layer{eps: d.NormEps}
+	r := layerReader{Decoder: d, layer: n}
+	if d.MLA != nil {
+		l.attention = r.latent()
+	} else {
+		l.attention = r.grouped()
+	}
+	l.mlpNorm = r.vector(family.MLPNorm)
+	l.gate, l.up, l.down = r.matrix(family.GateProj), r.matrix(family.UpProj), r.matrix(family.DownProj)
+	return l, r.err
+}
+
+// attention is the attention of a layer, norm included.
+type attention interface {
+	// Attend returns what the attention adds to the residual stream x, [T × d],
+	// of one sequence that begins at position 0.
+	Attend(x Matrix) Matrix
+}
+
+// MLP returns what the MLP adds to the residual stream x, [T × d].
+func (l *Layer) MLP(x Matrix) Matrix {
+	h := NewMatrix(x.Rows, x.Cols)
+	rmsNorm(h, x, l.mlpNorm, l.eps)
+	gate, up := project(h, l.gate), project(h, l.up)
+	for i, g := range gate.Data {
+		gate.Data[i] = g / (1 + exp(-g)) * up.Data[i]
+	}
+	return project(gate, l.down)
+}
+
+// Forward runs the layer on the residual stream x of one sequence, in place,
+// and returns what its attention added.
+func (l *Layer) Forward(x Matrix) Matrix {
+	attended := l.Attend(x)
+	Add(x, attended)
+	Add(x, l.MLP(x))
+	return attended
+}
+
+// Add adds y to x.
+func Add(x, y Matrix) {
+	for i, v := range y.Data {
+		x.Data[i] += v
+	}
+}
+
+// layerReader reads the tensors of one layer and keeps the first error.
+type layerReader struct {
+	Decoder
+	layer int
+	err   error
+}
+
+func (r *layerReader) vector(name string) []float32 {
+	if r.err != nil {
+		return nil
+	}
+	v, err := r.Decoder.vector(family.InLayer(r.layer, name))
+	r.err = err
+	return v
+}
+
+func (r *layerReader) matrix(name string) Matrix {
+	if r.err != nil {
+		return Matrix{}
+	}
+	t := r.Source.Lookup(family.InLayer(r.layer, name))
+	m := NewMatrix(int(t.Shape[0]), int(t.Shape[1]))
+	r.err = checkpoint.Read(t, 0, m.Data)
+	return m
+}
+
+func (d Decoder) vector(name string) ([]float32, error) {
+	t := d.Source.Lookup(name)
+	v := make([]float32, t.Elements())
+	return v, checkpoint.Read(t, 0, v)
+}
+
+// project returns x·wᵀ, [T × rows of w].
+func project(x, w Matrix) Matrix {
+	y := NewMatrix(x.Rows, w.Rows)
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, w, 0, y)
+	return y
+}
+
+// rmsNorm sets each row of y to gamma ∘ row of x / √(mean square + eps).
+func rmsNorm(y, x Matrix, gamma []float32, eps float64) {
+	for t := range x.Rows {
+		in, out := x.Data[t*x.Stride:t*x.Stride+x.Cols], y.Data[t*y.Stride:t*y.Stride+y.Cols]
+		square := 0.0
+		for _, v := range in {
+			square += float64(v) * float64(v)
+		}
+		scale := float32(1 / math.Sqrt(square/float64(x.Cols)+eps))
+		for j, v := range in {
+			out[j] = gamma[j] * (v * scale)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package decoder
+
+import (
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
+)
+
+func model(t testing.TB, dir string) *family.Model {
+	t.Helper()
+	src, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	m, err := family.Read(src, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// logits runs the decoder on one sequence.
+func logits(t testing.TB, m *family.Model, tokens []int) Matrix {
+	t.Helper()
+	d := Decoder{m}
+	x, err := d.Embed(tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range m.Layers {
+		l, err := d.Layer(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Forward(x)
+	}
+	if err := d.Finish(x); err != nil {
+		t.Fatal(err)
+	}
+	head, err := d.HeadRows(0, m.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := NewMatrix(len(tokens), m.Vocab)
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, head, 0, z)
+	return z
+}
+
+// TestAgainstNaive runs both classes in all their forms beside the naive pass.
+// The sequence is longer than the block of queries.
+func TestAgainstNaive(t *testing.T) {
+	for name, m := range map[string]testmodel.Llama{
+		"MHA":                    {},
+		"GQA":                    {KVHeads: 2},
+		"MQA, untied":            {KVHeads: 1, Untied: true},
+		"wide heads":             {HeadDim: 24, KVHeads: 2, Eps: 1e-3},
+		"half precision":         {DType: checkpoint.F16, KVHeads: 2},
+		"latent":                 {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}},
+		"latent, all different":  {Untied: true, Theta: 500, Latent: &testmodel.Latent{Rank: 10, RopeDims: 6, NopeDim: 7, ValueDim: 5}},
+		"latent, query too":      {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
+		"latent, bfloat16, tied": {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := model(t, m.Write(t))
+			tokens := testmodel.Tokens(queriesAtOnce+21, f.Vocab, 1)
+			got, want := logits(t, f, tokens), newNaive(t, f).logits(tokens)
+			worst := 0.0
+			for i, row := range want {
+				for j, v := range row {
+					worst = max(worst, math.Abs(float64(got.Data[i*got.Cols+j])-v)/(1+math.Abs(v)))
+				}
+			}
+			if !(worst < 2e-4) {
+				t.Errorf("logits are off by %g", worst)
+			}
+		})
+	}
+}
+
+// TestRealCheckpoint runs the shipped checkpoint on its first story: the text is
+// likely to it, and it is likely to both passes alike.
+func TestRealCheckpoint(t *testing.T) {
+	m := model(t, "../../testdata/stories260k")
+	tokens := []int{1, 385, 328, 432, 261, 376, 298, 315, 421, 395, 317, 272, 277, 264, 261, 404, 266, 305, 322, 311}
+	z, reference := logits(t, m, tokens), newNaive(t, m).logits(tokens)
+	loss := func(row func(i int) float64, next int) float64 {
+		sum := 0.0
+		for i := range m.Vocab {
+			sum += math.Exp(row(i))
+		}
+		return math.Log(sum) - row(next)
+	}
+	got, want := 0.0, 0.0
+	for t := range len(tokens) - 1 {
+		got += loss(func(i int) float64 { return float64(z.Data[t*z.Cols+i]) }, tokens[t+1]) / float64(len(tokens)-1)
+		want += loss(func(i int) float64 { return reference[t][i] }, tokens[t+1]) / float64(len(tokens)-1)
+	}
+	if math.Abs(got-want) > 1e-5 {
+		t.Errorf("loss %g, the naive pass has %g", got, want)
+	}
+	if got > 2 { // of ln 512 = 6.2
+		t.Errorf("loss %g: this is not the model it should be", got)
+	}
+}
+
+// TestLayerLeavesNoTrace: what a layer does to one sequence does not depend on
+// others having run before.
+func TestLayerLeavesNoTrace(t *testing.T) {
+	m := model(t, testmodel.Llama{KVHeads: 2}.Write(t))
+	tokens := testmodel.Tokens(30, m.Vocab, 2)
+	first := logits(t, m, tokens)
+	logits(t, m, testmodel.Tokens(50, m.Vocab, 3))
+	again := logits(t, m, tokens)
+	for i := range first.Data {
+		if first.Data[i] != again.Data[i] {
+			t.Fatal("differs")
+		}
+	}
+}
+
+func TestExp(t *testing.T) {
+	for x := -100.0; x < 95; x += 0.00317 {
+		got, want := float64(exp(float32(x))), math.Exp(float64(float32(x)))
+		if want < math.MaxFloat32 && math.Abs(got-want) > 3e-7*want+1e-37 {
+			t.Fatalf("exp(%g) is %g, want %g", x, got, want)
+		}
+	}
+	for _, x := range []float64{math.Inf(1), math.Inf(-1), 1000, -1000} {
+		if got, want := exp(float32(x)), float32(math.Exp(x)); got != want {
+			t.Errorf("exp(%v) is %v, want %v", x, got, want)
+		}
+	}
+	if e := exp(float32(math.NaN())); e == e {
+		t.Errorf("exp of NaN is %v", e)
+	}
+}
+
+func BenchmarkAttend(b *testing.B) {
+	for _, dim := range []int{8, 64, 128} {
+		x := NewMatrix(512, dim)
+		for i := range x.Data {
+			x.Data[i] = float32(i%17) / 17
+		}
+		out := NewMatrix(512, dim)
+		b.Run(map[int]string{8: "dim8", 64: "dim64", 128: "dim128"}[dim], func(b *testing.B) {
+			for b.Loop() {
+				attend(out, x, x, x, 0.1)
+			}
+		})
+	}
+}

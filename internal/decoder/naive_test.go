@@ -1,0 +1,166 @@
+package decoder
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// naive is the forward pass of both classes in float64, one number at a time,
+// from their published definitions. It shares no arithmetic with the decoder.
+type naive struct {
+	*family.Model
+	weights map[string][]float64
+}
+
+func newNaive(t testing.TB, m *family.Model) *naive {
+	t.Helper()
+	n := &naive{m, make(map[string][]float64)}
+	for _, tensor := range m.Source.Tensors() {
+		values := make([]float64, tensor.Elements())
+		if err := checkpoint.Read(tensor, 0, values); err != nil {
+			t.Fatal(err)
+		}
+		n.weights[tensor.Name] = values
+	}
+	return n
+}
+
+// linear returns W·x for the named weight.
+func (n *naive) linear(name string, x []float64) []float64 {
+	w := n.weights[name]
+	y := make([]float64, len(w)/len(x))
+	for i := range y {
+		for j, v := range x {
+			y[i] += w[i*len(x)+j] * v
+		}
+	}
+	return y
+}
+
+func (n *naive) norm(name string, x []float64, eps float64) []float64 {
+	square := 0.0
+	for _, v := range x {
+		square += v * v / float64(len(x))
+	}
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = v / math.Sqrt(square+eps) * n.weights[name][i]
+	}
+	return y
+}
+
+// turn rotates the pairs (re(i), im(i)) of x by position·θ^(−2i/dim).
+func turn(x []float64, position int, theta float64, re, im func(i int) int) {
+	for i := range len(x) / 2 {
+		angle := float64(position) * math.Pow(theta, -2*float64(i)/float64(len(x)))
+		a, b := x[re(i)], x[im(i)]
+		x[re(i)], x[im(i)] = a*math.Cos(angle)-b*math.Sin(angle), a*math.Sin(angle)+b*math.Cos(angle)
+	}
+}
+
+// head is what one head holds for one token.
+type head struct{ q, k, v []float64 }
+
+// heads returns the heads of one token of an input to the attention.
+func (n *naive) heads(prefix string, x []float64, position int) []head {
+	all := make([]head, n.Heads)
+	if n.MLA == nil {
+		q, k, v := n.linear(prefix+"q_proj.weight", x), n.linear(prefix+"k_proj.weight", x), n.linear(prefix+"v_proj.weight", x)
+		D := n.HeadDim
+		for h := range all {
+			g := h / (n.Heads / n.KVHeads)
+			all[h] = head{clone(q[h*D : (h+1)*D]), clone(k[g*D : (g+1)*D]), v[g*D : (g+1)*D]}
+			for _, part := range [][]float64{all[h].q, all[h].k} { // halves
+				turn(part, position, n.RopeTheta, func(i int) int { return i }, func(i int) int { return i + D/2 })
+			}
+		}
+		return all
+	}
+	var q []float64
+	if n.MLA.QLoraRank > 0 {
+		q = n.linear(prefix+"q_b_proj.weight", n.norm(prefix+"q_a_layernorm.weight", n.linear(prefix+"q_a_proj.weight", x), 1e-6))
+	} else {
+		q = n.linear(prefix+"q_proj.weight", x)
+	}
+	a := n.linear(prefix+"kv_a_proj_with_mqa.weight", x)
+	rotary := clone(a[n.MLA.KVLoraRank:])
+	even, odd := func(i int) int { return 2 * i }, func(i int) int { return 2*i + 1 }
+	turn(rotary, position, n.RopeTheta, even, odd) // interleaved
+	b := n.linear(prefix+"kv_b_proj.weight", n.norm(prefix+"kv_a_layernorm.weight", a[:n.MLA.KVLoraRank], 1e-6))
+	nope, dv := n.MLA.NopeDim, n.MLA.ValueDim
+	for h := range all {
+		query := clone(q[h*(nope+len(rotary)) : (h+1)*(nope+len(rotary))])
+		turn(query[nope:], position, n.RopeTheta, even, odd)
+		up := b[h*(nope+dv) : (h+1)*(nope+dv)]
+		all[h] = head{query, append(clone(up[:nope]), rotary...), up[nope:]}
+	}
+	return all
+}
+
+func clone(x []float64) []float64 { return append([]float64(nil), x...) }
+
+// logits runs the model on one sequence.
+func (n *naive) logits(tokens []int) [][]float64 {
+	stream := make([][]float64, len(tokens))
+	for t, id := range tokens {
+		stream[t] = clone(n.weights[family.Embedding][id*n.Hidden : (id+1)*n.Hidden])
+	}
+	for l := range n.Layers {
+		p := fmt.Sprintf("model.layers.%d.", l)
+		past := make([][]head, len(tokens))
+		for t, x := range stream {
+			past[t] = n.heads(p+"self_attn.", n.norm(p+"input_layernorm.weight", x, n.NormEps), t)
+			var mixed []float64
+			for h, now := range past[t] {
+				mixed = append(mixed, attendNaively(now.q, past[:t+1], h)...)
+			}
+			x = add(x, n.linear(p+"self_attn.o_proj.weight", mixed))
+			y := n.norm(p+"post_attention_layernorm.weight", x, n.NormEps)
+			gate, up := n.linear(p+"mlp.gate_proj.weight", y), n.linear(p+"mlp.up_proj.weight", y)
+			for i, g := range gate {
+				up[i] *= g / (1 + math.Exp(-g))
+			}
+			stream[t] = add(x, n.linear(p+"mlp.down_proj.weight", up))
+		}
+	}
+	name := family.Head
+	if n.TiedHead {
+		name = family.Embedding
+	}
+	out := make([][]float64, len(tokens))
+	for t, x := range stream {
+		out[t] = n.linear(name, n.norm(family.FinalNorm, x, n.NormEps))
+	}
+	return out
+}
+
+func add(x, y []float64) []float64 {
+	z := clone(x)
+	for i, v := range y {
+		z[i] += v
+	}
+	return z
+}
+
+// attendNaively mixes the values of head h of the past by softmax of the scores.
+func attendNaively(q []float64, past [][]head, h int) []float64 {
+	scores, sum := make([]float64, len(past)), 0.0
+	for s := range past {
+		for i, v := range q {
+			scores[s] += v * past[s][h].k[i] / math.Sqrt(float64(len(q)))
+		}
+		scores[s] = math.Exp(scores[s])
+		sum += scores[s]
+	}
+	mixed := make([]float64, len(past[0][h].v))
+	for s := range past {
+		for i, v := range past[s][h].v {
+			mixed[i] += scores[s] / sum * v
+		}
+	}
+	return mixed
+}
