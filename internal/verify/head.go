@@ -1,0 +1,158 @@
+package verify
+
+import (
+	"context"
+	"math"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+)
+
+// totals are sums over tokens.
+type totals struct {
+	tokens        int
+	predicted     int // tokens that had a predecessor in their window
+	agreed        int
+	kl            float64
+	sourceLoss    float64
+	convertedLoss float64
+}
+
+// vocabularyAtOnce is how many rows of the heads are held at a time. Logits are
+// never held for the whole vocabulary: its sums are kept as they go.
+const vocabularyAtOnce = 4096
+
+// head compares the distributions over the next token.
+func (c *comparison) head(ctx context.Context, streams []*stream) error {
+	sums := make(map[*stream][]pair, len(streams))
+	for _, s := range streams {
+		if err := c.source.Finish(s.source); err != nil {
+			return err
+		}
+		if err := c.converted.Finish(s.converted); err != nil {
+			return err
+		}
+		sums[s] = make([]pair, len(s.tokens))
+		for t := range sums[s] {
+			sums[s][t].reset()
+		}
+	}
+	for from := 0; from < c.source.Vocab; from += vocabularyAtOnce {
+		to := min(from+vocabularyAtOnce, c.source.Vocab)
+		ours, err := c.source.HeadRows(from, to)
+		if err != nil {
+			return err
+		}
+		theirs, err := c.converted.HeadRows(from, to)
+		if err != nil {
+			return err
+		}
+		err = each(ctx, streams, func(s *stream) error {
+			s.addLogits(sums[s], from, ours, theirs)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range streams {
+		for t := range s.tokens {
+			c.totals.add(&sums[s][t], t+1 < len(s.tokens))
+		}
+	}
+	return nil
+}
+
+// tokensAtOnce bounds the logits held at a time.
+const tokensAtOnce = 128
+
+// addLogits adds the logits of the head rows that begin at token id from.
+func (s *stream) addLogits(sums []pair, from int, ours, theirs decoder.Matrix) {
+	for at := 0; at < len(s.tokens); at += tokensAtOnce {
+		n := min(tokensAtOnce, len(s.tokens)-at)
+		p, q := logits(s.source, at, n, ours), logits(s.converted, at, n, theirs)
+		for t := range n {
+			next := -1
+			if at+t+1 < len(s.tokens) {
+				next = s.tokens[at+t+1]
+			}
+			sums[at+t].add(p.Data[t*p.Cols:(t+1)*p.Cols], q.Data[t*q.Cols:(t+1)*q.Cols], from, next)
+		}
+	}
+}
+
+// logits returns the products of n rows of x from the given one on with head.
+func logits(x decoder.Matrix, from, n int, head decoder.Matrix) decoder.Matrix {
+	part := decoder.Matrix{Rows: n, Cols: x.Cols, Stride: x.Stride, Data: x.Data[from*x.Stride : (from+n)*x.Stride]}
+	z := decoder.NewMatrix(n, head.Rows)
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, part, head, 0, z)
+	return z
+}
+
+// pair accumulates two distributions over the next token of one position.
+type pair struct {
+	p, q  logSum
+	cross float64 // Σ e^{zp − p.largest}·(zp − zq)
+}
+
+// logSum accumulates Σ e^z as e^largest · sum.
+type logSum struct {
+	largest float64
+	sum     float64
+	best    int     // token of the largest logit
+	target  float64 // logit of the token that came next
+}
+
+func (x *pair) reset() {
+	x.p.largest, x.q.largest = math.Inf(-1), math.Inf(-1)
+}
+
+// add takes the logits of the tokens from on; next is the token that came next.
+func (x *pair) add(zp, zq []float32, from, next int) {
+	x.cross *= x.p.raise(zp, from)
+	x.q.raise(zq, from)
+	for i := range zp {
+		p, q := float64(zp[i]), float64(zq[i])
+		e := math.Exp(p - x.p.largest)
+		x.p.sum += e
+		x.cross += e * (p - q)
+		x.q.sum += math.Exp(q - x.q.largest)
+	}
+	if i := next - from; i >= 0 && i < len(zp) {
+		x.p.target, x.q.target = float64(zp[i]), float64(zq[i])
+	}
+}
+
+// raise makes largest the largest of itself and z, rescales the sum to it, and
+// returns the factor.
+func (s *logSum) raise(z []float32, from int) float64 {
+	before := s.largest
+	for i, v := range z {
+		if float64(v) > s.largest {
+			s.largest, s.best = float64(v), from+i
+		}
+	}
+	factor := math.Exp(before - s.largest)
+	s.sum *= factor
+	return factor
+}
+
+// log returns log Σ e^z.
+func (s *logSum) log() float64 { return s.largest + math.Log(s.sum) }
+
+// add adds the comparison of one position; scored says whether the next token
+// is known.
+func (t *totals) add(x *pair, scored bool) {
+	t.tokens++
+	t.kl += x.cross/x.p.sum - x.p.log() + x.q.log()
+	if x.p.best == x.q.best {
+		t.agreed++
+	}
+	if scored {
+		t.predicted++
+		t.sourceLoss += x.p.log() - x.p.target
+		t.convertedLoss += x.q.log() - x.q.target
+	}
+}

@@ -1,0 +1,259 @@
+// Package verify measures how far a converted checkpoint is from its source, by
+// running both on the same tokens.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Report is what a comparison found. Its fields are the JSON output.
+type Report struct {
+	Tokens    int     `json:"tokens"`  // compared
+	Windows   int     `json:"windows"` // each starts at position 0
+	Window    int     `json:"window"`  // tokens of the longest
+	Source    Side    `json:"source"`
+	Converted Side    `json:"converted"`
+	KL        float64 `json:"kl"`             // KL(source‖converted), nats per token
+	Top1      float64 `json:"top1_agreement"` // share of tokens with the same most likely successor
+	Layers    []Layer `json:"layers"`
+	Cache     Cache   `json:"cache"`
+}
+
+// Side is one of the two checkpoints.
+type Side struct {
+	Path       string  `json:"path"`
+	Loss       float64 `json:"loss"` // nats per predicted token
+	Perplexity float64 `json:"perplexity"`
+}
+
+// Layer compares the attention of one layer, both given the source's input.
+type Layer struct {
+	Layer int     `json:"layer"`
+	Error float64 `json:"attention_error"` // ‖converted − source‖ / ‖source‖ of the attention output
+}
+
+// Cache compares the KV caches.
+type Cache struct {
+	SourceFloats    int     `json:"source_floats_per_token_per_layer"`
+	ConvertedFloats int     `json:"converted_floats_per_token_per_layer"`
+	SourceBytes     int64   `json:"source_bytes_per_token"`
+	ConvertedBytes  int64   `json:"converted_bytes_per_token"`
+	Saving          float64 `json:"saving"` // share of the source's bytes that is saved
+}
+
+// batchBytes bounds the activations that are held between layers.
+const batchBytes = 256 << 20
+
+// Compare runs source and converted on the windows, in batches that bound the
+// memory to the activations of a batch and one layer of each model. Progress,
+// if not nil, is told how many of all layer passes are done.
+func Compare(ctx context.Context, source, converted *family.Model, windows [][]int, progress func(done, total int64)) (*Report, error) {
+	if len(windows) == 0 {
+		return nil, errors.New("no tokens to compare on: a window needs at least two")
+	}
+	if source.Layers != converted.Layers || source.Hidden != converted.Hidden || source.Vocab != converted.Vocab {
+		return nil, fmt.Errorf("%q and %q are not of one shape: %d and %d layers, hidden size %d and %d, vocabulary %d and %d",
+			source.Source.Path, converted.Source.Path, source.Layers, converted.Layers, source.Hidden, converted.Hidden, source.Vocab, converted.Vocab)
+	}
+	c := &comparison{
+		source: decoder.Decoder{Model: source}, converted: decoder.Decoder{Model: converted},
+		off: make([]float64, source.Layers), size: make([]float64, source.Layers),
+	}
+	batches := batch(windows, batchBytes/(2*4*source.Hidden))
+	for i, b := range batches {
+		err := c.run(ctx, b, func(layers int) {
+			if progress != nil {
+				progress(int64(i*(source.Layers+1)+layers), int64(len(batches)*(source.Layers+1)))
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	r := c.report(windows)
+	for _, v := range []float64{r.KL, r.Source.Perplexity, r.Converted.Perplexity} {
+		if math.IsNaN(v) || math.IsInf(v, 0) { // JSON has no such numbers
+			return nil, fmt.Errorf("%q or %q computes logits that are not finite", r.Source.Path, r.Converted.Path)
+		}
+	}
+	for _, l := range r.Layers {
+		if math.IsNaN(l.Error) || math.IsInf(l.Error, 0) {
+			return nil, fmt.Errorf("layer %d of %q computes attention that is not finite", l.Layer, r.Converted.Path)
+		}
+	}
+	return r, nil
+}
+
+// batch groups windows so that each group has at most most tokens, or one
+// window.
+func batch(windows [][]int, most int) [][][]int {
+	var batches [][][]int
+	for len(windows) > 0 {
+		n, tokens := 1, len(windows[0])
+		for n < len(windows) && tokens+len(windows[n]) <= most {
+			tokens += len(windows[n])
+			n++
+		}
+		batches = append(batches, windows[:n])
+		windows = windows[n:]
+	}
+	return batches
+}
+
+// comparison accumulates over batches.
+type comparison struct {
+	source, converted decoder.Decoder
+	off, size         []float64 // per layer: squared error and square of the attention output
+	totals            totals
+}
+
+// stream is the state of one window between layers.
+type stream struct {
+	tokens    []int
+	source    decoder.Matrix
+	converted decoder.Matrix
+	off, size float64
+}
+
+// run takes one batch through all layers and the head.
+func (c *comparison) run(ctx context.Context, windows [][]int, done func(layers int)) error {
+	streams := make([]*stream, len(windows))
+	for i, tokens := range windows {
+		s := &stream{tokens: tokens}
+		var err error
+		if s.source, err = c.source.Embed(tokens); err != nil {
+			return err
+		}
+		if s.converted, err = c.converted.Embed(tokens); err != nil {
+			return err
+		}
+		streams[i] = s
+	}
+	scale := residualScale(streams)
+	for n := range c.source.Layers {
+		ours, err := c.source.Layer(n)
+		if err != nil {
+			return err
+		}
+		theirs, err := c.converted.Layer(n)
+		if err != nil {
+			return err
+		}
+		err = each(ctx, streams, func(s *stream) error {
+			s.layer(ours, theirs, scale)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, s := range streams { // in a fixed order: sums do not depend on the schedule
+			c.off[n] += s.off
+			c.size[n] += s.size
+		}
+		done(n + 1)
+	}
+	if err := c.head(ctx, streams); err != nil {
+		return err
+	}
+	done(c.source.Layers + 1)
+	return nil
+}
+
+// each calls f for every stream, on all processors.
+func each(ctx context.Context, streams []*stream, f func(*stream) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, s := range streams {
+		group.Go(func() error {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			return f(s)
+		})
+	}
+	return group.Wait()
+}
+
+// residualScale is the factor by which the converted residual stream is scaled,
+// as the embeddings tell: a conversion may rescale it to change ε (design §6).
+func residualScale(streams []*stream) float32 {
+	dot, square := 0.0, 0.0
+	for _, s := range streams {
+		for i, v := range s.source.Data {
+			dot += float64(v) * float64(s.converted.Data[i])
+			square += float64(v) * float64(v)
+		}
+	}
+	if dot <= 0 {
+		return 1
+	}
+	return float32(dot / square)
+}
+
+// layer runs one layer of both models, each on its own stream, and the
+// converted attention once more on the source's.
+func (s *stream) layer(source, converted *decoder.Layer, scale float32) {
+	same := s.source
+	same.Data = slices.Clone(same.Data)
+	for i := range same.Data {
+		same.Data[i] *= scale
+	}
+	got := converted.Attend(same)
+	want := source.Forward(s.source)
+	converted.Forward(s.converted)
+	s.off, s.size = 0, 0
+	for i, v := range want.Data {
+		w := float64(v) * float64(scale)
+		d := float64(got.Data[i]) - w
+		s.off += d * d
+		s.size += w * w
+	}
+}
+
+// report turns the sums into the report.
+func (c *comparison) report(windows [][]int) *Report {
+	t := c.totals
+	r := &Report{
+		Tokens: t.tokens, Windows: len(windows),
+		Source:    side(c.source.Model, t.sourceLoss/float64(t.predicted)),
+		Converted: side(c.converted.Model, t.convertedLoss/float64(t.predicted)),
+		KL:        t.kl / float64(t.tokens),
+		Top1:      float64(t.agreed) / float64(t.tokens),
+		Cache:     NewCache(c.source.Model, c.converted.Model),
+	}
+	for _, w := range windows {
+		r.Window = max(r.Window, len(w))
+	}
+	for n := range c.off {
+		e := 0.0
+		if c.size[n] > 0 {
+			e = math.Sqrt(c.off[n] / c.size[n])
+		}
+		r.Layers = append(r.Layers, Layer{n, e})
+	}
+	return r
+}
+
+func side(m *family.Model, loss float64) Side {
+	return Side{m.Source.Path, loss, math.Exp(loss)}
+}
+
+// NewCache compares the caches of two models.
+func NewCache(source, converted *family.Model) Cache {
+	k := Cache{
+		SourceFloats: source.CacheFloats(), ConvertedFloats: converted.CacheFloats(),
+		SourceBytes: source.CacheBytes(), ConvertedBytes: converted.CacheBytes(),
+	}
+	k.Saving = 1 - float64(k.ConvertedBytes)/float64(k.SourceBytes)
+	return k
+}
