@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+)
+
+// CardFile is the name of the model card.
+const CardFile = "README.md"
+
+// Place says where the files of an output go. A .safetensors file goes to its
+// folder; whole reports that the output is a directory of its own.
+func Place(out string) (folder string, whole bool) {
+	info, err := os.Stat(out)
+	isFile := filepath.Ext(out) == ".safetensors"
+	if err == nil {
+		isFile = !info.IsDir()
+	}
+	if isFile {
+		return filepath.Dir(out), false
+	}
+	return out, true
+}
+
+// shard spreads the tensors over files of at most most bytes, in the order of
+// their names. One file is always one shard.
+func (p *Plan) shard(most int64) {
+	p.Shards = []Shard{{}}
+	for i := range p.Tensors {
+		t := &p.Tensors[i]
+		last := &p.Shards[len(p.Shards)-1]
+		if p.Whole && last.Tensors > 0 && last.Bytes+t.Bytes() > most {
+			p.Shards = append(p.Shards, Shard{})
+			last = &p.Shards[len(p.Shards)-1]
+		}
+		t.Shard = len(p.Shards) - 1
+		last.Tensors++
+		last.Bytes += t.Bytes()
+	}
+	for i := range p.Shards {
+		switch {
+		case !p.Whole:
+			p.Shards[i].File = filepath.Base(p.Output)
+		case len(p.Shards) == 1:
+			p.Shards[i].File = checkpoint.SingleFile
+		default:
+			p.Shards[i].File = fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(p.Shards))
+		}
+	}
+}
+
+// Files names every file that will be written, the weights first.
+func (p *Plan) Files() []string {
+	var names []string
+	for _, s := range p.Shards {
+		names = append(names, s.File)
+	}
+	return append(names, p.Others...)
+}
+
+// listOthers lists the files beside the weights: for a directory the index, the
+// configuration, a model card and what comes along with the source; for a file
+// its configuration.
+func (p *Plan) listOthers() error {
+	if !p.Whole {
+		name, err := p.configName()
+		p.Others = []string{name}
+		return err
+	}
+	if len(p.Shards) > 1 {
+		p.Others = append(p.Others, checkpoint.IndexFile)
+	}
+	p.Others = append(p.Others, p.Companions()...)
+	p.Others = append(p.Others, CardFile, checkpoint.ConfigFile)
+	return nil
+}
+
+// configName is the name under which the configuration goes beside an output
+// file: config.json, unless there is one of something else.
+func (p *Plan) configName() (string, error) {
+	shared := filepath.Join(p.Folder, checkpoint.ConfigFile)
+	there, err := os.ReadFile(shared)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return checkpoint.ConfigFile, nil
+	case err != nil:
+		return "", err
+	}
+	if old, err := checkpoint.Open(p.Output); err == nil {
+		defer old.Close()
+		if old.Embedded() == string(there) { // of the output that is being replaced
+			return checkpoint.ConfigFile, nil
+		}
+	}
+	return filepath.Base(checkpoint.OwnConfig(p.Output)), nil
+}
+
+// companions are the beginnings of the names of files that belong to a model
+// whatever its weights are. Code is not among them.
+var companions = []string{
+	"tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "spiece", "sentencepiece",
+	"generation_config", "chat_template", "preprocessor_config", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY",
+}
+
+// Companions lists the files of the source directory that are copied byte for
+// byte.
+func (p *Plan) Companions() []string {
+	src := p.Source.Source
+	if !src.IsDir() {
+		return nil
+	}
+	entries, err := os.ReadDir(src.Dir)
+	if err != nil {
+		return nil // the directory was read a moment ago; nothing to take along
+	}
+	var names []string
+	for _, e := range entries {
+		belongs := slices.ContainsFunc(companions, func(start string) bool { return strings.HasPrefix(e.Name(), start) })
+		info, err := os.Stat(filepath.Join(src.Dir, e.Name()))
+		if belongs && err == nil && info.Mode().IsRegular() && filepath.Ext(e.Name()) != ".py" {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}

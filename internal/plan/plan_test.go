@@ -1,0 +1,280 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
+)
+
+func open(t *testing.T, m testmodel.Llama) *family.Model {
+	t.Helper()
+	src, err := checkpoint.Open(m.Write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	f, err := family.Read(src, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// options returns o with what the command line presets.
+func options(o plan.Options) plan.Options {
+	if o.Select == "" {
+		o.Select = rope.BySensitivity
+	}
+	o.Weights, o.LatentNorm = mla.WeightsAttention, mla.NormLinear
+	if o.MaxShard == 0 {
+		o.MaxShard = 5e9
+	}
+	return o
+}
+
+func TestSizes(t *testing.T) {
+	m := open(t, testmodel.Llama{KVHeads: 2}) // head_dim 8, hidden 32: the stack has rank 32
+	for name, c := range map[string]struct {
+		o    plan.Options
+		want plan.Sizes
+		err  string
+	}{
+		"defaults":               {plan.Options{}, plan.Sizes{Rank: 8, RopeDims: 4}, ""},
+		"dkv":                    {plan.Options{DKV: 3}, plan.Sizes{Rank: 6, RopeDims: 4}, ""},
+		"dkv and rope":           {plan.Options{DKV: 16, RopeDims: 16, Theta: 5}, plan.Sizes{Rank: 32, RopeDims: 16, Theta: 5}, ""},
+		"rank":                   {plan.Options{Rank: 7}, plan.Sizes{Rank: 7, RopeDims: 4}, ""},
+		"cache":                  {plan.Options{Cache: 20}, plan.Sizes{}, ""},
+		"cache and rope":         {plan.Options{Cache: 20, RopeDims: 6}, plan.Sizes{Rank: 14, RopeDims: 6}, ""},
+		"cache beyond the stack": {plan.Options{Cache: 100, RopeDims: 6}, plan.Sizes{Rank: 32, RopeDims: 6}, ""},
+		"threshold":              {plan.Options{Rank: 7, Threshold: 0.1}, plan.Sizes{Rank: 7}, ""},
+		"dkv too large":          {plan.Options{DKV: 17}, plan.Sizes{}, "above 32"},
+		"rank too large":         {plan.Options{Rank: 33}, plan.Sizes{}, "above 32"},
+		"cache too small":        {plan.Options{Cache: 2}, plan.Sizes{}, "no room"},
+		"cache too small beside": {plan.Options{Cache: 6, RopeDims: 6}, plan.Sizes{}, "no room"},
+		"odd":                    {plan.Options{RopeDims: 3}, plan.Sizes{}, "odd"},
+		"rope too large":         {plan.Options{RopeDims: 18}, plan.Sizes{}, "above 16"},
+		"rope of whole pairs":    {plan.Options{RopeDims: 10, Select: rope.High}, plan.Sizes{}, "above 8"},
+		"base below 1":           {plan.Options{Theta: 0.5}, plan.Sizes{}, "above 1"},
+		"rope and threshold":     {plan.Options{RopeDims: 4, Threshold: 0.1}, plan.Sizes{}, "both"},
+		"threshold, by norm":     {plan.Options{Threshold: 0.1, Select: rope.ByNorm}, plan.Sizes{}, "goes with"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(c.o)
+			got, err := o.Sizes(m)
+			switch {
+			case c.err != "":
+				if !errors.As(err, new(*plan.UsageError)) || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("got %v, want a usage error with %q", err, c.err)
+				}
+			case err != nil || got != c.want:
+				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestSplits(t *testing.T) {
+	m := open(t, testmodel.Llama{KVHeads: 2})
+	o := options(plan.Options{Cache: 12})
+	for _, s := range o.Splits(m) {
+		if s.Rank+s.RopeDims != 12 || s.RopeDims%2 != 0 || s.Rank < 1 || s.RopeDims > 16 {
+			t.Errorf("split %+v", s)
+		}
+	}
+	if n := len(o.Splits(m)); n != 4 { // 2, 4, 6, 8
+		t.Errorf("%d splits", n)
+	}
+}
+
+func newPlan(t *testing.T, m *family.Model, out string, o plan.Options) *plan.Plan {
+	t.Helper()
+	o = options(o)
+	s, err := o.Sizes(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(m, out, o, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func find(p *plan.Plan, name string) *plan.Tensor {
+	for i := range p.Tensors {
+		if p.Tensors[i].Name == name {
+			return &p.Tensors[i]
+		}
+	}
+	return nil
+}
+
+// TestActions: what is only carried along is copied, what the scale of the
+// residual stream or a type touches is converted, what attention is made of is
+// computed.
+func TestActions(t *testing.T) {
+	p := newPlan(t, open(t, testmodel.Llama{KVHeads: 2, Eps: 1e-5}), "out", plan.Options{})
+	scale := math.Sqrt(0.1)
+	for name, want := range map[string]struct {
+		action plan.Action
+		factor float64
+	}{
+		family.Embedding:                   {plan.Convert, scale},
+		family.Head:                        {plan.Copy, 0},
+		family.FinalNorm:                   {plan.Copy, 0},
+		family.InLayer(0, family.GateProj): {plan.Copy, 0},
+		family.InLayer(0, family.DownProj): {plan.Convert, scale},
+		family.InLayer(0, family.MLPNorm):  {plan.Copy, 0},
+		family.InLayer(1, family.QProj):    {plan.Compute, 0},
+		family.InLayer(1, family.OProj):    {plan.Compute, 0},
+		family.InLayer(1, family.KVANorm):  {plan.Compute, 0},
+	} {
+		got := find(p, name)
+		if got == nil || got.Action != want.action || math.Abs(got.Factor-want.factor) > 1e-12 {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	for _, gone := range []string{family.KProj, family.VProj} {
+		if find(p, family.InLayer(0, gone)) != nil {
+			t.Errorf("%s is still there", gone)
+		}
+	}
+	if p.Cache.Before != 32 || p.Cache.After != 12 || p.Theta != nil {
+		t.Errorf("cache %+v, base %v", p.Cache, p.Theta)
+	}
+}
+
+func TestTypes(t *testing.T) {
+	for source, rules := range map[checkpoint.DType]map[string]checkpoint.DType{
+		checkpoint.F32:  {"keep": checkpoint.F32, "f32": checkpoint.F32, "bf16": checkpoint.BF16, "f16": checkpoint.F16},
+		checkpoint.BF16: {"keep": checkpoint.BF16, "f32": checkpoint.F32},
+		checkpoint.F16:  {"keep": checkpoint.BF16, "f16": checkpoint.F16},
+		checkpoint.F64:  {"keep": checkpoint.F64, "bf16": checkpoint.BF16},
+	} {
+		m := open(t, testmodel.Llama{DType: source, Eps: 1e-5})
+		for name, want := range rules {
+			rule, err := plan.ParseDType(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := newPlan(t, m, "out", plan.Options{DType: rule})
+			for _, tensor := range p.Tensors {
+				if tensor.DType != want {
+					t.Errorf("%s, %s: %s is %s", source, name, tensor.Name, tensor.DType)
+				}
+			}
+			scale := math.Sqrt(0.1)
+			if want == checkpoint.BF16 || want == checkpoint.F16 {
+				scale = 0.25 // the nearest power of two keeps every mantissa
+			}
+			if math.Abs(p.Residual-scale) > 1e-12 {
+				t.Errorf("%s, %s: residual scale %g, want %g", source, name, p.Residual, scale)
+			}
+			wantName := map[checkpoint.DType]string{checkpoint.F64: "float64", checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}[want]
+			if !strings.Contains(string(p.Config), `"torch_dtype": "`+wantName+`"`) {
+				t.Errorf("%s, %s: configuration %s", source, name, p.Config)
+			}
+		}
+	}
+	if _, err := plan.ParseDType("f8"); err == nil {
+		t.Error("took an unknown type")
+	}
+}
+
+func TestShards(t *testing.T) {
+	m := open(t, testmodel.Llama{KVHeads: 2})
+	for _, most := range []int64{1, 10e3, 5e9} {
+		p := newPlan(t, m, "out", plan.Options{MaxShard: most})
+		if !slices.IsSortedFunc(p.Tensors, func(a, b plan.Tensor) int { return strings.Compare(a.Name, b.Name) }) {
+			t.Error("tensors are not in the order of their names")
+		}
+		total, tensors, before := int64(0), 0, 0
+		for i, s := range p.Shards {
+			if s.Bytes > most && s.Tensors > 1 {
+				t.Errorf("shard %d has %d tensors and %d bytes, above %d", i, s.Tensors, s.Bytes, most)
+			}
+			total, tensors = total+s.Bytes, tensors+s.Tensors
+		}
+		for _, tensor := range p.Tensors {
+			if tensor.Shard < before {
+				t.Error("shards are not filled in order")
+			}
+			before = tensor.Shard
+		}
+		if total != p.Bytes || tensors != len(p.Tensors) {
+			t.Errorf("shards hold %d bytes of %d", total, p.Bytes)
+		}
+	}
+	one := newPlan(t, m, filepath.Join(t.TempDir(), "o.safetensors"), plan.Options{MaxShard: 1})
+	if len(one.Shards) != 1 || one.Shards[0].File != "o.safetensors" || one.Whole || !slices.Equal(one.Files(), []string{"o.safetensors", "config.json"}) {
+		t.Errorf("a single file: %v", one.Files())
+	}
+}
+
+// TestPadded: the written sizes are the kernel's, and the base is such that the
+// slots in use turn as before.
+func TestPadded(t *testing.T) {
+	m := open(t, testmodel.Llama{KVHeads: 2})
+	o := options(plan.Options{Rank: 8, RopeDims: 6, Theta: 1000, PadToKernel: true})
+	s, err := o.Sizes(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(m, "out", o, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := family.MLA{KVLoraRank: 256, RopeDim: 64, NopeDim: 128, ValueDim: 128}
+	if *p.Target.MLA != want || p.Cache.After != 320 {
+		t.Errorf("padded to %+v", *p.Target.MLA)
+	}
+	slots, padded := rope.Frequencies(1000, 6), rope.Frequencies(p.Target.RopeTheta, 64)
+	for i, nu := range slots {
+		if got := padded[10*i]; math.Abs(got-nu) > 1e-12 { // ⌊64/6⌋ slots apart
+			t.Errorf("slot %d turns at %g, want %g", i, got, nu)
+		}
+	}
+	big := open(t, testmodel.Llama{HeadDim: 130})
+	o.Rank, o.RopeDims = 8, 6
+	if _, err := plan.New(big, "out", o, s); !errors.As(err, new(*plan.UsageError)) {
+		t.Errorf("heads beyond every kernel: %v", err)
+	}
+}
+
+func TestPlanTouchesNothing(t *testing.T) {
+	m := open(t, testmodel.Llama{KVHeads: 2})
+	dir := t.TempDir()
+	p := newPlan(t, m, filepath.Join(dir, "out"), plan.Options{})
+	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
+		t.Errorf("made %v", entries)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back struct {
+		Target struct {
+			MLA family.MLA `json:"mla"`
+		} `json:"target"`
+		Tensors []struct {
+			Name, DType string
+			Shape       []int64
+		} `json:"tensors"`
+		Theta *float64 `json:"rope_theta"`
+	}
+	if err := json.Unmarshal(text, &back); err != nil || back.Target.MLA.KVLoraRank != 8 || len(back.Tensors) != len(p.Tensors) || back.Theta != nil {
+		t.Errorf("%v: %s", err, text)
+	}
+}

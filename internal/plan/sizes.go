@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
+
+// UsageError says that the options cannot be meant.
+type UsageError struct {
+	What string
+	Tip  string
+}
+
+func (e *UsageError) Error() string { return e.What }
+
+// Hint says what to do about the error.
+func (e *UsageError) Hint() string { return e.Tip }
+
+// Options are what the user asks of a conversion. Zero values mean that the
+// user says nothing.
+type Options struct {
+	DKV      int // latent floats per KV head, the paper's d_kv
+	Rank     int // kv_lora_rank
+	Cache    int // floats per token and layer
+	RopeDims int // qk_rope_head_dim
+	Theta    float64
+
+	Select      rope.Strategy
+	Threshold   float64
+	Weights     mla.Weights
+	LatentNorm  mla.LatentNorm
+	QLoraExact  bool
+	PadToKernel bool
+
+	DType    DTypeRule
+	MaxShard int64 // bytes
+}
+
+// Sizes are the sizes of a conversion. Zero means: to be searched for.
+type Sizes struct {
+	Rank     int     `json:"kv_lora_rank"`
+	RopeDims int     `json:"qk_rope_head_dim"`
+	Theta    float64 `json:"rope_theta"` // θ'
+}
+
+// Known reports whether nothing is left to be searched for.
+func (s Sizes) Known() bool { return s.Rank > 0 && s.RopeDims > 0 && s.Theta > 0 }
+
+// MaxRank is the rank of the stacked keys and values of a layer: a larger latent
+// would hold nothing more.
+func MaxRank(m *family.Model) int { return min(2*m.KVHeads*m.HeadDim, m.Hidden) }
+
+// MaxRopeDims is the size of the largest rotary key that carries something: all
+// pairs of all KV heads, or of one head where a strategy chooses whole pairs.
+func (o *Options) MaxRopeDims(m *family.Model) int {
+	if o.Select == rope.BySensitivity {
+		return m.KVHeads * m.HeadDim
+	}
+	return m.HeadDim
+}
+
+// Sizes works out the sizes from the options, as far as these say, and checks
+// them against the model.
+func (o *Options) Sizes(m *family.Model) (Sizes, error) {
+	s := Sizes{Rank: o.Rank, RopeDims: o.RopeDims, Theta: o.Theta}
+	if err := o.checkRope(m); err != nil {
+		return s, err
+	}
+	if s.RopeDims == 0 && o.Cache == 0 && o.Threshold == 0 {
+		s.RopeDims = max(2, m.HeadDim/4*2)
+	}
+	switch {
+	case o.DKV > 0:
+		s.Rank = o.DKV * m.KVHeads
+		if s.Rank > MaxRank(m) {
+			return s, &UsageError{fmt.Sprintf("--dkv %d is kv_lora_rank %d for %d KV heads, above %d, the rank of the stacked keys and values", o.DKV, s.Rank, m.KVHeads, MaxRank(m)),
+				fmt.Sprintf("--dkv can be at most %d", MaxRank(m)/m.KVHeads)}
+		}
+	case o.Rank > 0:
+		if s.Rank > MaxRank(m) {
+			return s, &UsageError{fmt.Sprintf("--kv-lora-rank %d is above %d, the rank of the stacked keys and values", o.Rank, MaxRank(m)), ""}
+		}
+	case o.Cache > 0:
+		if o.Cache < 3 {
+			return s, &UsageError{fmt.Sprintf("--cache %d has no room for two rotary dimensions and a latent", o.Cache), ""}
+		}
+		if s.RopeDims > 0 {
+			s.Rank = min(o.Cache-s.RopeDims, MaxRank(m))
+			if s.Rank < 1 {
+				return s, &UsageError{fmt.Sprintf("--cache %d has no room for a latent beside --rope-dims %d", o.Cache, s.RopeDims), "lower --rope-dims"}
+			}
+		}
+	default:
+		s.Rank = min(max(1, m.HeadDim/2)*m.KVHeads, MaxRank(m))
+	}
+	return s, nil
+}
+
+// checkRope checks the options about the rotary key.
+func (o *Options) checkRope(m *family.Model) error {
+	switch most := o.MaxRopeDims(m); {
+	case o.RopeDims%2 != 0:
+		return &UsageError{fmt.Sprintf("--rope-dims %d is odd: rotary dimensions come in pairs", o.RopeDims), ""}
+	case o.RopeDims > most:
+		return &UsageError{fmt.Sprintf("--rope-dims %d is above %d, all there is to rotate", o.RopeDims, most), ""}
+	case o.RopeDims > 0 && o.Threshold > 0:
+		return &UsageError{"--rope-dims and --rope-threshold both say how many pairs keep their rotation", "give one of them"}
+	case o.Threshold > 0 && o.Select != rope.BySensitivity:
+		return &UsageError{"--rope-threshold goes with --rope-select sensitivity", ""}
+	case o.Theta != 0 && o.Theta <= 1:
+		return &UsageError{fmt.Sprintf("--rope-theta %v must be above 1", o.Theta), ""}
+	}
+	return nil
+}
+
+// ropeGrid are the sizes of the rotary key that a search considers.
+var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
+
+// Splits returns the ways to divide --cache between latent and rotary key that
+// a search considers, thetas left open.
+func (o *Options) Splits(m *family.Model) []Sizes {
+	var splits []Sizes
+	for _, dims := range ropeGrid {
+		if dims <= o.MaxRopeDims(m) && dims < o.Cache {
+			splits = append(splits, Sizes{Rank: min(o.Cache-dims, MaxRank(m)), RopeDims: dims, Theta: o.Theta})
+		}
+	}
+	return splits
+}
