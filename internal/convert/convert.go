@@ -1,0 +1,244 @@
+// Package convert carries a plan out: it converts the layers, copies the rest,
+// and publishes the files together.
+package convert
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// Options say how a plan is carried out. The output does not depend on them.
+type Options struct {
+	Jobs     int    // layers and copies under way at a time
+	Force    bool   // replace what exists
+	Version  string // of the program, for the files' metadata
+	Progress func(done, total int64)
+	Warn     func(message string)
+}
+
+// Result is what a conversion found out. Its fields are part of the JSON output.
+type Result struct {
+	Layers []LayerResult `json:"layers"`
+}
+
+// LayerResult is what was kept of one layer.
+type LayerResult struct {
+	Layer  int     `json:"layer"`
+	Energy float64 `json:"energy"` // share of the stack's energy, as the weights measure it
+	Slots  [][]int `json:"slots"`  // rotary pairs that each slot of the rotary key serves
+}
+
+// run is one conversion under way.
+type run struct {
+	*plan.Plan
+	Options
+	writers []*checkpoint.Writer
+	shardOf map[string]int
+
+	mu     sync.Mutex
+	done   int64
+	result Result
+}
+
+// Run carries out p. Until it returns without an error nothing has its final
+// name; afterwards everything has.
+func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err error) {
+	out, err := checkpoint.NewOutput(p.Source.Source, p.Folder, p.Files(), p.Whole, o.Force)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		err = errors.Join(err, out.Discard())
+	}()
+	r := &run{Plan: p, Options: o, shardOf: make(map[string]int)}
+	r.result.Layers = make([]LayerResult, p.Source.Layers)
+	if err := r.open(out); err != nil {
+		return nil, err
+	}
+	if err := r.work(ctx); err != nil {
+		for _, w := range r.writers {
+			err = errors.Join(err, w.Abandon())
+		}
+		return nil, err
+	}
+	for i, w := range r.writers {
+		if err := w.Close(); err != nil {
+			for _, left := range r.writers[i+1:] {
+				err = errors.Join(err, left.Abandon())
+			}
+			return nil, err
+		}
+	}
+	if err := r.writeOthers(out); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := out.Commit(); err != nil {
+		return nil, err
+	}
+	if p.Whole && o.Force {
+		err = checkpoint.RemoveStale(p.Folder, p.Files())
+	}
+	return &r.result, err
+}
+
+// open creates the shards.
+func (r *run) open(out *checkpoint.Output) error {
+	specs := make([][]checkpoint.Spec, len(r.Shards))
+	for _, t := range r.Tensors {
+		specs[t.Shard] = append(specs[t.Shard], t.Spec)
+		r.shardOf[t.Name] = t.Shard
+	}
+	metadata := map[string]string{"format": "pt", "mha2mla": r.Version, checkpoint.MetadataConfig: string(r.Config)}
+	for i, shard := range r.Shards {
+		f, err := out.Create(shard.File)
+		if err != nil {
+			return err
+		}
+		w, err := checkpoint.NewWriter(f, specs[i], metadata)
+		if err != nil {
+			return err
+		}
+		r.writers = append(r.writers, w)
+	}
+	return nil
+}
+
+// layerBudget is the memory that layers being converted side by side may take;
+// one layer is always converted, however large.
+const layerBudget = 256 << 20
+
+// work converts all layers and copies everything else.
+func (r *run) work(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, r.Jobs))
+	room := semaphore.NewWeighted(layerBudget)
+	need := min(layerBudget, layerMemory(r.Source.Shape()))
+	group.Go(func() error { return r.copyAll(ctx) })
+	for n := range r.Source.Layers {
+		group.Go(func() error {
+			if err := room.Acquire(ctx, need); err != nil {
+				return context.Cause(ctx)
+			}
+			defer room.Release(need)
+			return r.layer(n)
+		})
+	}
+	return group.Wait()
+}
+
+// layerMemory estimates the bytes that converting a layer takes.
+func layerMemory(s family.Shape) int64 {
+	stack := int64(2*s.KVHeads*s.HeadDim) * int64(s.Hidden)
+	side := int64(min(2*s.KVHeads*s.HeadDim, s.Hidden))
+	return 8 * (2*stack + 4*side*side)
+}
+
+// layer converts layer n and writes its tensors.
+func (r *run) layer(n int) error {
+	attention, err := mla.Read(r.Source, n)
+	if err != nil {
+		return err
+	}
+	layer, err := attention.Convert(r.Maths)
+	if err != nil {
+		return err
+	}
+	r.result.Layers[n] = LayerResult{n, layer.Energy, layer.Key.Serves}
+	return r.Layout.Write(layer, attention, func(name string) mla.Sink {
+		return &countingSink{r.writer(family.InLayer(n, name)), r}
+	})
+}
+
+func (r *run) writer(name string) *checkpoint.TensorWriter {
+	return r.writers[r.shardOf[name]].Tensor(name)
+}
+
+// advance reports bytes written.
+func (r *run) advance(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done += bytes
+	if r.Progress != nil {
+		r.Progress(r.done, r.Bytes)
+	}
+}
+
+// warn passes a warning on.
+func (r *run) warn(message string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Warn != nil {
+		r.Warn(message)
+	}
+}
+
+// countingSink reports progress when a tensor is complete.
+type countingSink struct {
+	*checkpoint.TensorWriter
+	run *run
+}
+
+func (s *countingSink) Close() error {
+	s.run.advance(s.TensorWriter.Bytes())
+	return s.TensorWriter.Close()
+}
+
+// writeOthers writes the files beside the weights.
+func (r *run) writeOthers(out *checkpoint.Output) error {
+	companions := r.Companions()
+	for _, name := range r.Others {
+		content, err := r.content(name, companions)
+		if err != nil {
+			return err
+		}
+		if err := out.WriteFile(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// content returns the content of a file beside the weights.
+func (r *run) content(name string, companions []string) ([]byte, error) {
+	switch {
+	case slices.Contains(companions, name):
+		return os.ReadFile(filepath.Join(r.Source.Source.Dir, name))
+	case name == checkpoint.IndexFile:
+		return r.index()
+	case name == plan.CardFile:
+		return r.card(), nil
+	default:
+		return r.Config, nil
+	}
+}
+
+// index returns the text of the shard index.
+func (r *run) index() ([]byte, error) {
+	shards := make(map[string]string, len(r.Tensors))
+	parameters := int64(0)
+	for _, t := range r.Tensors {
+		shards[t.Name] = r.Shards[t.Shard].File
+		parameters += t.Elements()
+	}
+	text, err := json.MarshalIndent(map[string]any{
+		"metadata":   map[string]int64{"total_size": r.Bytes, "total_parameters": parameters},
+		"weight_map": shards,
+	}, "", "  ")
+	return append(text, '\n'), err
+}

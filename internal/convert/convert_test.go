@@ -1,0 +1,600 @@
+package convert_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/tokens"
+	"github.com/mha2mla/mha2mla/internal/verify"
+)
+
+const stories = "../../testdata/stories260k"
+
+func open(t testing.TB, path string) *family.Model {
+	t.Helper()
+	src, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	m, err := family.Read(src, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// defaults fills in what the command line presets.
+func defaults(o plan.Options) plan.Options {
+	if o.Select == "" {
+		o.Select = rope.BySensitivity
+	}
+	if o.Weights == "" {
+		o.Weights = mla.WeightsAttention
+	}
+	if o.LatentNorm == "" {
+		o.LatentNorm = mla.NormLinear
+	}
+	if o.MaxShard == 0 {
+		o.MaxShard = 5e9
+	}
+	return o
+}
+
+// convertTo converts m to out.
+func convertTo(m *family.Model, out string, o plan.Options, run convert.Options) (*plan.Plan, error) {
+	o = defaults(o)
+	sizes, err := o.Sizes(m)
+	if err != nil {
+		return nil, err
+	}
+	if sizes, err = convert.Search(context.Background(), m, o, sizes, nil); err != nil {
+		return nil, err
+	}
+	p, err := plan.New(m, out, o, sizes)
+	if err != nil {
+		return nil, err
+	}
+	if run.Jobs == 0 {
+		run.Jobs = 2
+	}
+	_, err = convert.Run(context.Background(), p, run)
+	return p, err
+}
+
+// converted converts m to a directory and opens it.
+func converted(t testing.TB, m *family.Model, o plan.Options) *family.Model {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := convertTo(m, out, o, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, out)
+}
+
+// logits runs a model on one sequence.
+func logits(t testing.TB, m *family.Model, ids []int) []float32 {
+	t.Helper()
+	d := decoder.Decoder{Model: m}
+	x, err := d.Embed(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range m.Layers {
+		l, err := d.Layer(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Forward(x)
+	}
+	if err := d.Finish(x); err != nil {
+		t.Fatal(err)
+	}
+	head, err := d.HeadRows(0, m.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := decoder.NewMatrix(len(ids), m.Vocab)
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, head, 0, z)
+	return z.Data
+}
+
+// worst is the largest difference of two slices.
+func worst(a, b []float32) float64 {
+	off := 0.0
+	for i := range a {
+		d := math.Abs(float64(a[i]) - float64(b[i]))
+		if math.IsNaN(d) {
+			return d
+		}
+		off = max(off, d)
+	}
+	return off
+}
+
+// TestLossless converts checkpoints with one KV head at full rank, all pairs in
+// the rotary key: logits stay within 1e-3, in every form of the layout.
+func TestLossless(t *testing.T) {
+	full := plan.Options{RopeDims: 8, Rank: 16}
+	with := func(change func(*plan.Options)) plan.Options {
+		o := full
+		change(&o)
+		return o
+	}
+	for name, c := range map[string]struct {
+		make testmodel.Llama
+		o    plan.Options
+	}{
+		"tied":            {testmodel.Llama{}, full},
+		"untied":          {testmodel.Llama{Untied: true}, full},
+		"same ε":          {testmodel.Llama{Eps: 1e-6}, full},
+		"large ε":         {testmodel.Llama{Eps: 1e-3}, full},
+		"F64":             {testmodel.Llama{DType: checkpoint.F64}, full},
+		"other base":      {testmodel.Llama{Theta: 500000}, full},
+		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Options) { o.QLoraExact = true })},
+		"padded":          {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel = true })},
+		"padded unevenly": {testmodel.Llama{Hidden: 30, HeadDim: 6}, plan.Options{RopeDims: 6, Rank: 12, PadToKernel: true}},
+		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLoraExact = true, true })},
+		"plain SVD":       {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNone })},
+		"norm weights":    {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNorm })},
+		"wider than deep": {testmodel.Llama{Hidden: 12}, plan.Options{RopeDims: 8, Rank: 12}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.make.KVHeads = 1
+			m := open(t, c.make.Write(t))
+			out := converted(t, m, c.o)
+			ids := testmodel.Tokens(100, m.Vocab, 4)
+			if off := worst(logits(t, m, ids), logits(t, out, ids)); !(off < 1e-3) {
+				t.Errorf("logits are off by %g", off)
+			}
+		})
+	}
+}
+
+// TestLosslessBFloat16: in 16 bits what is left is the rounding of the weights,
+// which a power of two for the residual stream keeps small.
+func TestLosslessBFloat16(t *testing.T) {
+	for _, dtype := range []checkpoint.DType{checkpoint.BF16, checkpoint.F16} {
+		m := open(t, testmodel.Llama{KVHeads: 1, DType: dtype}.Write(t))
+		out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16})
+		if got := out.Source.Lookup(family.InLayer(0, family.QProj)).DType; got != checkpoint.BF16 {
+			t.Errorf("%s was written as %s", dtype, got)
+		}
+		ids := testmodel.Tokens(100, m.Vocab, 4)
+		if off := worst(logits(t, m, ids), logits(t, out, ids)); !(off < 0.3) { // of logits up to 10
+			t.Errorf("%s: logits are off by %g", dtype, off)
+		}
+	}
+}
+
+// kl converts the real checkpoint and measures it.
+func kl(t *testing.T, o plan.Options) float64 {
+	t.Helper()
+	return storiesKL(t, converted(t, open(t, stories), o))
+}
+
+// storiesKL measures a conversion of the real checkpoint on some of its text.
+func storiesKL(t *testing.T, result *family.Model) float64 {
+	t.Helper()
+	m := open(t, stories)
+	sequences, err := tokens.Read(filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.Compare(context.Background(), m, result, tokens.Windows(sequences, 256, 4096), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.KL
+}
+
+// TestRealCheckpoint converts real weights at half the cache.
+func TestRealCheckpoint(t *testing.T) {
+	half := plan.Options{Rank: 24, RopeDims: 8}
+	f32 := kl(t, half)
+	if !(f32 <= 0.55) {
+		t.Errorf("KL %g at half the cache", f32)
+	}
+	half.DType = plan.DTypeRule(checkpoint.BF16)
+	if bf16 := kl(t, half); !(math.Abs(bf16-f32) <= 0.02*f32) {
+		t.Errorf("KL %g in BF16, %g in F32", bf16, f32)
+	}
+	half.DType = plan.DTypeRule(checkpoint.F16)
+	if f16 := kl(t, half); !(math.Abs(f16-f32) <= 0.02*f32) {
+		t.Errorf("KL %g in F16, %g in F32", f16, f32)
+	}
+	if plain := kl(t, plan.Options{Rank: 24, RopeDims: 8, Weights: mla.WeightsNone}); !(plain >= 1.5*f32) {
+		t.Errorf("KL %g with the plain SVD, %g with weights", plain, f32)
+	}
+}
+
+// TestNaivePassThrough: with the latent at its natural size, s = 1, the norm is
+// anything but linear. If that did not show, the other tests would see nothing.
+func TestNaivePassThrough(t *testing.T) {
+	m := open(t, stories)
+	out := filepath.Join(t.TempDir(), "out")
+	p, err := convertTo(m, out, plan.Options{Rank: 24, RopeDims: 8}, convert.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	linear := open(t, out)
+	naive := filepath.Join(t.TempDir(), checkpoint.SingleFile)
+	f, err := os.Create(naive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var specs []checkpoint.Spec
+	for _, tensor := range p.Tensors {
+		specs = append(specs, tensor.Spec)
+	}
+	w, err := checkpoint.NewWriter(f, specs, map[string]string{checkpoint.MetadataConfig: linear.Source.Embedded()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tensor := range linear.Source.Tensors() {
+		values := make([]float64, tensor.Elements())
+		weight := make([]float64, 1)
+		layer, _, _ := strings.Cut(strings.TrimPrefix(tensor.Name, "model.layers."), ".")
+		norm := linear.Source.Lookup("model.layers." + layer + "." + family.KVANorm)
+		if norm == nil {
+			norm = linear.Source.Lookup(family.InLayer(0, family.KVANorm))
+		}
+		if err := errors.Join(checkpoint.Read(tensor, 0, values), checkpoint.Read(norm, 0, weight)); err != nil {
+			t.Fatal(err)
+		}
+		s, from, factor := math.Sqrt(mla.Eps)/weight[0], 0, 1.0
+		switch {
+		case strings.HasSuffix(tensor.Name, family.InputNorm):
+			factor = 1 / s
+		case strings.HasSuffix(tensor.Name, family.QProj), strings.HasSuffix(tensor.Name, family.KVANorm):
+			factor = s
+		case strings.HasSuffix(tensor.Name, family.KVAProj):
+			from, factor = 24*m.Hidden, s
+		}
+		for i := from; i < len(values); i++ {
+			values[i] *= factor
+		}
+		stream := w.Tensor(tensor.Name)
+		if err := errors.Join(stream.WriteFloats(values), stream.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if good, bad := storiesKL(t, linear), storiesKL(t, open(t, naive)); !(bad > 5*good) {
+		t.Errorf("KL %g with s = 1, %g with the latent norm linear", bad, good)
+	}
+	ids := testmodel.Tokens(50, 64, 5)
+	mqa := open(t, testmodel.Llama{KVHeads: 1}.Write(t))
+	through := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: mla.NormRMS})
+	if off := worst(logits(t, mqa, ids), logits(t, through, ids)); !(off > 0.1) {
+		t.Errorf("a latent that goes through the norm changes logits by %g alone", off)
+	}
+}
+
+// TestSearch: only a cache is given; the division found must beat, by far, the
+// worst of those considered.
+func TestSearch(t *testing.T) {
+	m := open(t, stories)
+	o := defaults(plan.Options{Cache: 32})
+	sizes, err := o.Sizes(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := convert.Search(context.Background(), m, o, sizes, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found.Known() || found.Rank+found.RopeDims != 32 {
+		t.Fatalf("found %+v", found)
+	}
+	if got := kl(t, plan.Options{Cache: 32}); !(got < 0.6) {
+		t.Errorf("KL %g", got)
+	}
+	o.RopeDims, o.Cache = 8, 0
+	if sizes, err = o.Sizes(m); err != nil {
+		t.Fatal(err)
+	}
+	if found, err = convert.Search(context.Background(), m, o, sizes, nil); err != nil || found.Theta != m.RopeTheta {
+		t.Errorf("as many slots as pairs: found base %v, %v; the source's own fits every pair", found.Theta, err)
+	}
+}
+
+func TestThreshold(t *testing.T) {
+	m := open(t, stories)
+	for threshold, want := range map[float64]int{1e-9: 8, 0.9999: 2} {
+		o := defaults(plan.Options{Rank: 16, Threshold: threshold})
+		sizes, err := o.Sizes(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := convert.Search(context.Background(), m, o, sizes, nil)
+		if err != nil || found.RopeDims != want || found.Rank != 16 {
+			t.Errorf("threshold %v: found %+v, %v; want %d rotary dimensions", threshold, found, err, want)
+		}
+	}
+}
+
+// files reads every file of a folder.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]string)
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(b)
+	}
+	return all
+}
+
+// TestSameBytes: neither the run nor the number of jobs shows in the output.
+func TestSameBytes(t *testing.T) {
+	m := open(t, stories)
+	dir := t.TempDir()
+	var first map[string]string
+	for i, jobs := range []int{1, 2, 2, 7} {
+		out := filepath.Join(dir, string(rune('a'+i)))
+		if _, err := convertTo(m, out, plan.Options{Cache: 24, MaxShard: 400e3}, convert.Options{Jobs: jobs}); err != nil {
+			t.Fatal(err)
+		}
+		got := files(t, out)
+		if first == nil {
+			first = got
+		}
+		for name, content := range first {
+			if got[name] != content {
+				t.Errorf("%s differs with %d jobs", name, jobs)
+			}
+		}
+		if len(got) != len(first) {
+			t.Errorf("%d files with %d jobs", len(got), jobs)
+		}
+	}
+}
+
+// TestDirectory looks at everything in an output directory: shards, index,
+// configuration, what came along and what did not.
+func TestDirectory(t *testing.T) {
+	dir := testmodel.Llama{KVHeads: 2, Config: map[string]any{"head_dim": 8, "auto_map": map[string]string{"a": "b"}, "bos_token_id": 1, "pretraining_tp": 1}}.Write(t)
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "LICENSE", "generation_config.json", "tokenizer_code.py", "optimizer.pt", "notes.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := open(t, dir)
+	out := filepath.Join(t.TempDir(), "out")
+	p, err := convertTo(m, out, plan.Options{Rank: 8, RopeDims: 4, MaxShard: 20e3}, convert.Options{Version: "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := files(t, out)
+	var names []string
+	for name, content := range got {
+		if !strings.HasSuffix(name, ".safetensors") {
+			names = append(names, name)
+		}
+		if slices.Contains(p.Companions(), name) && content != name {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	slices.Sort(names)
+	want := []string{"LICENSE", "README.md", "config.json", "generation_config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"}
+	if !slices.Equal(names, want) {
+		t.Errorf("files %v, want %v", names, want)
+	}
+	if len(p.Shards) < 3 || p.Shards[0].File != "model-00001-of-0000"+string(rune('0'+len(p.Shards)))+".safetensors" {
+		t.Errorf("shards %v", p.Shards)
+	}
+	var index struct {
+		Metadata  map[string]int64  `json:"metadata"`
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal([]byte(got[checkpoint.IndexFile]), &index); err != nil {
+		t.Fatal(err)
+	}
+	if index.Metadata["total_size"] != p.Bytes || len(index.WeightMap) != len(p.Tensors) {
+		t.Errorf("index: %v and %d tensors; planned %d bytes and %d tensors", index.Metadata, len(index.WeightMap), p.Bytes, len(p.Tensors))
+	}
+	res := open(t, out) // checks every name, shape and shard
+	for _, tensor := range p.Tensors {
+		written := res.Source.Lookup(tensor.Name)
+		if written == nil || written.DType != tensor.DType || !slices.Equal(written.Shape, tensor.Shape) {
+			t.Errorf("%s is not as planned", tensor.Name)
+		}
+	}
+	if res.Source.Embedded() != got["config.json"] {
+		t.Error("the shards carry another configuration")
+	}
+	checkConfig(t, got["config.json"])
+	if !strings.Contains(got["README.md"], "base_model:") || !strings.Contains(got["README.md"], "mha2mla convert --kv-lora-rank 8 --rope-dims 4") {
+		t.Errorf("model card:\n%s", got["README.md"])
+	}
+}
+
+// checkConfig holds a configuration against the contract of design §6.
+func checkConfig(t *testing.T, text string) {
+	t.Helper()
+	var c map[string]any
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{
+		"model_type": "deepseek_v3", "num_key_value_heads": 4.0, "kv_lora_rank": 8.0, "q_lora_rank": nil,
+		"qk_nope_head_dim": 8.0, "qk_rope_head_dim": 4.0, "v_head_dim": 8.0, "first_k_dense_replace": 2.0,
+		"n_routed_experts": 2.0, "num_experts_per_tok": 1.0, "n_group": 1.0, "topk_group": 1.0, "n_shared_experts": 0.0,
+		"moe_layer_freq": 1.0, "routed_scaling_factor": 1.0, "norm_topk_prob": false, "num_nextn_predict_layers": 0.0,
+		"rms_norm_eps": 1e-6, "attention_bias": false, "tie_word_embeddings": false, "rope_scaling": nil,
+		"torch_dtype": "float32", "bos_token_id": 1.0, "pretraining_tp": 1.0, "hidden_size": 32.0,
+	} {
+		if got, ok := c[key]; !ok || got != want {
+			t.Errorf("%s is %v, want %v", key, got, want)
+		}
+	}
+	for _, key := range []string{"head_dim", "auto_map", "rope_interleave", "quantization_config", "dtype"} {
+		if _, ok := c[key]; ok {
+			t.Errorf("%s is there", key)
+		}
+	}
+}
+
+// TestForce replaces an older, sharded output: nothing of it is left that a
+// loader would find, and what is not the program's stays.
+func TestForce(t *testing.T) {
+	m := open(t, testmodel.Llama{KVHeads: 2}.Write(t))
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := convertTo(m, out, plan.Options{Rank: 8, MaxShard: 20e3}, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(out, "notes.txt"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{}); !errors.As(err, new(*checkpoint.ExistsError)) {
+		t.Errorf("without force: %v", err)
+	}
+	if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for name := range files(t, out) {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, " "); got != "README.md config.json model.safetensors notes.txt" {
+		t.Errorf("left %s", got)
+	}
+}
+
+// TestFile writes one file beside another's configuration, and again.
+func TestFile(t *testing.T) {
+	dir := testmodel.Llama{KVHeads: 2}.Write(t)
+	m := open(t, filepath.Join(dir, checkpoint.SingleFile))
+	for range 2 {
+		if _, err := convertTo(m, filepath.Join(dir, "out.safetensors"), plan.Options{Rank: 8}, convert.Options{Force: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if res := open(t, filepath.Join(dir, "out.safetensors")); res.MLA == nil {
+		t.Error("the output has the configuration of its source")
+	}
+	other := t.TempDir()
+	for range 2 { // the second time, config.json is there and its own
+		if _, err := convertTo(m, filepath.Join(other, "out.safetensors"), plan.Options{Rank: 8}, convert.Options{Force: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []string
+	for name := range files(t, other) {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, " "); got != "config.json out.safetensors" {
+		t.Errorf("left %s", got)
+	}
+}
+
+// TestValues: NaN where it is computed with is refused and leaves nothing; where
+// it is only carried along it is, with a warning.
+func TestValues(t *testing.T) {
+	for _, name := range []string{family.QProj, family.KProj, family.VProj, family.OProj, family.InputNorm} {
+		full := family.InLayer(1, name)
+		m := open(t, testmodel.Llama{Poison: map[string]float64{full: math.NaN()}}.Write(t))
+		parent := t.TempDir()
+		_, err := convertTo(m, filepath.Join(parent, "out"), plan.Options{Rank: 8, RopeDims: 4, Theta: 100}, convert.Options{})
+		if !errors.As(err, new(*checkpoint.ValueError)) || !strings.Contains(err.Error(), full) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left := files(t, parent); len(left) > 0 {
+			t.Errorf("%s: left %v", name, left)
+		}
+	}
+	for _, dtype := range []checkpoint.DType{checkpoint.F32, checkpoint.BF16} {
+		for _, name := range []string{family.InLayer(0, family.GateProj), family.InLayer(0, family.DownProj), family.Embedding} {
+			m := open(t, testmodel.Llama{DType: dtype, Poison: map[string]float64{name: math.Inf(1)}}.Write(t))
+			out := filepath.Join(t.TempDir(), "out")
+			var warnings []string
+			warn := func(text string) { warnings = append(warnings, text) }
+			if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{Warn: warn}); err != nil {
+				t.Fatal(err)
+			}
+			if len(warnings) == 0 || !strings.Contains(warnings[0], name) {
+				t.Errorf("%s: warnings %q", name, warnings)
+			}
+			first := make([]float64, 1)
+			if err := checkpoint.Read(open(t, out).Source.Lookup(name), 0, first); err != nil || !math.IsInf(first[0], 1) {
+				t.Errorf("%s: carried along as %v, %v", name, first, err)
+			}
+		}
+	}
+}
+
+// TestStrangeTensors: what has another type or no place in a layer comes along
+// bit for bit; what the target cannot hold does not.
+func TestStrangeTensors(t *testing.T) {
+	m := open(t, testmodel.Llama{Untied: true, Extra: []checkpoint.Spec{
+		{Name: "value_head.weight", DType: "F8_E4M3", Shape: []int64{3}},
+		{Name: "value_head.steps", DType: "I64", Shape: []int64{}},
+		{Name: "model.layers.0.self_attn.rotary_emb.inv_freq", DType: checkpoint.F32, Shape: []int64{4}},
+	}}.Write(t))
+	out := converted(t, m, plan.Options{Rank: 8, DType: plan.DTypeRule(checkpoint.BF16)})
+	if got := out.Source.Lookup("value_head.weight"); got == nil || got.DType != "F8_E4M3" {
+		t.Errorf("value head: %+v", got)
+	}
+	if got := out.Source.Lookup("value_head.steps"); got == nil || got.DType != "I64" {
+		t.Errorf("steps: %+v", got)
+	}
+	if out.Source.Lookup("model.layers.0.self_attn.rotary_emb.inv_freq") != nil {
+		t.Error("frequencies of another rotary key came along")
+	}
+}
+
+// TestCancel: a conversion that is told to stop leaves nothing.
+func TestCancel(t *testing.T) {
+	m := open(t, stories)
+	parent := t.TempDir()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := errors.New("stop")
+	o := defaults(plan.Options{Rank: 8, RopeDims: 4, Theta: 100})
+	sizes, err := o.Sizes(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(m, filepath.Join(parent, "out"), o, sizes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = convert.Run(ctx, p, convert.Options{Jobs: 2, Progress: func(int64, int64) { cancel(stop) }})
+	if !errors.Is(err, stop) {
+		t.Errorf("got %v", err)
+	}
+	if left := files(t, parent); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+	if _, err := convert.Search(ctx, m, defaults(plan.Options{Cache: 20}), plan.Sizes{}, nil); !errors.Is(err, stop) {
+		t.Errorf("search: %v", err)
+	}
+}

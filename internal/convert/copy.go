@@ -1,0 +1,90 @@
+package convert
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// copyAll writes every tensor that is not computed.
+func (r *run) copyAll(ctx context.Context) error {
+	buf := make([]byte, 1<<20)
+	for _, t := range r.Tensors {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		var err error
+		switch t.Action {
+		case plan.Copy:
+			err = r.copyTensor(t, buf)
+		case plan.Convert:
+			err = r.convertTensor(t, len(buf)/8)
+		default:
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyTensor copies the bytes of a tensor, looking at floats as they pass.
+func (r *run) copyTensor(t plan.Tensor, buf []byte) error {
+	from, to := r.Source.Source.Lookup(t.From), r.writer(t.Name)
+	data, look := from.Data(), t.DType.Float()
+	for at := int64(0); at < from.Bytes(); {
+		part := buf[:min(int64(len(buf)), from.Bytes()-at)]
+		if _, err := io.ReadFull(data, part); err != nil {
+			return from.ReadError(err)
+		}
+		if look {
+			if i := checkpoint.FirstNonFinite(part, t.DType); i >= 0 {
+				r.warnNonFinite(from, at/t.DType.Size()+int64(i))
+				look = false // once a tensor
+			}
+		}
+		if _, err := to.Write(part); err != nil {
+			return err
+		}
+		at += int64(len(part))
+		r.advance(int64(len(part)))
+	}
+	return to.Close()
+}
+
+// convertTensor writes the values of a tensor in another type or times a
+// factor.
+func (r *run) convertTensor(t plan.Tensor, atOnce int) error {
+	from, to := r.Source.Source.Lookup(t.From), r.writer(t.Name)
+	values := make([]float64, min(int64(atOnce), from.Elements()))
+	look := true
+	for at := int64(0); at < from.Elements(); {
+		part := values[:min(int64(len(values)), from.Elements()-at)]
+		if err := checkpoint.Read(from, at, part); err != nil {
+			return err
+		}
+		for i := range part {
+			part[i] *= t.Factor
+			if look && (math.IsNaN(part[i]) || math.IsInf(part[i], 0)) {
+				r.warnNonFinite(from, at+int64(i))
+				look = false
+			}
+		}
+		if err := to.WriteFloats(part); err != nil {
+			return err
+		}
+		at += int64(len(part))
+		r.advance(int64(len(part)) * t.DType.Size())
+	}
+	return to.Close()
+}
+
+// warnNonFinite warns of a value that is carried along though it is none.
+func (r *run) warnNonFinite(t *checkpoint.Tensor, index int64) {
+	r.warn(fmt.Sprintf("tensor %q has a value at %v that is NaN or Inf; it is copied as it is", t.Name, t.Position(index)))
+}
