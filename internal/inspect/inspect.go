@@ -1,0 +1,115 @@
+// Package inspect says what a conversion would keep and lose of each layer,
+// without converting it.
+package inspect
+
+import (
+	"context"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/lowrank"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
+
+// Report is what an inspection found. Its fields are the JSON output.
+type Report struct {
+	Model  *family.Model `json:"model"`
+	Sizes  plan.Sizes    `json:"sizes"` // those inspected
+	Layers []Layer       `json:"layers"`
+	Cache  []Cache       `json:"cache"`
+}
+
+// Layer is one layer of a report. H query heads, J rotary pairs.
+type Layer struct {
+	Layer        int         `json:"layer"`
+	Sensitivity  [][]float64 `json:"sensitivity"`   // [H][J], S(h,i) of design §4
+	Share        []float64   `json:"share"`         // [J], of the layer's sensitivity, over all heads
+	Kept         []bool      `json:"kept"`          // [J]: some slot of the rotary key serves the pair
+	Slots        [][]int     `json:"slots"`         // pairs that each slot serves
+	RotationLoss float64     `json:"rotation_loss"` // predicted, relative to the attention output
+	Rank90       int         `json:"rank_90"`       // ranks that keep 90, 95 and 99 % of the stack's energy
+	Rank95       int         `json:"rank_95"`
+	Rank99       int         `json:"rank_99"`
+	Spectrum     []float64   `json:"spectrum"` // energy that each rank adds, of 1
+}
+
+// Cache is the size of the KV cache at one rank.
+type Cache struct {
+	Rank   int     `json:"kv_lora_rank"`
+	DKV    float64 `json:"dkv"`    // latent floats per KV head
+	Floats int     `json:"floats"` // per token and layer, rotary key included
+	Saving float64 `json:"saving"` // share of the source's cache
+	Energy float64 `json:"energy"` // share of the stacks' energy that is kept, mean over the layers
+}
+
+// Run inspects every layer of m at the given sizes, which must be known.
+func Run(ctx context.Context, m *family.Model, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Report, error) {
+	r := &Report{Model: m, Sizes: s}
+	maths := mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: o.Select, Threshold: o.Threshold, Weights: o.Weights}
+	for n := range m.Layers {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		layer, err := inspect(m, n, maths)
+		if err != nil {
+			return nil, err
+		}
+		r.Layers = append(r.Layers, *layer)
+		if progress != nil {
+			progress(int64(n+1), int64(m.Layers))
+		}
+	}
+	r.listCaches(m)
+	return r, nil
+}
+
+func inspect(m *family.Model, n int, o mla.Options) (*Layer, error) {
+	attention, err := mla.Read(m, n)
+	if err != nil {
+		return nil, err
+	}
+	key, err := attention.SharedKey(o)
+	if err != nil {
+		return nil, err
+	}
+	spectrum, err := attention.Spectrum(key, o.Weights)
+	if err != nil {
+		return nil, err
+	}
+	l := &Layer{Layer: n, Sensitivity: attention.Sensitivity(), Slots: key.Serves, RotationLoss: attention.RotationLoss(key)}
+	l.Share = rope.Shares(l.Sensitivity)
+	l.Kept = make([]bool, len(l.Share))
+	for _, pairs := range key.Serves {
+		for _, i := range pairs {
+			l.Kept[i] = true
+		}
+	}
+	l.Rank90, l.Rank95, l.Rank99 = lowrank.Rank(spectrum, 0.90), lowrank.Rank(spectrum, 0.95), lowrank.Rank(spectrum, 0.99)
+	total := lowrank.Loss(spectrum, 0)
+	for _, v := range spectrum {
+		if total > 0 {
+			v = max(0, v) / total
+		}
+		l.Spectrum = append(l.Spectrum, v)
+	}
+	return l, nil
+}
+
+// listCaches lists the cache at some ranks and the energy these keep.
+func (r *Report) listCaches(m *family.Model) {
+	for eighths := 1; eighths <= 8; eighths++ {
+		rank := min(eighths*m.KVHeads*m.HeadDim/8, plan.MaxRank(m))
+		if rank == 0 || len(r.Cache) > 0 && r.Cache[len(r.Cache)-1].Rank == rank {
+			continue
+		}
+		c := Cache{Rank: rank, DKV: float64(rank) / float64(m.KVHeads), Floats: rank + r.Sizes.RopeDims}
+		c.Saving = 1 - float64(c.Floats)/float64(m.CacheFloats())
+		for _, l := range r.Layers {
+			for _, v := range l.Spectrum[:min(rank, len(l.Spectrum))] {
+				c.Energy += v / float64(len(r.Layers))
+			}
+		}
+		r.Cache = append(r.Cache, c)
+	}
+}

@@ -1,0 +1,29 @@
+package report
+
+import "math"
+
+// Blocks draws shares of a whole as one character each, on a logarithmic scale:
+// a full block for a tenth and more, a dot for less than a thousandth.
+func Blocks(shares []float64) string {
+	const full, least = 0.1, 0.001
+	levels := []rune("▁▂▃▄▅▆▇█")
+	line := make([]rune, len(shares))
+	for i, share := range shares {
+		if line[i] = '·'; share >= least {
+			level := math.Log(share/least) / math.Log(full/least) * float64(len(levels)-1)
+			line[i] = levels[min(len(levels)-1, int(level))]
+		}
+	}
+	return string(line)
+}
+
+// Marks draws truth values as one character each.
+func Marks(values []bool) string {
+	line := make([]rune, len(values))
+	for i, v := range values {
+		if line[i] = '·'; v {
+			line[i] = '●'
+		}
+	}
+	return string(line)
+}
