@@ -1,0 +1,188 @@
+// Package cli is the command line: one file per command. A command parses its
+// flags, calls what does the work, and prints.
+//
+// The rules of the user interface: standard output carries results and nothing
+// else. Everything else goes to standard error, each line beginning with the
+// program's name, in lower case, without a full stop, names quoted. An error is
+// one line, then hints that name the flag to try. Nothing ever prompts.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// Exit codes, a contract with the scripts that call the program.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 3 // 2 is Go's own, for a crash
+	exitMalformed   = 4
+	exitUnsupported = 5
+	exitNoSpace     = 6
+	exitThreshold   = 7
+	exitSignal      = 128 // plus the number of the signal
+)
+
+const exitHelp = `
+EXIT STATUS
+  0    done
+  1    failed: input or output
+  3    wrong usage
+  4    malformed or unsafe input
+  5    a model that cannot be converted
+  6    no space left
+  7    verification past its threshold
+  130  interrupted (143: terminated)
+`
+
+// Main runs the command line of the process and returns its exit status.
+func Main() int {
+	ctx, stop := signalContext()
+	defer stop()
+	return Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// interrupted is the error of a context that a signal ended.
+type interrupted struct{ signal syscall.Signal }
+
+func (e interrupted) Error() string { return e.signal.String() }
+
+// signalContext returns a context that ends with the first SIGINT or SIGTERM.
+// The second one kills the process, as it would without this.
+func signalContext() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		if s, ok := (<-signals).(syscall.Signal); ok {
+			signal.Stop(signals)
+			cancel(interrupted{s})
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// Run runs one command line and returns its exit status.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	printError(stderr, err)
+	return exitStatus(err)
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mha2mla",
+		Short: "Convert MHA and GQA checkpoints to multi-head latent attention",
+		Long: `mha2mla converts a trained MHA, GQA or MQA checkpoint into one with multi-head
+latent attention, which stock engines load as a dense DeepSeek-V3. The KV cache
+shrinks; no data, no GPU and no training are needed.
+
+  mha2mla inspect model/                         what would be kept and lost
+  mha2mla convert --dkv 64 model/ converted/
+  mha2mla verify model/ converted/ --tokens ids.json
+` + exitHelp,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(newConvert(), newInspect(), newVerify())
+	return root
+}
+
+// version is the version of the build, as the module system knows it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// failure is an error of a command that was used rightly. Whatever else comes
+// back from the command line parser is wrong usage.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// failing wraps the work of a command so that its errors are told from usage
+// errors.
+func failing(work func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := work(cmd, args); err != nil {
+			return failure{err}
+		}
+		return nil
+	}
+}
+
+// exitStatus maps errors to the contract.
+func exitStatus(err error) int {
+	var (
+		fail        failure
+		signal      interrupted
+		usage       *plan.UsageError
+		exists      *checkpoint.ExistsError
+		same        *checkpoint.SameFileError
+		format      *checkpoint.FormatError
+		value       *checkpoint.ValueError
+		noModel     *checkpoint.NoModelError
+		unsupported *family.UnsupportedError
+		threshold   *thresholdError
+	)
+	switch {
+	case errors.As(err, &signal):
+		return exitSignal + int(signal.signal)
+	case errors.As(err, &threshold):
+		return exitThreshold
+	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), !errors.As(err, &fail):
+		return exitUsage
+	case errors.As(err, &format), errors.As(err, &value):
+		return exitMalformed
+	case errors.As(err, &noModel), errors.As(err, &unsupported):
+		return exitUnsupported
+	case noSpace(err):
+		return exitNoSpace
+	default:
+		return exitFailed
+	}
+}
+
+// noSpace reports whether err means that a disk or a quota is full.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// printError prints an error as one line and its hint as another.
+func printError(w io.Writer, err error) {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	fmt.Fprintf(w, "mha2mla: %s\n", text)
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		fmt.Fprintf(w, "hint: %s\n", hinted.Hint())
+	} else if noSpace(err) {
+		fmt.Fprintf(w, "hint: nothing was written; free space, or name an output elsewhere\n")
+	}
+}

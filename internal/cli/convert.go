@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// convertFlags are the flags of convert.
+type convertFlags struct {
+	plan.Options
+	config string
+	dryRun bool
+	force  bool
+	jobs   int
+}
+
+func newConvert() *cobra.Command {
+	var o convertFlags
+	cmd := &cobra.Command{
+		Use:   "convert [flags] IN OUT",
+		Short: "Convert a checkpoint",
+		Long: `convert reads the checkpoint IN and writes OUT, in which multi-head latent
+attention takes the place of MHA or GQA. Stock engines load it as a dense
+DeepSeek-V3. IN and OUT are .safetensors files or Hugging Face directories. The
+configuration is --config, else config.json beside IN, else the one that IN
+carries; the new one goes beside OUT, and into it.
+
+  mha2mla convert --dkv 64 in.safetensors out.safetensors
+  mha2mla convert --cache 576 --dtype bf16 model/ converted/
+  mha2mla convert --dry-run --json model/ converted/
+` + exitHelp,
+		Args: exactly("IN", "OUT"),
+	}
+	sizeFlags(cmd, &o.Options)
+	f := cmd.Flags()
+	flag(f, &o.LatentNorm, "latent-norm", "N", string(mla.NormLinear), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
+	flag(f, &o.QLoraExact, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other)", qLora)
+	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
+	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
+	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
+	config := configFlag(cmd, "config")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written and write nothing")
+	f.BoolVar(&o.force, "force", false, "replace OUT if it exists")
+	flag(f, &o.jobs, "jobs", "N", fmt.Sprint(runtime.NumCPU()), "processors to use", positive)
+	output := uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		o.config = *config
+		return runConvert(cmd.Context(), output(), o, args[0], args[1])
+	})
+	return cmd
+}
+
+// qLora parses the values of --q-lora.
+func qLora(text string) (bool, error) {
+	word, err := oneOf("none", "exact")(text)
+	return word == "exact", err
+}
+
+// open opens a checkpoint and describes its model.
+func open(path, config string) (*family.Model, error) {
+	src, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := family.Read(src, config)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return m, nil
+}
+
+// openSource opens a checkpoint that is to be converted.
+func openSource(path, config string) (*family.Model, error) {
+	m, err := open(path, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Convertible(); err != nil {
+		return nil, errors.Join(err, m.Source.Close())
+	}
+	return m, nil
+}
+
+func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) error {
+	runtime.GOMAXPROCS(o.jobs)
+	m, err := openSource(in, o.config)
+	if err != nil {
+		return err
+	}
+	defer m.Source.Close()
+	sizes, err := o.Sizes(m)
+	if err != nil {
+		return err
+	}
+	if !o.dryRun { // before the search, which takes time
+		folder, whole := plan.Place(out)
+		var names []string
+		if !whole {
+			names = append(names, filepath.Base(out))
+		}
+		if err := checkpoint.CheckOutput(m.Source, folder, names, whole, o.force); err != nil {
+			return err
+		}
+	}
+	if !o.dryRun || sizes.Rank == 0 || sizes.RopeDims == 0 {
+		report, finish := u.progress("searching")
+		sizes, err = convert.Search(ctx, m, o.Options, sizes, report)
+		finish()
+		if err != nil {
+			return err
+		}
+	}
+	p, err := plan.New(m, out, o.Options, sizes)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
+	}
+	report, finish := u.progress("converting")
+	result, err := convert.Run(ctx, p, convert.Options{
+		Jobs: o.jobs, Force: o.force, Version: version(), Progress: report, Warn: u.warn,
+	})
+	finish()
+	if err != nil {
+		return err
+	}
+	done := struct {
+		*plan.Plan
+		*convert.Result
+	}{p, result}
+	return u.result(done, func(w io.Writer) error { return printPlan(w, p) })
+}
+
+// printPlan prints what was or will be written.
+func printPlan(w io.Writer, p *plan.Plan) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	theta := "searched for"
+	if p.Theta != nil {
+		theta = fmt.Sprintf("%.9g (source %.9g)", p.Target.RopeTheta, p.Source.RopeTheta)
+	}
+	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", p.Input, p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
+	fmt.Fprintf(t, "%s\tkv_lora_rank %d, qk_rope_head_dim %d, rope_theta %s\n", p.Output, p.Target.MLA.KVLoraRank, p.Target.MLA.RopeDim, theta)
+	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (−%.2f %%)\n", p.Cache.Before, p.Cache.After, 100*p.Cache.Saving)
+	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), byteSize(p.Bytes), len(p.Shards))
+	return t.Flush()
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
+
+// parsed is a flag whose text a function turns into a value.
+type parsed[T any] struct {
+	value *T
+	text  string
+	kind  string
+	parse func(string) (T, error)
+}
+
+func (p *parsed[T]) String() string { return p.text }
+func (p *parsed[T]) Type() string   { return p.kind }
+func (p *parsed[T]) Set(text string) error {
+	v, err := p.parse(text)
+	if err == nil {
+		*p.value, p.text = v, text
+	}
+	return err
+}
+
+// flag adds a parsed flag. Preset, if not empty, is its default.
+func flag[T any](flags *pflag.FlagSet, value *T, name, kind, preset, help string, parse func(string) (T, error)) {
+	p := &parsed[T]{value: value, kind: kind, parse: parse}
+	if preset != "" {
+		if err := p.Set(preset); err != nil {
+			panic(err) // a default of the program's own
+		}
+	}
+	flags.Var(p, name, help)
+}
+
+// positive parses an integer above 0.
+func positive(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("%q is not a positive integer", text)
+	}
+	return n, nil
+}
+
+// positiveNumber parses a number above 0.
+func positiveNumber(text string) (float64, error) {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v > 0) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is not a positive number", text)
+	}
+	return v, nil
+}
+
+// size parses a number of bytes with a decimal or a binary unit.
+func size(text string) (int64, error) {
+	units := []struct {
+		name   string
+		factor float64
+	}{
+		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+		{"KB", 1e3}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+	}
+	number, factor := text, 1.0
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(text, u.name); ok {
+			number, factor = strings.TrimSpace(rest), u.factor
+			break
+		}
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v*factor >= 1 && v*factor < 1<<62) {
+		return 0, fmt.Errorf("%q is not a size such as 5GB or 512MiB", text)
+	}
+	return int64(v * factor), nil
+}
+
+// oneOf parses one of the given words.
+func oneOf[T ~string](words ...T) func(string) (T, error) {
+	return func(text string) (T, error) {
+		names := make([]string, len(words))
+		for i, w := range words {
+			if string(w) == text {
+				return w, nil
+			}
+			names[i] = string(w)
+		}
+		return "", fmt.Errorf("%q is not one of %s", text, strings.Join(names, ", "))
+	}
+}
+
+// sizeFlags adds the flags about what is kept, which inspect and convert share.
+func sizeFlags(cmd *cobra.Command, o *plan.Options) {
+	f := cmd.Flags()
+	flag(f, &o.DKV, "dkv", "N", "", "latent floats per KV head, the paper's d_kv (default: half of head_dim)", positive)
+	flag(f, &o.Rank, "kv-lora-rank", "R", "", "latent floats in all: dkv times the number of KV heads", positive)
+	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
+	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim)", positive)
+	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
+	flag(f, &o.Select, "rope-select", "S", string(rope.BySensitivity), "which rotary pairs may keep their rotation: "+rope.StrategyNames(), rope.ParseStrategy)
+	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
+	flag(f, &o.Weights, "weights", "W", string(mla.WeightsAttention), "what the factorisation preserves: "+mla.WeightsNames(), mla.ParseWeights)
+	cmd.MarkFlagsMutuallyExclusive("dkv", "kv-lora-rank", "cache")
+}
+
+// configFlag adds --config.
+func configFlag(cmd *cobra.Command, name string) *string {
+	return cmd.Flags().String(name, "", "configuration to use instead of the one beside the checkpoint (`FILE`)")
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/inspect"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/report"
+)
+
+func newInspect() *cobra.Command {
+	var o plan.Options
+	cmd := &cobra.Command{
+		Use:   "inspect [flags] IN",
+		Short: "Show what a conversion would keep and lose",
+		Long: `inspect prints, for every layer of the checkpoint IN, how sensitive attention is
+to each rotary pair, which pairs would keep their rotation, the rank that keeps
+90, 95 and 99 % of the energy of the stacked keys and values, and the size of the
+KV cache at a few ranks. Nothing is written but the picture that --plot names.
+
+  mha2mla inspect model/
+  mha2mla inspect --plot sensitivity.png model/
+  mha2mla inspect --json model/ | jq '.layers[0].share'
+` + exitHelp,
+		Args: exactly("IN"),
+	}
+	sizeFlags(cmd, &o)
+	config := configFlag(cmd, "config")
+	picture := cmd.Flags().String("plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
+	heads := cmd.Flags().BoolP("verbose", "v", false, "the sensitivity of every head, too")
+	output := uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		if format := pictureFormat(*picture); *picture != "" && format != "png" && format != "svg" {
+			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", *picture), Tip: "end the name in .png or .svg"}
+		}
+		r, err := runInspect(cmd.Context(), output(), o, args[0], *config)
+		if err != nil {
+			return err
+		}
+		if *picture != "" {
+			if err := drawPicture(r, args[0], *picture); err != nil {
+				return err
+			}
+		}
+		return output().result(r, func(w io.Writer) error { return printInspection(w, r, *heads) })
+	})
+	return cmd
+}
+
+func runInspect(ctx context.Context, u *ui, o plan.Options, in, config string) (*inspect.Report, error) {
+	m, err := openSource(in, config)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Source.Close()
+	sizes, err := o.Sizes(m)
+	if err != nil {
+		return nil, err
+	}
+	searched, finish := u.progress("searching")
+	sizes, err = convert.Search(ctx, m, o, sizes, searched)
+	finish()
+	if err != nil {
+		return nil, err
+	}
+	inspected, finish := u.progress("inspecting")
+	defer finish()
+	return inspect.Run(ctx, m, o, sizes, inspected)
+}
+
+// printInspection prints the report for people.
+func printInspection(w io.Writer, r *inspect.Report, heads bool) error {
+	fmt.Fprintf(w, "Sensitivity to the loss of rotation, by rotary pair from fast to slow\n")
+	fmt.Fprintf(w, "(█ a tenth of the layer's or more … ▁ a thousandth); ● keeps its rotation\nwith a rotary key of %d dimensions at rope_theta %.9g.\n\n", r.Sizes.RopeDims, r.Sizes.Theta)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "layer\tsensitivity\tkept\trank for 90 %%\t95 %%\t99 %%\n")
+	for _, l := range r.Layers {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\t%d\n", l.Layer, report.Blocks(l.Share), report.Marks(l.Kept), l.Rank90, l.Rank95, l.Rank99)
+		if heads {
+			printHeads(t, l)
+		}
+	}
+	fmt.Fprintf(t, "\nkv_lora_rank\tdkv\tcache, floats per token and layer\tsaving\tenergy kept\n")
+	for _, c := range r.Cache {
+		fmt.Fprintf(t, "%d\t%.4g\t%d + %d = %d\t%.1f %%\t%.2f %%\n", c.Rank, c.DKV, c.Rank, r.Sizes.RopeDims, c.Floats, 100*c.Saving, 100*c.Energy)
+	}
+	return t.Flush()
+}
+
+// printHeads prints the sensitivities of each head of a layer, as shares of the
+// layer's.
+func printHeads(w io.Writer, l inspect.Layer) {
+	total := 0.0
+	for _, head := range l.Sensitivity {
+		for _, v := range head {
+			total += v
+		}
+	}
+	for h, head := range l.Sensitivity {
+		shares := make([]float64, len(head))
+		for i, v := range head {
+			if total > 0 {
+				shares[i] = v / total
+			}
+		}
+		fmt.Fprintf(w, "  head %d\t%s\n", h, report.Blocks(shares))
+	}
+}
+
+// pictureFormat is the format that the name of a picture asks for.
+func pictureFormat(path string) string {
+	return strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
+}
+
+// drawPicture draws the sensitivities of all layers.
+func drawPicture(r *inspect.Report, in, path string) error {
+	h := &report.HeatMap{
+		Title: "RoPE sensitivity of " + filepath.Base(filepath.Clean(in)),
+		Rows:  "layer", Columns: "rotary pair, fast to slow",
+		Scale: "share of the layer's sensitivity", Mark: "keeps its rotation",
+	}
+	for _, l := range r.Layers {
+		h.Share = append(h.Share, l.Share)
+		h.Marked = append(h.Marked, l.Kept)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := h.Write(f, pictureFormat(path)); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

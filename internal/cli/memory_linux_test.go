@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
+)
+
+// BenchmarkConvertMemory converts a checkpoint of more than 2 GB in a process of
+// its own and reports that process's peak memory beside what is allowed: 300 MB,
+// three times the attention of a layer, and the largest tensor.
+func BenchmarkConvertMemory(b *testing.B) {
+	dir := b.TempDir()
+	shape := testmodel.Llama{Hidden: 2048, Intermediate: 5632, Layers: 11, Heads: 32, KVHeads: 4, HeadDim: 64, Vocab: 32000}
+	if err := shape.WriteTo(dir); err != nil {
+		b.Fatal(err)
+	}
+	src, err := checkpoint.Open(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer src.Close()
+	attention, largest, total := int64(0), int64(0), int64(0)
+	for _, name := range []string{family.QProj, family.KProj, family.VProj, family.OProj} {
+		attention += src.Lookup(family.InLayer(0, name)).Bytes()
+	}
+	for _, t := range src.Tensors() {
+		largest, total = max(largest, t.Bytes()), total+t.Bytes()
+	}
+	if total < 2e9 {
+		b.Fatalf("a checkpoint of %d bytes", total)
+	}
+	allowed := 300e6 + 3*float64(attention) + float64(largest)
+
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	program := filepath.Join(dir, "mha2mla") // the name under which TestMain runs the program
+	if err := os.Symlink(self, program); err != nil {
+		b.Fatal(err)
+	}
+	peak := 0.0
+	for b.Loop() {
+		cmd := exec.Command(program, "convert", "-q", "--force", dir, filepath.Join(dir, "out"))
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			b.Fatal(err)
+		}
+		peak = max(peak, 1024*float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss))
+	}
+	b.ReportMetric(peak/1e6, "peak-MB")
+	b.ReportMetric(allowed/1e6, "allowed-MB")
+	if peak > allowed {
+		b.Errorf("peak memory %.0f MB, allowed %.0f MB", peak/1e6, allowed/1e6)
+	}
+}

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// ui is where a command's output goes.
+type ui struct {
+	out   io.Writer
+	err   io.Writer
+	quiet bool
+	json  bool
+}
+
+// uiFlags adds the flags about output that every command has, and returns the
+// user interface they describe once the command line is parsed.
+func uiFlags(cmd *cobra.Command) func() *ui {
+	quiet := cmd.Flags().BoolP("quiet", "q", false, "no progress and no summary; warnings and errors only")
+	asJSON := cmd.Flags().Bool("json", false, "print the result as JSON")
+	return func() *ui {
+		return &ui{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(), quiet: *quiet, json: *asJSON}
+	}
+}
+
+// result prints v as JSON, or what table writes for people, unless quiet asks
+// for neither.
+func (u *ui) result(v any, table func(io.Writer) error) error {
+	switch {
+	case u.json:
+		enc := json.NewEncoder(u.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	case u.quiet:
+		return nil
+	default:
+		return table(u.out)
+	}
+}
+
+// warn prints a warning.
+func (u *ui) warn(message string) { fmt.Fprintf(u.err, "mha2mla: warning: %s\n", message) }
+
+// progress returns a function that shows how far some work is, and one that
+// takes it off the screen: a bar on a terminal that can draw one, else a line
+// every few seconds.
+func (u *ui) progress(what string) (report func(done, total int64), finish func()) {
+	if u.quiet {
+		return nil, func() {}
+	}
+	if f, ok := u.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		return u.bar(what)
+	}
+	return u.lines(what), func() {}
+}
+
+// bar draws a bar. The library's own default is standard output, without
+// throttle.
+func (u *ui) bar(what string) (func(done, total int64), func()) {
+	bar := progressbar.NewOptions64(1,
+		progressbar.OptionSetWriter(u.err),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionEnableColorCodes(false),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetWidth(32))
+	report := func(done, total int64) {
+		bar.ChangeMax64(total)
+		bar.Set64(done) //nolint:errcheck // a bar that cannot be drawn is no failure
+	}
+	return report, func() { bar.Finish() } //nolint:errcheck
+}
+
+// lineEvery is how often progress is printed where no bar can be drawn.
+const lineEvery = 5 * time.Second
+
+func (u *ui) lines(what string) func(done, total int64) {
+	var mu sync.Mutex
+	last := time.Now()
+	return func(done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(last) >= lineEvery {
+			last = time.Now()
+			fmt.Fprintf(u.err, "mha2mla: %s: %d %%\n", what, 100*done/max(1, total))
+		}
+	}
+}
+
+// exactly makes a command take the named arguments, no more and no fewer.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return &plan.UsageError{
+			What: fmt.Sprintf("%s takes %s, and was given %d arguments", cmd.Name(), strings.Join(names, " and "), len(args)),
+			Tip:  fmt.Sprintf("see %s --help", cmd.CommandPath()),
+		}
+	}
+}
+
+// byteSize writes a size the way disks are sold.
+func byteSize(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	v, unit := float64(n), 0
+	for v >= 1000 && unit < len(units)-1 {
+		v /= 1000
+		unit++
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.2f %s", v, units[unit])
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mha2mla/mha2mla/internal/tokens"
+	"github.com/mha2mla/mha2mla/internal/verify"
+)
+
+// verifyFlags are the flags of verify.
+type verifyFlags struct {
+	tokens          string
+	maxKL           float64
+	window          int
+	maxTokens       int
+	sourceConfig    string
+	convertedConfig string
+}
+
+// defaultWindow caps the default window, which is otherwise what the source was
+// made for.
+const defaultWindow = 2048
+
+func newVerify() *cobra.Command {
+	var o verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify [flags] SOURCE CONVERTED",
+		Short: "Measure how far a converted checkpoint is from its source",
+		Long: `verify runs both checkpoints in float32, with the semantics of the stock
+classes, on the tokens of a JSON file: a list of ids, or a list of such lists. It
+prints the perplexity of each, the divergence KL(source‖converted) per token, how
+often both find the same token most likely, the error of every layer's attention
+output given the source's input, and the cache bytes per token before and after.
+
+  mha2mla verify model/ converted/ --tokens ids.json
+  mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
+` + exitHelp,
+		Args: exactly("SOURCE", "CONVERTED"),
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.tokens, "tokens", "", "token ids to compare on (`FILE`)")
+	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", positiveNumber)
+	flag(f, &o.window, "window", "N", "", "tokens that are run together (default: max_position_embeddings, at most 2048)", positive)
+	flag(f, &o.maxTokens, "max-tokens", "N", "", "stop after so many tokens (default: all)", positive)
+	config := configFlag(cmd, "config")
+	convertedConfig := configFlag(cmd, "converted-config")
+	output := uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		o.sourceConfig, o.convertedConfig = *config, *convertedConfig
+		return runVerify(cmd.Context(), output(), o, args[0], args[1])
+	})
+	if err := cmd.MarkFlagRequired("tokens"); err != nil {
+		panic(err) // the flag was added above
+	}
+	return cmd
+}
+
+// thresholdError says that a verification is past its threshold.
+type thresholdError struct{ kl, most float64 }
+
+func (e *thresholdError) Error() string {
+	return fmt.Sprintf("KL %.6g is above --max-kl %.6g", e.kl, e.most)
+}
+
+// Hint says what to do about the error.
+func (e *thresholdError) Hint() string { return "convert with a larger --kv-lora-rank or --rope-dims" }
+
+func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedPath string) error {
+	source, err := open(sourcePath, o.sourceConfig)
+	if err != nil {
+		return err
+	}
+	defer source.Source.Close()
+	converted, err := open(convertedPath, o.convertedConfig)
+	if err != nil {
+		return err
+	}
+	defer converted.Source.Close()
+	sequences, err := tokens.Read(o.tokens, source.Vocab)
+	if err != nil {
+		return err
+	}
+	if o.window == 0 {
+		o.window = min(source.MaxPositions, defaultWindow)
+	}
+	report, finish := u.progress("verifying")
+	r, err := verify.Compare(ctx, source, converted, tokens.Windows(sequences, o.window, o.maxTokens), report)
+	finish()
+	if err != nil {
+		return err
+	}
+	if err := u.result(r, func(w io.Writer) error { return printVerification(w, r) }); err != nil {
+		return err
+	}
+	if o.maxKL > 0 && r.KL > o.maxKL {
+		return &thresholdError{r.KL, o.maxKL}
+	}
+	return nil
+}
+
+// printVerification prints the report for people.
+func printVerification(w io.Writer, r *verify.Report) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\tsource\tconverted\n")
+	fmt.Fprintf(t, "perplexity\t%.4f\t%.4f\n", r.Source.Perplexity, r.Converted.Perplexity)
+	fmt.Fprintf(t, "cache, floats per token and layer\t%d\t%d\n", r.Cache.SourceFloats, r.Cache.ConvertedFloats)
+	fmt.Fprintf(t, "cache, bytes per token\t%d\t%d (−%.2f %%)\n", r.Cache.SourceBytes, r.Cache.ConvertedBytes, 100*r.Cache.Saving)
+	fmt.Fprintf(t, "\nKL(source‖converted)\t%.6f nats per token\n", r.KL)
+	fmt.Fprintf(t, "same most likely token\t%.2f %%\n", 100*r.Top1)
+	fmt.Fprintf(t, "tokens\t%d in %d windows of up to %d\n", r.Tokens, r.Windows, r.Window)
+	fmt.Fprintf(t, "\nlayer\terror of the attention output\n")
+	for _, l := range r.Layers {
+		fmt.Fprintf(t, "%d\t%.4f\n", l.Layer, l.Error)
+	}
+	return t.Flush()
+}
