@@ -1,0 +1,55 @@
+# Everything a contributor or a machine needs. Only Go (see go.mod) has to be
+# there; modules, linters included, are fetched as go.mod pins them.
+
+GO      ?= go
+BUILD   := .build
+PROGRAM := $(BUILD)/mha2mla
+MODEL   := testdata/stories260k
+
+# one static binary: no C anywhere
+export CGO_ENABLED = 0
+
+.PHONY: build test race bench lint tidy cross ci demo clean
+
+build:
+	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
+
+test:
+	$(GO) test ./...
+
+# the race detector is the one thing that needs a C compiler; -short leaves out
+# what measures memory, which it multiplies
+race:
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 60m ./...
+
+lint:
+	@unformatted=$$(gofmt -l cmd internal); if [ -n "$$unformatted" ]; then echo "gofmt needed: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+tidy:
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+cross:
+	for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -o $(BUILD)/cross/ ./cmd/mha2mla || exit 1; \
+	done; done
+
+# converts the checkpoint in testdata at half the cache and measures the result
+demo: build
+	$(PROGRAM) inspect --rope-dims 8 $(MODEL)
+	$(PROGRAM) convert --force --dkv 6 --rope-dims 8 $(MODEL) $(BUILD)/demo
+	$(PROGRAM) verify --max-tokens 16384 --max-kl 0.55 --tokens $(MODEL)/tinystories.ids.json $(MODEL) $(BUILD)/demo
+
+# what the README promises must hold in a clean copy of what is committed
+ci: tidy lint build cross race
+	rm -rf $(BUILD)/clean && mkdir -p $(BUILD)/clean
+	git -c safe.directory='*' archive HEAD | tar -x -C $(BUILD)/clean
+	$(MAKE) -C $(BUILD)/clean demo test
+
+clean:
+	rm -rf $(BUILD)
