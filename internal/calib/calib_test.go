@@ -7,7 +7,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
@@ -15,16 +14,7 @@ import (
 // attention makes a model and returns its first layer and that layer's stack.
 func attention(t *testing.T, m testmodel.Llama) (*family.Attention, *mat.Dense) {
 	t.Helper()
-	src, err := checkpoint.Open(m.Write(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	model, err := family.Read(src, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := model.Attention(0)
+	a := m.Open(t).Attention(0)
 	stack, err := a.KeyValue()
 	if err != nil {
 		t.Fatal(err)

@@ -11,13 +11,6 @@ import (
 	"strings"
 )
 
-// Names of the files of a Hugging Face directory.
-const (
-	SingleFile = "model.safetensors"
-	IndexFile  = "model.safetensors.index.json"
-	ConfigFile = "config.json"
-)
-
 // MetadataConfig is the __metadata__ key under which a file carries its own
 // configuration.
 const MetadataConfig = "config"
@@ -50,7 +43,11 @@ func Open(path string) (*Source, error) {
 	names, index := []string{filepath.Base(path)}, (*index)(nil)
 	if info.IsDir() {
 		s.Dir = path
-		if names, index, err = layout(path); err != nil {
+		found, err := list(path)
+		if err != nil {
+			return nil, err
+		}
+		if names, index, err = found.weights(); err != nil {
 			return nil, err
 		}
 	}
@@ -68,53 +65,6 @@ func Open(path string) (*Source, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// layout says which files of the directory hold the weights.
-func layout(dir string) ([]string, *index, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	var single, indexed bool
-	var weights, others []string
-	for _, e := range entries {
-		switch name := e.Name(); {
-		case name == IndexFile:
-			indexed = true
-		case name == SingleFile:
-			single = true
-		case strings.HasPrefix(name, "consolidated"): // another layout of the same weights
-		case strings.HasSuffix(name, ".safetensors"):
-			weights = append(weights, name)
-		case slices.Contains([]string{".bin", ".gguf", ".pth", ".pt"}, filepath.Ext(name)):
-			others = append(others, name)
-		}
-	}
-	switch {
-	case indexed:
-		index, err := readIndex(filepath.Join(dir, IndexFile))
-		if err != nil {
-			return nil, nil, err
-		}
-		shards := index.shards()
-		if single && !slices.Contains(shards, SingleFile) {
-			return nil, nil, &FormatError{dir, fmt.Sprintf("ambiguous: %q stands beside %q, which does not name it", SingleFile, IndexFile), "name the file to convert, or remove the one that is stale"}
-		}
-		return shards, index, nil
-	case single && len(weights) > 0:
-		return nil, nil, &FormatError{dir, fmt.Sprintf("ambiguous: %q stands beside %q and there is no index", SingleFile, weights[0]), "name the file to convert, or add " + IndexFile}
-	case single:
-		return []string{SingleFile}, nil, nil
-	case len(weights) == 1:
-		return weights, nil, nil
-	case len(weights) > 1:
-		return nil, nil, &FormatError{dir, fmt.Sprintf("%d safetensors files and no %q to say how they belong together", len(weights), IndexFile), "add the index, or name one file"}
-	case len(others) > 0:
-		return nil, nil, &NoModelError{dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", others[0]), "save the checkpoint as safetensors first"}
-	default:
-		return nil, nil, &NoModelError{dir, "no safetensors file", "name a folder with config.json and model.safetensors"}
-	}
 }
 
 // openFile opens a safetensors file and checks its header.

@@ -84,6 +84,22 @@ func TestOpenSharded(t *testing.T) {
 	}
 }
 
+// TestOpenSingle: a file of another name beside model.safetensors is somebody
+// else's.
+func TestOpenSingle(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, SingleFile), "x")
+	write(t, filepath.Join(dir, "other.safetensors"), "y")
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.Lookup("x") == nil || s.Lookup("y") != nil {
+		t.Error("opened the wrong file")
+	}
+}
+
 func TestOpenLinked(t *testing.T) { // as the hub's cache is laid out
 	dir := t.TempDir()
 	blob, snapshot := filepath.Join(dir, "blobs"), filepath.Join(dir, "snapshots", "x")
@@ -156,9 +172,12 @@ func TestRefusedDirectories(t *testing.T) {
 			writeIndex(t, dir, map[string]string{"x": "a.safetensors", "y": "b.safetensors"})
 		}, "stored twice"},
 		"single beside shards": {func(t *testing.T, dir string) {
-			shard(t, dir)
+			write(t, filepath.Join(dir, "model-00001-of-00002.safetensors"), "x")
 			write(t, filepath.Join(dir, SingleFile), "x")
 		}, "ambiguous"},
+		"one shard of several": {func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "model-00001-of-00002.safetensors"), "x")
+		}, "no \"model.safetensors.index.json\""},
 		"single beside an index": {func(t *testing.T, dir string) {
 			named("a.safetensors")(t, dir)
 			write(t, filepath.Join(dir, SingleFile), "x")

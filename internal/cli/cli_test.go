@@ -151,7 +151,7 @@ func TestExitStatus(t *testing.T) {
 		"rope odd":              {"convert --rope-dims 3 " + plain + " OUT", exitUsage, "odd"},
 		"rope 0":                {"convert --rope-dims 0 " + plain + " OUT", exitUsage, "not a positive integer"},
 		"rope too large":        {"convert --rope-dims 500 " + plain + " OUT", exitUsage, "above 16"},
-		"two sizes":             {"convert --dkv 3 --cache 9 " + plain + " OUT", exitUsage, "dkv"},
+		"two sizes":             {"convert --dkv 3 --cache 9 " + plain + " OUT", exitUsage, "--dkv, --kv-lora-rank and --cache"},
 		"base NaN":              {"convert --rope-theta NaN " + plain + " OUT", exitUsage, "not a positive number"},
 		"unknown type":          {"convert --dtype f8 " + plain + " OUT", exitUsage, "f8"},
 		"unknown strategy":      {"convert --rope-select best " + plain + " OUT", exitUsage, "best"},

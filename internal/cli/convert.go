@@ -16,6 +16,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/report"
 )
 
 // convertFlags are the flags of convert.
@@ -101,25 +102,18 @@ func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) erro
 		return err
 	}
 	defer m.Source.Close()
+	if !o.dryRun { // before the search, which takes time
+		folder, whole := plan.Place(out)
+		if err := checkpoint.CheckOutput(m.Source, folder, []string{filepath.Base(out)}, whole, o.force); err != nil {
+			return err
+		}
+	}
 	sizes, err := o.Sizes(m)
 	if err != nil {
 		return err
 	}
-	if !o.dryRun { // before the search, which takes time
-		folder, whole := plan.Place(out)
-		var names []string
-		if !whole {
-			names = append(names, filepath.Base(out))
-		}
-		if err := checkpoint.CheckOutput(m.Source, folder, names, whole, o.force); err != nil {
-			return err
-		}
-	}
-	if !o.dryRun || sizes.Rank == 0 || sizes.RopeDims == 0 {
-		report, finish := u.progress("searching")
-		sizes, err = convert.Search(ctx, m, o.Options, sizes, report)
-		finish()
-		if err != nil {
+	if !o.dryRun || !sizes.Planned() {
+		if sizes, err = searched(ctx, u, m, o.Options, sizes); err != nil {
 			return err
 		}
 	}
@@ -127,12 +121,27 @@ func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) erro
 	if err != nil {
 		return err
 	}
+	if p.Cache.Saving < 0 {
+		u.warn(fmt.Sprintf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
+	}
 	if o.dryRun {
 		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
-	report, finish := u.progress("converting")
+	return carryOut(ctx, u, o, p)
+}
+
+// searched returns sizes with what they leave open found.
+func searched(ctx context.Context, u *ui, m *family.Model, o plan.Options, sizes plan.Sizes) (plan.Sizes, error) {
+	progress, finish := u.progress("searching")
+	defer finish()
+	return convert.Search(ctx, m, o, sizes, progress)
+}
+
+// carryOut converts as planned and prints what was done.
+func carryOut(ctx context.Context, u *ui, o convertFlags, p *plan.Plan) error {
+	progress, finish := u.progress("converting")
 	result, err := convert.Run(ctx, p, convert.Options{
-		Jobs: o.jobs, Force: o.force, Version: version(), Progress: report, Warn: u.warn,
+		Jobs: o.jobs, Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
 	})
 	finish()
 	if err != nil {
@@ -154,7 +163,7 @@ func printPlan(w io.Writer, p *plan.Plan) error {
 	}
 	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", p.Input, p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
 	fmt.Fprintf(t, "%s\tkv_lora_rank %d, qk_rope_head_dim %d, rope_theta %s\n", p.Output, p.Target.MLA.KVLoraRank, p.Target.MLA.RopeDim, theta)
-	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (−%.2f %%)\n", p.Cache.Before, p.Cache.After, 100*p.Cache.Saving)
+	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (%s)\n", p.Cache.Before, p.Cache.After, report.Change(p.Cache.Saving))
 	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), byteSize(p.Bytes), len(p.Shards))
 	return t.Flush()
 }

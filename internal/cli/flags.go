@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -87,15 +88,20 @@ func size(text string) (int64, error) {
 // oneOf parses one of the given words.
 func oneOf[T ~string](words ...T) func(string) (T, error) {
 	return func(text string) (T, error) {
-		names := make([]string, len(words))
-		for i, w := range words {
-			if string(w) == text {
-				return w, nil
-			}
-			names[i] = string(w)
+		if slices.Contains(words, T(text)) {
+			return T(text), nil
 		}
-		return "", fmt.Errorf("%q is not one of %s", text, strings.Join(names, ", "))
+		return "", fmt.Errorf("%q is not one of %s", text, list(words))
 	}
+}
+
+// list writes words for a message or a help text.
+func list[T ~string](words []T) string {
+	names := make([]string, len(words))
+	for i, w := range words {
+		names[i] = string(w)
+	}
+	return strings.Join(names, ", ")
 }
 
 // sizeFlags adds the flags about what is kept, which inspect and convert share.
@@ -106,10 +112,9 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
 	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim)", positive)
 	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
-	flag(f, &o.Select, "rope-select", "S", string(rope.BySensitivity), "which rotary pairs may keep their rotation: "+rope.StrategyNames(), rope.ParseStrategy)
+	flag(f, &o.Select, "rope-select", "S", string(rope.BySensitivity), "which rotary pairs may keep their rotation: "+list(rope.Strategies()), oneOf(rope.Strategies()...))
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
-	flag(f, &o.Weights, "weights", "W", string(mla.WeightsAttention), "what the factorisation preserves: "+mla.WeightsNames(), mla.ParseWeights)
-	cmd.MarkFlagsMutuallyExclusive("dkv", "kv-lora-rank", "cache")
+	flag(f, &o.Weights, "weights", "W", string(mla.WeightsAttention), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
 }
 
 // configFlag adds --config.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -66,15 +65,12 @@ func runInspect(ctx context.Context, u *ui, o plan.Options, in, config string) (
 	if err != nil {
 		return nil, err
 	}
-	searched, finish := u.progress("searching")
-	sizes, err = convert.Search(ctx, m, o, sizes, searched)
-	finish()
-	if err != nil {
+	if sizes, err = searched(ctx, u, m, o, sizes); err != nil {
 		return nil, err
 	}
-	inspected, finish := u.progress("inspecting")
+	progress, finish := u.progress("inspecting")
 	defer finish()
-	return inspect.Run(ctx, m, o, sizes, inspected)
+	return inspect.Run(ctx, m, o, sizes, progress)
 }
 
 // printInspection prints the report for people.

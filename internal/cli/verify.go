@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mha2mla/mha2mla/internal/report"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -88,8 +89,8 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 	if o.window == 0 {
 		o.window = min(source.MaxPositions, defaultWindow)
 	}
-	report, finish := u.progress("verifying")
-	r, err := verify.Compare(ctx, source, converted, tokens.Windows(sequences, o.window, o.maxTokens), report)
+	compared, finish := u.progress("verifying")
+	r, err := verify.Compare(ctx, source, converted, tokens.Windows(sequences, o.window, o.maxTokens), compared)
 	finish()
 	if err != nil {
 		return err
@@ -109,7 +110,7 @@ func printVerification(w io.Writer, r *verify.Report) error {
 	fmt.Fprintf(t, "\tsource\tconverted\n")
 	fmt.Fprintf(t, "perplexity\t%.4f\t%.4f\n", r.Source.Perplexity, r.Converted.Perplexity)
 	fmt.Fprintf(t, "cache, floats per token and layer\t%d\t%d\n", r.Cache.SourceFloats, r.Cache.ConvertedFloats)
-	fmt.Fprintf(t, "cache, bytes per token\t%d\t%d (−%.2f %%)\n", r.Cache.SourceBytes, r.Cache.ConvertedBytes, 100*r.Cache.Saving)
+	fmt.Fprintf(t, "cache, bytes per token\t%d\t%d (%s)\n", r.Cache.SourceBytes, r.Cache.ConvertedBytes, report.Change(r.Cache.Saving))
 	fmt.Fprintf(t, "\nKL(source‖converted)\t%.6f nats per token\n", r.KL)
 	fmt.Fprintf(t, "same most likely token\t%.2f %%\n", 100*r.Top1)
 	fmt.Fprintf(t, "tokens\t%d in %d windows of up to %d\n", r.Tokens, r.Windows, r.Window)

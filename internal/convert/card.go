@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/report"
 )
 
 // card returns the text of the model card.
@@ -15,7 +17,7 @@ func (r *run) card() []byte {
 	fmt.Fprintf(&b, "Converted from %s by mha2mla %s to multi-head latent attention, as a dense DeepSeek-V3\nthat stock engines load. No weight was trained.\n\n", base, r.Version)
 	fmt.Fprintf(&b, "    %s\n\n", r.command())
 	fmt.Fprintf(&b, "| | before | after |\n|---|---|---|\n")
-	fmt.Fprintf(&b, "| KV cache, floats per token and layer | %d | %d (−%.2f %%) |\n", r.Cache.Before, r.Cache.After, 100*r.Cache.Saving)
+	fmt.Fprintf(&b, "| KV cache, floats per token and layer | %d | %d (%s) |\n", r.Cache.Before, r.Cache.After, report.Change(r.Cache.Saving))
 	fmt.Fprintf(&b, "| kv_lora_rank | | %d |\n| qk_rope_head_dim | | %d |\n| rope_theta | %g | %g |\n", r.Target.MLA.KVLoraRank, r.Target.MLA.RopeDim, r.Source.RopeTheta, r.Target.RopeTheta)
 	fmt.Fprintf(&b, "\nMeasure it against its source with `mha2mla verify SOURCE CONVERTED --tokens ids.json`.\n")
 	return b.Bytes()

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/decoder"
@@ -27,20 +24,6 @@ import (
 )
 
 const stories = "../../testdata/stories260k"
-
-func open(t testing.TB, path string) *family.Model {
-	t.Helper()
-	src, err := checkpoint.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	m, err := family.Read(src, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
 
 // defaults fills in what the command line presets.
 func defaults(o plan.Options) plan.Options {
@@ -87,33 +70,16 @@ func converted(t testing.TB, m *family.Model, o plan.Options) *family.Model {
 	if _, err := convertTo(m, out, o, convert.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, out)
+	return testmodel.Open(t, out)
 }
 
 // logits runs a model on one sequence.
 func logits(t testing.TB, m *family.Model, ids []int) []float32 {
 	t.Helper()
-	d := decoder.Decoder{Model: m}
-	x, err := d.Embed(ids)
+	z, err := decoder.Decoder{Model: m}.Logits(ids)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range m.Layers {
-		l, err := d.Layer(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Forward(x)
-	}
-	if err := d.Finish(x); err != nil {
-		t.Fatal(err)
-	}
-	head, err := d.HeadRows(0, m.Vocab)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z := decoder.NewMatrix(len(ids), m.Vocab)
-	blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, head, 0, z)
 	return z.Data
 }
 
@@ -159,7 +125,7 @@ func TestLossless(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.make.KVHeads = 1
-			m := open(t, c.make.Write(t))
+			m := c.make.Open(t)
 			out := converted(t, m, c.o)
 			ids := testmodel.Tokens(100, m.Vocab, 4)
 			if off := worst(logits(t, m, ids), logits(t, out, ids)); !(off < 1e-3) {
@@ -173,7 +139,7 @@ func TestLossless(t *testing.T) {
 // which a power of two for the residual stream keeps small.
 func TestLosslessBFloat16(t *testing.T) {
 	for _, dtype := range []checkpoint.DType{checkpoint.BF16, checkpoint.F16} {
-		m := open(t, testmodel.Llama{KVHeads: 1, DType: dtype}.Write(t))
+		m := testmodel.Llama{KVHeads: 1, DType: dtype}.Open(t)
 		out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16})
 		if got := out.Source.Lookup(family.InLayer(0, family.QProj)).DType; got != checkpoint.BF16 {
 			t.Errorf("%s was written as %s", dtype, got)
@@ -188,13 +154,13 @@ func TestLosslessBFloat16(t *testing.T) {
 // kl converts the real checkpoint and measures it.
 func kl(t *testing.T, o plan.Options) float64 {
 	t.Helper()
-	return storiesKL(t, converted(t, open(t, stories), o))
+	return storiesKL(t, converted(t, testmodel.Open(t, stories), o))
 }
 
 // storiesKL measures a conversion of the real checkpoint on some of its text.
 func storiesKL(t *testing.T, result *family.Model) float64 {
 	t.Helper()
-	m := open(t, stories)
+	m := testmodel.Open(t, stories)
 	sequences, err := tokens.Read(filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
 	if err != nil {
 		t.Fatal(err)
@@ -229,13 +195,13 @@ func TestRealCheckpoint(t *testing.T) {
 // TestNaivePassThrough: with the latent at its natural size, s = 1, the norm is
 // anything but linear. If that did not show, the other tests would see nothing.
 func TestNaivePassThrough(t *testing.T) {
-	m := open(t, stories)
+	m := testmodel.Open(t, stories)
 	out := filepath.Join(t.TempDir(), "out")
 	p, err := convertTo(m, out, plan.Options{Rank: 24, RopeDims: 8}, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	linear := open(t, out)
+	linear := testmodel.Open(t, out)
 	naive := filepath.Join(t.TempDir(), checkpoint.SingleFile)
 	f, err := os.Create(naive)
 	if err != nil {
@@ -280,11 +246,11 @@ func TestNaivePassThrough(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if good, bad := storiesKL(t, linear), storiesKL(t, open(t, naive)); !(bad > 5*good) {
+	if good, bad := storiesKL(t, linear), storiesKL(t, testmodel.Open(t, naive)); !(bad > 5*good) {
 		t.Errorf("KL %g with s = 1, %g with the latent norm linear", bad, good)
 	}
 	ids := testmodel.Tokens(50, 64, 5)
-	mqa := open(t, testmodel.Llama{KVHeads: 1}.Write(t))
+	mqa := testmodel.Llama{KVHeads: 1}.Open(t)
 	through := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: mla.NormRMS})
 	if off := worst(logits(t, mqa, ids), logits(t, through, ids)); !(off > 0.1) {
 		t.Errorf("a latent that goes through the norm changes logits by %g alone", off)
@@ -294,7 +260,7 @@ func TestNaivePassThrough(t *testing.T) {
 // TestSearch: only a cache is given; the division found must beat, by far, the
 // worst of those considered.
 func TestSearch(t *testing.T) {
-	m := open(t, stories)
+	m := testmodel.Open(t, stories)
 	o := defaults(plan.Options{Cache: 32})
 	sizes, err := o.Sizes(m)
 	if err != nil {
@@ -320,7 +286,7 @@ func TestSearch(t *testing.T) {
 }
 
 func TestThreshold(t *testing.T) {
-	m := open(t, stories)
+	m := testmodel.Open(t, stories)
 	for threshold, want := range map[float64]int{1e-9: 8, 0.9999: 2} {
 		o := defaults(plan.Options{Rank: 16, Threshold: threshold})
 		sizes, err := o.Sizes(m)
@@ -354,7 +320,7 @@ func files(t *testing.T, dir string) map[string]string {
 
 // TestSameBytes: neither the run nor the number of jobs shows in the output.
 func TestSameBytes(t *testing.T) {
-	m := open(t, stories)
+	m := testmodel.Open(t, stories)
 	dir := t.TempDir()
 	var first map[string]string
 	for i, jobs := range []int{1, 2, 2, 7} {
@@ -377,6 +343,32 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
+// TestShardedInput: it does not show in how many files the source came, though
+// queries, keys and values are in different ones.
+func TestShardedInput(t *testing.T) {
+	var first string
+	for _, shards := range []int{1, 2, 5} {
+		m := testmodel.Llama{KVHeads: 2, Shards: shards}.Open(t)
+		if len(m.Source.Files()) != shards {
+			t.Fatalf("%d files", len(m.Source.Files()))
+		}
+		out := filepath.Join(t.TempDir(), "out.safetensors")
+		if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == "" {
+			first = string(b)
+		}
+		if string(b) != first {
+			t.Errorf("%d shards give other bytes", shards)
+		}
+	}
+}
+
 // TestDirectory looks at everything in an output directory: shards, index,
 // configuration, what came along and what did not.
 func TestDirectory(t *testing.T) {
@@ -386,7 +378,7 @@ func TestDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := open(t, dir)
+	m := testmodel.Open(t, dir)
 	out := filepath.Join(t.TempDir(), "out")
 	p, err := convertTo(m, out, plan.Options{Rank: 8, RopeDims: 4, MaxShard: 20e3}, convert.Options{Version: "v1"})
 	if err != nil {
@@ -420,7 +412,7 @@ func TestDirectory(t *testing.T) {
 	if index.Metadata["total_size"] != p.Bytes || len(index.WeightMap) != len(p.Tensors) {
 		t.Errorf("index: %v and %d tensors; planned %d bytes and %d tensors", index.Metadata, len(index.WeightMap), p.Bytes, len(p.Tensors))
 	}
-	res := open(t, out) // checks every name, shape and shard
+	res := testmodel.Open(t, out) // checks every name, shape and shard
 	for _, tensor := range p.Tensors {
 		written := res.Source.Lookup(tensor.Name)
 		if written == nil || written.DType != tensor.DType || !slices.Equal(written.Shape, tensor.Shape) {
@@ -465,7 +457,7 @@ func checkConfig(t *testing.T, text string) {
 // TestForce replaces an older, sharded output: nothing of it is left that a
 // loader would find, and what is not the program's stays.
 func TestForce(t *testing.T) {
-	m := open(t, testmodel.Llama{KVHeads: 2}.Write(t))
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	out := filepath.Join(t.TempDir(), "out")
 	if _, err := convertTo(m, out, plan.Options{Rank: 8, MaxShard: 20e3}, convert.Options{}); err != nil {
 		t.Fatal(err)
@@ -492,13 +484,13 @@ func TestForce(t *testing.T) {
 // TestFile writes one file beside another's configuration, and again.
 func TestFile(t *testing.T) {
 	dir := testmodel.Llama{KVHeads: 2}.Write(t)
-	m := open(t, filepath.Join(dir, checkpoint.SingleFile))
+	m := testmodel.Open(t, filepath.Join(dir, checkpoint.SingleFile))
 	for range 2 {
 		if _, err := convertTo(m, filepath.Join(dir, "out.safetensors"), plan.Options{Rank: 8}, convert.Options{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if res := open(t, filepath.Join(dir, "out.safetensors")); res.MLA == nil {
+	if res := testmodel.Open(t, filepath.Join(dir, "out.safetensors")); res.MLA == nil {
 		t.Error("the output has the configuration of its source")
 	}
 	other := t.TempDir()
@@ -522,7 +514,7 @@ func TestFile(t *testing.T) {
 func TestValues(t *testing.T) {
 	for _, name := range []string{family.QProj, family.KProj, family.VProj, family.OProj, family.InputNorm} {
 		full := family.InLayer(1, name)
-		m := open(t, testmodel.Llama{Poison: map[string]float64{full: math.NaN()}}.Write(t))
+		m := testmodel.Llama{Poison: map[string]float64{full: math.NaN()}}.Open(t)
 		parent := t.TempDir()
 		_, err := convertTo(m, filepath.Join(parent, "out"), plan.Options{Rank: 8, RopeDims: 4, Theta: 100}, convert.Options{})
 		if !errors.As(err, new(*checkpoint.ValueError)) || !strings.Contains(err.Error(), full) {
@@ -534,7 +526,7 @@ func TestValues(t *testing.T) {
 	}
 	for _, dtype := range []checkpoint.DType{checkpoint.F32, checkpoint.BF16} {
 		for _, name := range []string{family.InLayer(0, family.GateProj), family.InLayer(0, family.DownProj), family.Embedding} {
-			m := open(t, testmodel.Llama{DType: dtype, Poison: map[string]float64{name: math.Inf(1)}}.Write(t))
+			m := testmodel.Llama{DType: dtype, Poison: map[string]float64{name: math.Inf(1)}}.Open(t)
 			out := filepath.Join(t.TempDir(), "out")
 			var warnings []string
 			warn := func(text string) { warnings = append(warnings, text) }
@@ -545,7 +537,7 @@ func TestValues(t *testing.T) {
 				t.Errorf("%s: warnings %q", name, warnings)
 			}
 			first := make([]float64, 1)
-			if err := checkpoint.Read(open(t, out).Source.Lookup(name), 0, first); err != nil || !math.IsInf(first[0], 1) {
+			if err := checkpoint.Read(testmodel.Open(t, out).Source.Lookup(name), 0, first); err != nil || !math.IsInf(first[0], 1) {
 				t.Errorf("%s: carried along as %v, %v", name, first, err)
 			}
 		}
@@ -555,7 +547,7 @@ func TestValues(t *testing.T) {
 // TestStrangeTensors: what has another type or no place in a layer comes along
 // bit for bit; what the target cannot hold does not.
 func TestStrangeTensors(t *testing.T) {
-	m := open(t, testmodel.Llama{Untied: true, Extra: []checkpoint.Spec{
+	m := testmodel.Open(t, testmodel.Llama{Untied: true, Extra: []checkpoint.Spec{
 		{Name: "value_head.weight", DType: "F8_E4M3", Shape: []int64{3}},
 		{Name: "value_head.steps", DType: "I64", Shape: []int64{}},
 		{Name: "model.layers.0.self_attn.rotary_emb.inv_freq", DType: checkpoint.F32, Shape: []int64{4}},
@@ -574,7 +566,7 @@ func TestStrangeTensors(t *testing.T) {
 
 // TestCancel: a conversion that is told to stop leaves nothing.
 func TestCancel(t *testing.T) {
-	m := open(t, stories)
+	m := testmodel.Open(t, stories)
 	parent := t.TempDir()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := errors.New("stop")

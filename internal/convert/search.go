@@ -88,7 +88,7 @@ func (x *search) each(pass, passes int, look func(*mla.Attention) error) error {
 
 // thresholdDims returns the size of a rotary key with a slot for every pair
 // whose share of the sensitivity, on average over the layers, reaches the
-// threshold; at least one.
+// threshold.
 func (x *search) thresholdDims() (int, error) {
 	mean := make([]float64, x.HeadDim/2)
 	err := x.each(0, 1, func(layer *mla.Attention) error {
@@ -98,12 +98,12 @@ func (x *search) thresholdDims() (int, error) {
 		return nil
 	})
 	slots := 0
-	for _, share := range mean {
-		if share >= x.Threshold {
+	for _, ok := range rope.Above(mean, x.Threshold) {
+		if ok {
 			slots++
 		}
 	}
-	return 2 * max(1, slots), err
+	return 2 * slots, err
 }
 
 // best returns the split, with its base, of the least predicted loss: first the

@@ -61,6 +61,27 @@ func (d Decoder) HeadRows(from, to int) (Matrix, error) {
 	return rows, checkpoint.Read(d.Source.Lookup(name), int64(from)*int64(d.Hidden), rows.Data)
 }
 
+// Logits runs the whole model on one sequence and returns the logits of the
+// next token, [T × vocabulary].
+func (d Decoder) Logits(tokens []int) (Matrix, error) {
+	x, err := d.Embed(tokens)
+	if err != nil {
+		return Matrix{}, err
+	}
+	for n := range d.Layers {
+		l, err := d.Layer(n)
+		if err != nil {
+			return Matrix{}, err
+		}
+		l.Forward(x)
+	}
+	if err := d.Finish(x); err != nil {
+		return Matrix{}, err
+	}
+	head, err := d.HeadRows(0, d.Vocab)
+	return project(x, head), err
+}
+
 // Layer is one decoder layer with its weights in memory.
 type Layer struct {
 	attention

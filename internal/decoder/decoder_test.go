@@ -4,52 +4,18 @@ import (
 	"math"
 	"testing"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
-func model(t testing.TB, dir string) *family.Model {
-	t.Helper()
-	src, err := checkpoint.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	m, err := family.Read(src, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // logits runs the decoder on one sequence.
 func logits(t testing.TB, m *family.Model, tokens []int) Matrix {
 	t.Helper()
-	d := Decoder{m}
-	x, err := d.Embed(tokens)
+	z, err := Decoder{m}.Logits(tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range m.Layers {
-		l, err := d.Layer(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Forward(x)
-	}
-	if err := d.Finish(x); err != nil {
-		t.Fatal(err)
-	}
-	head, err := d.HeadRows(0, m.Vocab)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z := NewMatrix(len(tokens), m.Vocab)
-	blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, head, 0, z)
 	return z
 }
 
@@ -68,7 +34,7 @@ func TestAgainstNaive(t *testing.T) {
 		"latent, bfloat16, tied": {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := model(t, m.Write(t))
+			f := m.Open(t)
 			tokens := testmodel.Tokens(queriesAtOnce+21, f.Vocab, 1)
 			got, want := logits(t, f, tokens), newNaive(t, f).logits(tokens)
 			worst := 0.0
@@ -87,7 +53,7 @@ func TestAgainstNaive(t *testing.T) {
 // TestRealCheckpoint runs the shipped checkpoint on its first story: the text is
 // likely to it, and it is likely to both passes alike.
 func TestRealCheckpoint(t *testing.T) {
-	m := model(t, "../../testdata/stories260k")
+	m := testmodel.Open(t, "../../testdata/stories260k")
 	tokens := []int{1, 385, 328, 432, 261, 376, 298, 315, 421, 395, 317, 272, 277, 264, 261, 404, 266, 305, 322, 311}
 	z, reference := logits(t, m, tokens), newNaive(t, m).logits(tokens)
 	loss := func(row func(i int) float64, next int) float64 {
@@ -113,7 +79,7 @@ func TestRealCheckpoint(t *testing.T) {
 // TestLayerLeavesNoTrace: what a layer does to one sequence does not depend on
 // others having run before.
 func TestLayerLeavesNoTrace(t *testing.T) {
-	m := model(t, testmodel.Llama{KVHeads: 2}.Write(t))
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	tokens := testmodel.Tokens(30, m.Vocab, 2)
 	first := logits(t, m, tokens)
 	logits(t, m, testmodel.Tokens(50, m.Vocab, 3))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/mha2mla/mha2mla/internal/strictjson"
 )
@@ -86,11 +87,18 @@ func excerpt(text []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// Set gives key a value, in place if it is there and at the end if not.
+// Set gives key a value, in place if it is there and at the end if not. A
+// float64 is written as Python writes a float, never as an integer.
 func (c *Config) Set(key string, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		panic("family: " + err.Error()) // values of the program's own making
+	}
+	if v, ok := value.(float64); ok {
+		text = strconv.AppendFloat(nil, v, 'g', -1, 64)
+		if !bytes.ContainsAny(text, ".e") {
+			text = append(text, ".0"...)
+		}
 	}
 	if _, ok := c.text[key]; !ok {
 		c.keys = append(c.keys, key)

@@ -218,8 +218,11 @@ func TestConfigKeepsItsText(t *testing.T) {
 	other := c.Clone()
 	other.Set("b", 3)
 	c.Set("new", []string{"x"})
+	c.Set("one", 1.0)
+	c.Set("eps", 1e-6)
+	c.Set("n", 1)
 	c.Delete("gone", "never there")
-	const want = "{\n  \"b\": [1,\n 2.50],\n  \"nan\": NaN,\n  \"in\\\"f\": [-Infinity, \"NaN\"],\n  \"e\": 1e-05,\n  \"new\": [\"x\"]\n}\n"
+	const want = "{\n  \"b\": [1,\n 2.50],\n  \"nan\": NaN,\n  \"in\\\"f\": [-Infinity, \"NaN\"],\n  \"e\": 1e-05,\n  \"new\": [\"x\"],\n  \"one\": 1.0,\n  \"eps\": 1e-06,\n  \"n\": 1\n}\n"
 	if got := string(c.Bytes()); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}

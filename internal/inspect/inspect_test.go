@@ -6,26 +6,17 @@ import (
 	"math"
 	"testing"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 func stories(t *testing.T) *family.Model {
 	t.Helper()
-	src, err := checkpoint.Open("../../testdata/stories260k")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	m, err := family.Read(src, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return testmodel.Open(t, "../../testdata/stories260k")
 }
 
 var options = plan.Options{Select: rope.BySensitivity, Weights: mla.WeightsAttention}

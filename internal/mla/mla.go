@@ -7,10 +7,7 @@
 package mla
 
 import (
-	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -32,24 +29,8 @@ const (
 	WeightsAttention Weights = "attention" // attention output
 )
 
-var allWeights = []Weights{WeightsNone, WeightsNorm, WeightsAttention}
-
-// ParseWeights returns the measure called name.
-func ParseWeights(name string) (Weights, error) {
-	if w := Weights(name); slices.Contains(allWeights, w) {
-		return w, nil
-	}
-	return "", fmt.Errorf("unknown weights %q: it is one of %s", name, WeightsNames())
-}
-
-// WeightsNames lists the measures for a help text.
-func WeightsNames() string {
-	names := make([]string, len(allWeights))
-	for i, w := range allWeights {
-		names[i] = string(w)
-	}
-	return strings.Join(names, ", ")
-}
+// AllWeights lists the measures.
+func AllWeights() []Weights { return []Weights{WeightsNone, WeightsNorm, WeightsAttention} }
 
 // Options are the choices that the mathematics of a layer leaves open.
 type Options struct {
@@ -96,9 +77,7 @@ func (a *Attention) Sensitivity() [][]float64 { return rope.Sensitivity(a.moment
 func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	candidates := o.Select.Candidates(a.moments, o.RopeDims/2)
 	if o.Threshold > 0 {
-		for i, share := range rope.Shares(a.Sensitivity()) {
-			candidates[i] = share >= o.Threshold
-		}
+		candidates = rope.Above(rope.Shares(a.Sensitivity()), o.Threshold)
 	}
 	return rope.Share(a.moments, a.Frequencies, candidates, o.RopeDims, o.RopeTheta)
 }

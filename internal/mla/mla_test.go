@@ -10,25 +10,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/rope"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
-
-func model(t *testing.T, m testmodel.Llama) *family.Model {
-	t.Helper()
-	src, err := checkpoint.Open(m.Write(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	f, err := family.Read(src, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
 
 // convert converts the first layer of a model.
 func convert(t *testing.T, m *family.Model, o Options) *Layer {
@@ -113,8 +98,8 @@ func convertedScore(t *testing.T, m *family.Model, l *Layer, h int, x, y mat.Vec
 // TestLosslessMQA: with one KV head, all of its pairs in the rotary key and full
 // rank, every score and value stays what it was.
 func TestLosslessMQA(t *testing.T) {
-	for _, w := range allWeights {
-		m := model(t, testmodel.Llama{KVHeads: 1, Layers: 1})
+	for _, w := range AllWeights() {
+		m := testmodel.Llama{KVHeads: 1, Layers: 1}.Open(t)
 		l := convert(t, m, Options{Rank: 16, RopeDims: 8, RopeTheta: m.RopeTheta, Weights: w})
 		if l.Energy < 1-1e-12 {
 			t.Errorf("%s: kept %g of the energy", w, l.Energy)
@@ -158,7 +143,7 @@ func TestContentIsKept(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprint(kv, dims, s), func(t *testing.T) {
-					m := model(t, testmodel.Llama{KVHeads: kv, Layers: 1})
+					m := testmodel.Llama{KVHeads: kv, Layers: 1}.Open(t)
 					l := convert(t, m, Options{Rank: min(2*kv*8, 32), RopeDims: min(dims, kv*8), RopeTheta: 1000, Select: s})
 					rng := rand.New(rand.NewPCG(2, 3))
 					for h := range m.Heads {
@@ -178,8 +163,8 @@ func TestContentIsKept(t *testing.T) {
 // TestLatentMeanSquare: the latent has mean square 1 per channel over inputs as
 // RMSNorm leaves them, whatever the weights.
 func TestLatentMeanSquare(t *testing.T) {
-	for _, w := range allWeights {
-		m := model(t, testmodel.Llama{KVHeads: 2, Layers: 1})
+	for _, w := range AllWeights() {
+		m := testmodel.Llama{KVHeads: 2, Layers: 1}.Open(t)
 		l := convert(t, m, Options{Rank: 12, RopeDims: 4, RopeTheta: 1000, Weights: w})
 		gamma, err := m.Attention(0).Norm()
 		if err != nil {
@@ -200,7 +185,7 @@ func TestLatentMeanSquare(t *testing.T) {
 // TestDeadHeads: heads that compute nothing leave a layer that is finite and,
 // for the others, as good as before.
 func TestDeadHeads(t *testing.T) {
-	m := model(t, testmodel.Llama{KVHeads: 2, Layers: 1})
+	m := testmodel.Llama{KVHeads: 2, Layers: 1}.Open(t)
 	a, err := Read(m, 0)
 	if err != nil {
 		t.Fatal(err)

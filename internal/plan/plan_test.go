@@ -18,20 +18,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
-func open(t *testing.T, m testmodel.Llama) *family.Model {
-	t.Helper()
-	src, err := checkpoint.Open(m.Write(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	f, err := family.Read(src, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 // options returns o with what the command line presets.
 func options(o plan.Options) plan.Options {
 	if o.Select == "" {
@@ -45,7 +31,7 @@ func options(o plan.Options) plan.Options {
 }
 
 func TestSizes(t *testing.T) {
-	m := open(t, testmodel.Llama{KVHeads: 2}) // head_dim 8, hidden 32: the stack has rank 32
+	m := testmodel.Llama{KVHeads: 2}.Open(t) // head_dim 8, hidden 32: the stack has rank 32
 	for name, c := range map[string]struct {
 		o    plan.Options
 		want plan.Sizes
@@ -66,6 +52,8 @@ func TestSizes(t *testing.T) {
 		"odd":                    {plan.Options{RopeDims: 3}, plan.Sizes{}, "odd"},
 		"rope too large":         {plan.Options{RopeDims: 18}, plan.Sizes{}, "above 16"},
 		"rope of whole pairs":    {plan.Options{RopeDims: 10, Select: rope.High}, plan.Sizes{}, "above 8"},
+		"threshold above 1":      {plan.Options{Threshold: 1.5}, plan.Sizes{}, "above 1"},
+		"two ranks":              {plan.Options{DKV: 1, Cache: 9}, plan.Sizes{}, "all say"},
 		"base below 1":           {plan.Options{Theta: 0.5}, plan.Sizes{}, "above 1"},
 		"rope and threshold":     {plan.Options{RopeDims: 4, Threshold: 0.1}, plan.Sizes{}, "both"},
 		"threshold, by norm":     {plan.Options{Threshold: 0.1, Select: rope.ByNorm}, plan.Sizes{}, "goes with"},
@@ -86,7 +74,7 @@ func TestSizes(t *testing.T) {
 }
 
 func TestSplits(t *testing.T) {
-	m := open(t, testmodel.Llama{KVHeads: 2})
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	o := options(plan.Options{Cache: 12})
 	for _, s := range o.Splits(m) {
 		if s.Rank+s.RopeDims != 12 || s.RopeDims%2 != 0 || s.Rank < 1 || s.RopeDims > 16 {
@@ -125,7 +113,7 @@ func find(p *plan.Plan, name string) *plan.Tensor {
 // residual stream or a type touches is converted, what attention is made of is
 // computed.
 func TestActions(t *testing.T) {
-	p := newPlan(t, open(t, testmodel.Llama{KVHeads: 2, Eps: 1e-5}), "out", plan.Options{})
+	p := newPlan(t, testmodel.Llama{KVHeads: 2, Eps: 1e-5}.Open(t), "out", plan.Options{})
 	scale := math.Sqrt(0.1)
 	for name, want := range map[string]struct {
 		action plan.Action
@@ -163,7 +151,7 @@ func TestTypes(t *testing.T) {
 		checkpoint.F16:  {"keep": checkpoint.BF16, "f16": checkpoint.F16},
 		checkpoint.F64:  {"keep": checkpoint.F64, "bf16": checkpoint.BF16},
 	} {
-		m := open(t, testmodel.Llama{DType: source, Eps: 1e-5})
+		m := testmodel.Llama{DType: source, Eps: 1e-5}.Open(t)
 		for name, want := range rules {
 			rule, err := plan.ParseDType(name)
 			if err != nil {
@@ -194,7 +182,7 @@ func TestTypes(t *testing.T) {
 }
 
 func TestShards(t *testing.T) {
-	m := open(t, testmodel.Llama{KVHeads: 2})
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	for _, most := range []int64{1, 10e3, 5e9} {
 		p := newPlan(t, m, "out", plan.Options{MaxShard: most})
 		if !slices.IsSortedFunc(p.Tensors, func(a, b plan.Tensor) int { return strings.Compare(a.Name, b.Name) }) {
@@ -226,7 +214,7 @@ func TestShards(t *testing.T) {
 // TestPadded: the written sizes are the kernel's, and the base is such that the
 // slots in use turn as before.
 func TestPadded(t *testing.T) {
-	m := open(t, testmodel.Llama{KVHeads: 2})
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	o := options(plan.Options{Rank: 8, RopeDims: 6, Theta: 1000, PadToKernel: true})
 	s, err := o.Sizes(m)
 	if err != nil {
@@ -246,7 +234,7 @@ func TestPadded(t *testing.T) {
 			t.Errorf("slot %d turns at %g, want %g", i, got, nu)
 		}
 	}
-	big := open(t, testmodel.Llama{HeadDim: 130})
+	big := testmodel.Llama{HeadDim: 130}.Open(t)
 	o.Rank, o.RopeDims = 8, 6
 	if _, err := plan.New(big, "out", o, s); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("heads beyond every kernel: %v", err)
@@ -254,7 +242,7 @@ func TestPadded(t *testing.T) {
 }
 
 func TestPlanTouchesNothing(t *testing.T) {
-	m := open(t, testmodel.Llama{KVHeads: 2})
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	dir := t.TempDir()
 	p := newPlan(t, m, filepath.Join(dir, "out"), plan.Options{})
 	if entries, _ := os.ReadDir(dir); len(entries) > 0 {

@@ -46,8 +46,11 @@ type Sizes struct {
 	Theta    float64 `json:"rope_theta"` // θ'
 }
 
+// Planned reports whether the sizes suffice for a plan, which does without θ'.
+func (s Sizes) Planned() bool { return s.Rank > 0 && s.RopeDims > 0 }
+
 // Known reports whether nothing is left to be searched for.
-func (s Sizes) Known() bool { return s.Rank > 0 && s.RopeDims > 0 && s.Theta > 0 }
+func (s Sizes) Known() bool { return s.Planned() && s.Theta > 0 }
 
 // MaxRank is the rank of the stacked keys and values of a layer: a larger latent
 // would hold nothing more.
@@ -66,6 +69,9 @@ func (o *Options) MaxRopeDims(m *family.Model) int {
 // them against the model.
 func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 	s := Sizes{Rank: o.Rank, RopeDims: o.RopeDims, Theta: o.Theta}
+	if min(o.DKV, 1)+min(o.Rank, 1)+min(o.Cache, 1) > 1 {
+		return s, &UsageError{"--dkv, --kv-lora-rank and --cache all say how large the latent is", "give one of them"}
+	}
 	if err := o.checkRope(m); err != nil {
 		return s, err
 	}
@@ -110,6 +116,8 @@ func (o *Options) checkRope(m *family.Model) error {
 		return &UsageError{"--rope-dims and --rope-threshold both say how many pairs keep their rotation", "give one of them"}
 	case o.Threshold > 0 && o.Select != rope.BySensitivity:
 		return &UsageError{"--rope-threshold goes with --rope-select sensitivity", ""}
+	case o.Threshold > 1:
+		return &UsageError{fmt.Sprintf("--rope-threshold %v is above 1: it is a share of the sensitivity", o.Threshold), ""}
 	case o.Theta != 0 && o.Theta <= 1:
 		return &UsageError{fmt.Sprintf("--rope-theta %v must be above 1", o.Theta), ""}
 	}

@@ -2,10 +2,8 @@ package rope
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
-	"strings"
 )
 
 // Strategy says which rotary pairs may keep their rotation.
@@ -22,25 +20,8 @@ const (
 	Uniform       Strategy = "uniform" // evenly spaced
 )
 
-// Strategies lists all of them.
-var strategies = []Strategy{BySensitivity, ByNorm, High, Low, Uniform}
-
-// ParseStrategy returns the strategy called name.
-func ParseStrategy(name string) (Strategy, error) {
-	if s := Strategy(name); slices.Contains(strategies, s) {
-		return s, nil
-	}
-	return "", fmt.Errorf("unknown strategy %q: it is one of %s", name, StrategyNames())
-}
-
-// StrategyNames lists the strategies for a help text.
-func StrategyNames() string {
-	names := make([]string, len(strategies))
-	for i, s := range strategies {
-		names[i] = string(s)
-	}
-	return strings.Join(names, ", ")
-}
+// Strategies lists the strategies.
+func Strategies() []Strategy { return []Strategy{BySensitivity, ByNorm, High, Low, Uniform} }
 
 // Candidates reports for each of the J pairs whether it may keep its rotation
 // in a rotary key of slots slots.
@@ -98,4 +79,14 @@ func Shares(s [][]float64) []float64 {
 		}
 	}
 	return share
+}
+
+// Above reports which shares reach the threshold; the largest always does.
+func Above(shares []float64, threshold float64) []bool {
+	largest := slices.Max(shares)
+	mask := make([]bool, len(shares))
+	for i, share := range shares {
+		mask[i] = share >= threshold || share == largest
+	}
+	return mask
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
 )
 
 // Latent makes a model a DeepseekV3ForCausalLM without experts.
@@ -30,6 +31,7 @@ type Llama struct {
 	DType  checkpoint.DType
 	Seed   uint64
 
+	Shards  int                 // if above 1: one tensor goes to each in turn
 	Extra   []checkpoint.Spec   // more tensors, filled with zeros
 	Poison  map[string]float64  // first value of these tensors
 	Config  map[string]any      // more configuration; nil values remove a key
@@ -124,35 +126,94 @@ func (m Llama) Write(t testing.TB) string {
 	return dir
 }
 
+// Open makes the checkpoint and describes its model, until the test ends.
+func (m Llama) Open(t testing.TB) *family.Model {
+	t.Helper()
+	return Open(t, m.Write(t))
+}
+
+// Open describes the model of a checkpoint, until the test ends.
+func Open(t testing.TB, path string) *family.Model {
+	t.Helper()
+	src, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	m, err := family.Read(src, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // WriteTo makes the checkpoint in dir. It holds one row of values at a time.
 func (m Llama) WriteTo(dir string) error {
 	m = m.defaults()
-	f, err := os.Create(filepath.Join(dir, checkpoint.SingleFile))
-	if err != nil {
-		return err
+	files := make([][]checkpoint.Spec, max(1, m.Shards))
+	fileOf := make(map[string]int)
+	add := func(s checkpoint.Spec) {
+		n := len(fileOf) % len(files)
+		files[n], fileOf[s.Name] = append(files[n], s), n
 	}
-	var specs []checkpoint.Spec
 	for _, t := range m.tensors() {
-		specs = append(specs, t.Spec)
+		add(t.Spec)
 	}
-	w, err := checkpoint.NewWriter(f, append(specs, m.Extra...), map[string]string{"format": "pt"})
-	if err != nil {
-		return err
+	for _, s := range m.Extra {
+		add(s)
 	}
-	rng := rand.New(rand.NewPCG(m.Seed, 11))
-	for _, t := range m.tensors() {
-		if err := m.fill(w.Tensor(t.Name), t, rng); err != nil {
+	writers := make([]*checkpoint.Writer, len(files))
+	for n, specs := range files {
+		f, err := os.Create(filepath.Join(dir, m.file(n)))
+		if err != nil {
+			return err
+		}
+		if writers[n], err = checkpoint.NewWriter(f, specs, map[string]string{"format": "pt"}); err != nil {
 			return err
 		}
 	}
-	for _, spec := range m.Extra {
-		out := w.Tensor(spec.Name)
-		_, err := out.Write(make([]byte, spec.Bytes()))
+	rng := rand.New(rand.NewPCG(m.Seed, 11))
+	for _, t := range m.tensors() {
+		if err := m.fill(writers[fileOf[t.Name]].Tensor(t.Name), t, rng); err != nil {
+			return err
+		}
+	}
+	for _, s := range m.Extra {
+		out := writers[fileOf[s.Name]].Tensor(s.Name)
+		_, err := out.Write(make([]byte, s.Bytes()))
 		if err := errors.Join(err, out.Close()); err != nil {
 			return err
 		}
 	}
-	return errors.Join(w.Close(), m.writeConfig(dir))
+	for _, w := range writers {
+		if err := w.Close(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(m.writeIndex(dir, fileOf), m.writeConfig(dir))
+}
+
+// file is the name of the n-th file.
+func (m Llama) file(n int) string {
+	if m.Shards <= 1 {
+		return checkpoint.SingleFile
+	}
+	return fmt.Sprintf("model-%05d-of-%05d.safetensors", n+1, m.Shards)
+}
+
+func (m Llama) writeIndex(dir string, fileOf map[string]int) error {
+	if m.Shards <= 1 {
+		return nil
+	}
+	index := make(map[string]string)
+	for name, n := range fileOf {
+		index[name] = m.file(n)
+	}
+	text, err := json.Marshal(map[string]any{"weight_map": index})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, checkpoint.IndexFile), text, 0o666)
 }
 
 // fill draws the values of a tensor.

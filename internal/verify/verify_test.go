@@ -14,20 +14,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-func open(t *testing.T, m testmodel.Llama) *family.Model {
-	t.Helper()
-	src, err := checkpoint.Open(m.Write(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	f, err := family.Read(src, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 func windows(n, length int) [][]int {
 	return tokens.Windows([][]int{testmodel.Tokens(n, 64, 6)}, length, 0)
 }
@@ -86,7 +72,7 @@ func TestDistributions(t *testing.T) {
 
 // TestItself: a model does not differ from itself.
 func TestItself(t *testing.T) {
-	m := open(t, testmodel.Llama{KVHeads: 2})
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	r, err := Compare(context.Background(), m, m, windows(300, 64), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +95,7 @@ func TestItself(t *testing.T) {
 func TestUniformLoss(t *testing.T) {
 	zero := testmodel.Llama{Untied: true, Without: map[string]struct{}{family.Head: {}},
 		Extra: []checkpoint.Spec{{Name: family.Head, DType: checkpoint.F32, Shape: []int64{64, 32}}}}
-	m := open(t, zero)
+	m := zero.Open(t)
 	r, err := Compare(context.Background(), m, m, windows(50, 50), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +108,7 @@ func TestUniformLoss(t *testing.T) {
 // TestOrderDoesNotMatter: windows are independent, so their order changes
 // nothing but the order of sums.
 func TestOrderDoesNotMatter(t *testing.T) {
-	a, b := open(t, testmodel.Llama{}), open(t, testmodel.Llama{Seed: 1})
+	a, b := testmodel.Llama{}.Open(t), testmodel.Llama{Seed: 1}.Open(t)
 	w := windows(200, 32)
 	x, err := Compare(context.Background(), a, b, w, nil)
 	if err != nil {
@@ -153,14 +139,14 @@ func TestBatch(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	a := open(t, testmodel.Llama{})
-	if _, err := Compare(context.Background(), a, open(t, testmodel.Llama{Layers: 3}), windows(10, 10), nil); err == nil || !strings.Contains(err.Error(), "not of one shape") {
+	a := testmodel.Llama{}.Open(t)
+	if _, err := Compare(context.Background(), a, testmodel.Llama{Layers: 3}.Open(t), windows(10, 10), nil); err == nil || !strings.Contains(err.Error(), "not of one shape") {
 		t.Errorf("other layers: %v", err)
 	}
 	if _, err := Compare(context.Background(), a, a, nil, nil); err == nil {
 		t.Error("compared on nothing")
 	}
-	bad := open(t, testmodel.Llama{Poison: map[string]float64{family.FinalNorm: math.NaN()}})
+	bad := testmodel.Llama{Poison: map[string]float64{family.FinalNorm: math.NaN()}}.Open(t)
 	if _, err := Compare(context.Background(), a, bad, windows(10, 10), nil); err == nil || !strings.Contains(err.Error(), "not finite") {
 		t.Errorf("NaN: %v", err)
 	}

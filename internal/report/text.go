@@ -1,6 +1,17 @@
 package report
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
+
+// Change writes a share that is saved as a change in percent: 0.5 is −50.00 %.
+func Change(saving float64) string {
+	if saving < 0 {
+		return fmt.Sprintf("+%.2f %%", -100*saving)
+	}
+	return fmt.Sprintf("−%.2f %%", 100*saving)
+}
 
 // Blocks draws shares of a whole as one character each, on a logarithmic scale:
 // a full block for a tenth and more, a dot for less than a thousandth.

@@ -1,0 +1,89 @@
+package checkpoint
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Names of the files of a Hugging Face directory.
+const (
+	SingleFile = "model.safetensors"
+	IndexFile  = "model.safetensors.index.json"
+	ConfigFile = "config.json"
+)
+
+// shardName is what the parts of a sharded checkpoint are called.
+var shardName = regexp.MustCompile(`-\d{5}-of-\d{5}\.safetensors$`)
+
+// listing is what a directory holds that may be weights.
+type listing struct {
+	dir     string
+	single  bool     // model.safetensors
+	indexed bool     // the index
+	shards  []string // by their names
+	files   []string // other safetensors files
+	foreign []string // weights of other formats
+}
+
+// list lists the directory.
+func list(dir string) (*listing, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &listing{dir: dir}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == IndexFile:
+			l.indexed = true
+		case name == SingleFile:
+			l.single = true
+		case strings.HasPrefix(name, "consolidated"): // another layout of the same weights
+		case shardName.MatchString(name):
+			l.shards = append(l.shards, name)
+		case filepath.Ext(name) == ".safetensors":
+			l.files = append(l.files, name)
+		case slices.Contains([]string{".bin", ".gguf", ".pth", ".pt"}, filepath.Ext(name)):
+			l.foreign = append(l.foreign, name)
+		}
+	}
+	return l, nil
+}
+
+// weights says which files hold the weights, and returns the index if there is
+// one.
+func (l *listing) weights() ([]string, *index, error) {
+	loose := len(l.shards) + len(l.files)
+	switch {
+	case l.indexed:
+		return l.indexedWeights()
+	case l.single && len(l.shards) > 0:
+		return nil, nil, &FormatError{l.dir, fmt.Sprintf("ambiguous: %q stands beside %q and there is no index", SingleFile, l.shards[0]), "name the file to convert, or add " + IndexFile}
+	case l.single:
+		return []string{SingleFile}, nil, nil
+	case loose == 1 && len(l.files) == 1:
+		return l.files, nil, nil
+	case loose > 0:
+		return nil, nil, &FormatError{l.dir, fmt.Sprintf("%d safetensors files and no %q to say how they belong together", loose, IndexFile), "add the index, or name one file"}
+	case len(l.foreign) > 0:
+		return nil, nil, &NoModelError{l.dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", l.foreign[0]), "save the checkpoint as safetensors first"}
+	default:
+		return nil, nil, &NoModelError{l.dir, "no safetensors file", "name a folder with config.json and model.safetensors"}
+	}
+}
+
+func (l *listing) indexedWeights() ([]string, *index, error) {
+	index, err := readIndex(filepath.Join(l.dir, IndexFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	shards := index.shards()
+	if l.single && !slices.Contains(shards, SingleFile) {
+		return nil, nil, &FormatError{l.dir, fmt.Sprintf("ambiguous: %q stands beside %q, which does not name it", SingleFile, IndexFile), "name the file to convert, or remove what is stale"}
+	}
+	return shards, index, nil
+}
