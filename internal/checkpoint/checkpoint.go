@@ -6,7 +6,11 @@
 // appears under its final name whole or not at all (design §12).
 package checkpoint
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
 
 // FormatError says what is malformed in which file.
 type FormatError struct {
@@ -19,6 +23,14 @@ func (e *FormatError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.Wh
 
 // Hint says what to do about the error.
 func (e *FormatError) Hint() string { return e.Tip }
+
+// malformed is a FormatError, unless err is that the file cannot be read.
+func malformed(path string, err error) error {
+	if errors.As(err, new(*fs.PathError)) {
+		return err
+	}
+	return &FormatError{Path: path, What: err.Error()}
+}
 
 // NoModelError says that there is nothing to convert at Path.
 type NoModelError struct {

@@ -31,7 +31,7 @@ func readIndex(path string) (*index, error) {
 	defer f.Close()
 	shard, err := parseIndex(f)
 	if err != nil {
-		return nil, &FormatError{Path: path, What: err.Error()}
+		return nil, malformed(path, err)
 	}
 	return &index{path, shard}, nil
 }
@@ -73,6 +73,8 @@ func checkShard(name string) error {
 	switch {
 	case name == "", strings.ContainsAny(name, `/\:`), strings.HasPrefix(name, "."), strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Errorf("unsafe shard name %q: it must be a plain file name", name)
+	case len(name) > 255:
+		return fmt.Errorf("a shard name of %d bytes: no file system has such a file", len(name))
 	case filepath.Ext(name) != ".safetensors":
 		return fmt.Errorf("shard %q is not a safetensors file", name)
 	}

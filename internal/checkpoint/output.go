@@ -34,12 +34,22 @@ func (e *SameFileError) Error() string {
 // Hint says what to do about the error.
 func (e *SameFileError) Hint() string { return "name another output" }
 
+// NotAFileError says that an output is there and cannot be replaced.
+type NotAFileError struct{ Path, What string }
+
+func (e *NotAFileError) Error() string { return fmt.Sprintf("%q is %s", e.Path, e.What) }
+
+// Hint says what to do about the error.
+func (e *NotAFileError) Hint() string { return "name another output" }
+
 // Output collects files under temporary names in the folder where they belong
 // and gives them their final names together. A directory that does not exist
 // yet is built under a temporary name and renamed as a whole.
 type Output struct {
-	folder string // final folder of the files
-	fresh  string // temporary folder that becomes folder; empty if that exists
+	folder string   // final folder of the files
+	names  []string // of all of them
+	whole  bool     // folder is the output, not only where it goes
+	fresh  string   // temporary folder that becomes folder; empty if that exists
 	files  []pending
 }
 
@@ -47,30 +57,43 @@ type Output struct {
 type pending struct{ temp, final string }
 
 // CheckOutput makes sure that files of the given names may be written to
-// folder. It refuses a folder without a parent and every name that is, through
-// any link, a file of in; and, unless force, whatever exists: the folder itself
-// if whole says that it is the output, else the names. It touches nothing.
+// folder. It refuses a folder without a parent, every name that is, through any
+// link, a file of in, and every name that is no regular file; and, unless force,
+// whatever exists: the folder itself if whole says that it is the output, else
+// the names. It touches nothing.
 func CheckOutput(in *Source, folder string, names []string, whole, force bool) error {
 	info, err := os.Stat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && whole:
+		if _, err := os.Lstat(folder); err == nil {
+			return &NotAFileError{folder, "a symbolic link to nothing"}
+		}
 		_, err := os.Stat(filepath.Dir(filepath.Clean(folder)))
 		return err
 	case err != nil:
 		return err
-	case os.SameFile(info, in.folder):
-		if whole {
-			return &SameFileError{folder}
-		}
-	case !info.IsDir(), whole && !force:
+	case whole && os.SameFile(info, in.folder):
+		return &SameFileError{folder}
+	case whole && !force:
 		return &ExistsError{folder}
+	}
+	if whole {
+		stale, err := weightsIn(folder)
+		if err != nil {
+			return err
+		}
+		names = append(stale, names...) // they will be removed
 	}
 	for _, name := range names {
 		path := filepath.Join(folder, name)
 		if err := in.refuseOwn(path); err != nil {
 			return err
 		}
-		if _, err := os.Lstat(path); err == nil && !force {
+		info, err := os.Stat(path)
+		switch {
+		case err == nil && !info.Mode().IsRegular():
+			return &NotAFileError{path, "no regular file"}
+		case err == nil && !force:
 			return &ExistsError{path}
 		}
 	}
@@ -84,7 +107,7 @@ func NewOutput(in *Source, folder string, names []string, whole, force bool) (*O
 	if err := CheckOutput(in, folder, names, whole, force); err != nil {
 		return nil, err
 	}
-	o := &Output{folder: filepath.Clean(folder)}
+	o := &Output{folder: filepath.Clean(folder), names: names, whole: whole}
 	if _, err := os.Stat(folder); err == nil {
 		return o, nil
 	}
@@ -99,7 +122,7 @@ func (s *Source) refuseOwn(path string) error {
 	if err != nil {
 		return nil // nothing there to overwrite
 	}
-	for _, own := range append(s.Files(), filepath.Join(s.Dir, ConfigFile), filepath.Join(s.Dir, IndexFile)) {
+	for _, own := range append(s.Files(), s.config, filepath.Join(s.Dir, ConfigFile), filepath.Join(s.Dir, IndexFile)) {
 		if ownInfo, err := os.Stat(own); err == nil && os.SameFile(info, ownInfo) {
 			return &SameFileError{path}
 		}
@@ -135,20 +158,40 @@ func (o *Output) WriteFile(name string, content []byte) error {
 }
 
 // Commit gives every file its final name, in the order of their creation, and
-// puts the names on the disk.
+// puts the names on the disk. Where it replaces the checkpoint of a folder, it
+// first takes away what loaders begin with: killed in between, it leaves a
+// folder that they refuse, never one with parts of both.
 func (o *Output) Commit() error {
 	if o.fresh != "" {
-		if err := errors.Join(syncFolder(o.fresh), os.Rename(o.fresh, o.folder)); err != nil {
+		if err := syncFolder(o.fresh); err != nil {
+			return err
+		}
+		if err := os.Rename(o.fresh, o.folder); err != nil {
 			return err
 		}
 		o.fresh, o.files = "", nil
 		return syncFolder(filepath.Dir(o.folder))
+	}
+	if o.whole {
+		for _, name := range []string{ConfigFile, IndexFile} {
+			if err := os.Remove(filepath.Join(o.folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		if err := syncFolder(o.folder); err != nil {
+			return err
+		}
 	}
 	for len(o.files) > 0 {
 		if err := os.Rename(o.files[0].temp, o.files[0].final); err != nil {
 			return err
 		}
 		o.files = o.files[1:]
+	}
+	if o.whole {
+		if err := o.removeStale(); err != nil {
+			return err
+		}
 	}
 	return syncFolder(o.folder)
 }
@@ -167,23 +210,31 @@ func (o *Output) Discard() error {
 	return errors.Join(errs...)
 }
 
-// RemoveStale removes the weights of an older checkpoint from a folder in
-// which those named in keep have just been published: a loader must not find
+// removeStale removes the weights of an older checkpoint: a loader must not find
 // both.
-func RemoveStale(folder string, keep []string) error {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
-		name := e.Name()
-		weights := name == IndexFile || strings.HasPrefix(name, "model") && filepath.Ext(name) == ".safetensors"
-		if weights && !slices.Contains(keep, name) {
-			errs = append(errs, os.Remove(filepath.Join(folder, name)))
+func (o *Output) removeStale() error {
+	names, err := weightsIn(o.folder)
+	errs := []error{err}
+	for _, name := range names {
+		if !slices.Contains(o.names, name) {
+			errs = append(errs, os.Remove(filepath.Join(o.folder, name)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// weightsIn lists what a loader takes for the weights of a folder, under the
+// names that this program gives them.
+func weightsIn(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	var names []string
+	for _, e := range entries {
+		shard := strings.HasPrefix(e.Name(), "model-") && len(e.Name()) == len("model-00001-of-00001.safetensors") && shardName.MatchString(e.Name())
+		if shard || e.Name() == SingleFile || e.Name() == IndexFile {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
 }
 
 // tempName is a name beside path that says what it is.

@@ -21,6 +21,7 @@ type Source struct {
 	Path    string      // as given to Open
 	Dir     string      // the folder it is in: Path itself for a directory
 	folder  os.FileInfo // of Dir
+	config  string      // path of the configuration that was read
 	files   []*file
 	tensors []*Tensor // by name
 }
@@ -82,7 +83,7 @@ func openFile(path string) (*file, error) {
 	}
 	h, err := readHeader(f, info.Size())
 	if err != nil {
-		return nil, errors.Join(&FormatError{Path: path, What: err.Error()}, f.Close())
+		return nil, errors.Join(malformed(path, err), f.Close())
 	}
 	return &file{header: h, path: path, f: f}, nil
 }
@@ -136,6 +137,12 @@ func (s *Source) Files() []string {
 	return paths
 }
 
+// In reports whether folder is where the source is.
+func (s *Source) In(folder string) bool {
+	info, err := os.Stat(folder)
+	return err == nil && os.SameFile(info, s.folder)
+}
+
 // IsDir reports whether the source is a directory rather than one file.
 func (s *Source) IsDir() bool { return s.Dir == s.Path }
 
@@ -143,17 +150,17 @@ func (s *Source) IsDir() bool { return s.Dir == s.Path }
 // from. It is, of these, the first that exists: override if not empty; beside a
 // file NAME.safetensors, NAME.config.json; config.json; the file's __metadata__.
 func (s *Source) Config(override string) (text []byte, from string, err error) {
-	if override != "" {
-		text, err = os.ReadFile(override)
-		return text, override, err
-	}
 	paths := []string{filepath.Join(s.Dir, ConfigFile)}
-	if !s.IsDir() {
+	switch {
+	case override != "":
+		paths = []string{override}
+	case !s.IsDir():
 		paths = append([]string{OwnConfig(s.Path)}, paths...)
 	}
 	for _, path := range paths {
 		text, err = os.ReadFile(path)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if override != "" || !errors.Is(err, fs.ErrNotExist) {
+			s.config = path
 			return text, path, err
 		}
 	}

@@ -209,26 +209,41 @@ func TestOutputRefusals(t *testing.T) {
 	if err := os.Symlink(in.Dir, filepath.Join(dir, "folder")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink("nothing", filepath.Join(dir, "dangling")); err != nil {
+		t.Fatal(err)
+	}
+	linked := t.TempDir() // its stale shard is the input
+	if err := os.Link(in.Files()[0], filepath.Join(linked, "model-00001-of-00001.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	own := t.TempDir()
+	writeText(t, filepath.Join(own, "other.json"), "{}")
+	if _, _, err := in.Config(filepath.Join(own, "other.json")); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		folder       string
 		file         string
 		whole, force bool
 		want         error
 	}{
-		"exists":                 {dir, "there", false, false, &ExistsError{}},
-		"exists, force":          {dir, "there", false, true, nil},
-		"folder exists":          {dir, "", true, false, &ExistsError{}},
-		"folder exists, force":   {dir, "", true, true, nil},
-		"no parent":              {filepath.Join(dir, "no", "way"), "", true, true, fs.ErrNotExist},
-		"no folder":              {filepath.Join(dir, "no"), "x", false, true, fs.ErrNotExist},
-		"the input's folder":     {in.Dir, "", true, true, &SameFileError{}},
-		"a link to it":           {filepath.Join(dir, "folder"), "", true, true, &SameFileError{}},
-		"the input's file":       {in.Dir, SingleFile, false, true, &SameFileError{}},
-		"its configuration":      {in.Dir, ConfigFile, false, true, &SameFileError{}},
-		"a hard link":            {dir, "hard", false, true, &SameFileError{}},
-		"a symbolic link":        {dir, "soft", false, true, &SameFileError{}},
-		"beside the input's":     {in.Dir, "out.safetensors", false, false, nil},
-		"a file where folder is": {filepath.Join(dir, "there"), "", true, true, &ExistsError{}},
+		"exists":                {dir, "there", false, false, &ExistsError{}},
+		"exists, force":         {dir, "there", false, true, nil},
+		"folder exists":         {dir, "", true, false, &ExistsError{}},
+		"folder exists, force":  {dir, "", true, true, nil},
+		"no parent":             {filepath.Join(dir, "no", "way"), "", true, true, fs.ErrNotExist},
+		"no folder":             {filepath.Join(dir, "no"), "x", false, true, fs.ErrNotExist},
+		"the input's folder":    {in.Dir, "", true, true, &SameFileError{}},
+		"a link to it":          {filepath.Join(dir, "folder"), "", true, true, &SameFileError{}},
+		"the input's file":      {in.Dir, SingleFile, false, true, &SameFileError{}},
+		"its configuration":     {in.Dir, ConfigFile, false, true, &SameFileError{}},
+		"a hard link":           {dir, "hard", false, true, &SameFileError{}},
+		"a symbolic link":       {dir, "soft", false, true, &SameFileError{}},
+		"beside the input's":    {in.Dir, "out.safetensors", false, false, nil},
+		"its own configuration": {own, "other.json", false, true, &SameFileError{}},
+		"a link to weights":     {linked, "", true, true, &SameFileError{}},
+		"a folder for a file":   {filepath.Dir(in.Dir), filepath.Base(in.Dir), false, true, &NotAFileError{}},
+		"a link to nothing":     {filepath.Join(dir, "dangling"), "", true, true, &NotAFileError{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var files []string
@@ -242,6 +257,8 @@ func TestOutputRefusals(t *testing.T) {
 				ok = errors.As(err, new(*ExistsError))
 			case *SameFileError:
 				ok = errors.As(err, new(*SameFileError))
+			case *NotAFileError:
+				ok = errors.As(err, new(*NotAFileError))
 			case error:
 				ok = errors.Is(err, c.want)
 			}
@@ -252,15 +269,29 @@ func TestOutputRefusals(t *testing.T) {
 	}
 }
 
-func TestRemoveStale(t *testing.T) {
+// TestReplace replaces the checkpoint of a folder: what a loader would take for
+// weights goes, and what is not this program's stays.
+func TestReplace(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"model.safetensors", "model-00001-of-00002.safetensors", IndexFile, "config.json", "notes.txt", "model.gguf"} {
-		writeText(t, filepath.Join(dir, name), "")
+	for _, name := range []string{"model-00001-of-00002.safetensors", IndexFile, "config.json", "notes.txt", "model.gguf", "model-backup.safetensors"} {
+		writeText(t, filepath.Join(dir, name), "old")
 	}
-	if err := RemoveStale(dir, []string{"model.safetensors", "config.json"}); err != nil {
+	out, err := NewOutput(input(t), dir, []string{SingleFile, ConfigFile}, true, true)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, dir); got != "config.json model.gguf model.safetensors notes.txt" {
+	for _, name := range []string{SingleFile, ConfigFile} {
+		if err := out.WriteFile(name, []byte("new")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, dir); got != "config.json model-backup.safetensors model.gguf model.safetensors notes.txt" {
 		t.Errorf("left %s", got)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, ConfigFile)); err != nil || string(text) != "new" {
+		t.Errorf("configuration %q, %v", text, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -23,6 +24,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
 // Exit codes, a contract with the scripts that call the program.
@@ -46,7 +48,7 @@ EXIT STATUS
   5    a model that cannot be converted
   6    no space left
   7    verification past its threshold
-  130  interrupted (143: terminated)
+  130  interrupted (129: hung up, 141: output closed, 143: terminated)
 `
 
 // Main runs the command line of the process and returns its exit status.
@@ -61,12 +63,15 @@ type interrupted struct{ signal syscall.Signal }
 
 func (e interrupted) Error() string { return e.signal.String() }
 
-// signalContext returns a context that ends with the first SIGINT or SIGTERM.
+// signalContext returns a context that ends with the first SIGINT, SIGTERM or
+// SIGHUP.
 // The second one kills the process, as it would without this.
 func signalContext() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	// a reader that goes away must not kill a conversion half-way: writing fails instead
+	signal.Ignore(syscall.SIGPIPE)
 	go func() {
 		if s, ok := (<-signals).(syscall.Signal); ok {
 			signal.Stop(signals)
@@ -83,8 +88,11 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitDone
+	case errors.Is(err, syscall.EPIPE): // nobody reads on: nothing to say to anybody
+		return exitSignal + int(syscall.SIGPIPE)
 	}
 	printError(stderr, err)
 	return exitStatus(err)
@@ -146,6 +154,8 @@ func exitStatus(err error) int {
 		usage       *plan.UsageError
 		exists      *checkpoint.ExistsError
 		same        *checkpoint.SameFileError
+		notAFile    *checkpoint.NotAFileError
+		shapes      *verify.ShapeError
 		format      *checkpoint.FormatError
 		value       *checkpoint.ValueError
 		noModel     *checkpoint.NoModelError
@@ -157,7 +167,7 @@ func exitStatus(err error) int {
 		return exitSignal + int(signal.signal)
 	case errors.As(err, &threshold):
 		return exitThreshold
-	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), !errors.As(err, &fail):
+	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &shapes), !errors.As(err, &fail):
 		return exitUsage
 	case errors.As(err, &format), errors.As(err, &value):
 		return exitMalformed
@@ -177,12 +187,27 @@ func noSpace(err error) bool {
 
 // printError prints an error as one line and its hint as another.
 func printError(w io.Writer, err error) {
-	text := strings.Join(strings.Fields(err.Error()), " ")
+	text := strings.ReplaceAll(quoted(err), "\n", "; ")
 	fmt.Fprintf(w, "mha2mla: %s\n", text)
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
 		fmt.Fprintf(w, "hint: %s\n", hinted.Hint())
 	} else if noSpace(err) {
-		fmt.Fprintf(w, "hint: nothing was written; free space, or name an output elsewhere\n")
+		fmt.Fprintf(w, "hint: free space, or name an output elsewhere\n")
 	}
+}
+
+// quoted is the text of err with the path in it, if the system complained of
+// one, in quotes.
+func quoted(err error) string {
+	text := err.Error()
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		text = strings.Replace(text, path.Error(), fmt.Sprintf("%s %q: %v", path.Op, path.Path, path.Err), 1)
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		text = strings.Replace(text, link.Error(), fmt.Sprintf("%s %q %q: %v", link.Op, link.Old, link.New, link.Err), 1)
+	}
+	return text
 }

@@ -106,6 +106,18 @@ func run(args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), err.String()
 }
 
+// copyFile copies a file.
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, content, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestExitStatus provokes errors of every kind: one clear line, the right exit
 // status, nothing on standard output, nothing written.
 func TestExitStatus(t *testing.T) {
@@ -121,6 +133,10 @@ func TestExitStatus(t *testing.T) {
 	if err := os.Link(file, hard); err != nil {
 		t.Fatal(err)
 	}
+	config := filepath.Join(t.TempDir(), checkpoint.ConfigFile)
+	copyFile(t, filepath.Join(plain, checkpoint.ConfigFile), config)
+	pictured := filepath.Join(t.TempDir(), "x.svg")
+	copyFile(t, file, pictured)
 	text := func(name, content string) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
@@ -140,49 +156,56 @@ func TestExitStatus(t *testing.T) {
 		status int
 		want   string
 	}{
-		"unknown command":       {"konvert a b", exitUsage, "unknown command"},
-		"unknown flag":          {"convert --dvk 3 a OUT", exitUsage, "unknown flag: --dvk"},
-		"no arguments":          {"convert", exitUsage, "convert takes IN and OUT"},
-		"one argument":          {"verify " + plain, exitUsage, "verify takes SOURCE and CONVERTED"},
-		"dkv 0":                 {"convert --dkv 0 " + plain + " OUT", exitUsage, `"0" is not a positive integer`},
-		"dkv negative":          {"convert --dkv -3 " + plain + " OUT", exitUsage, `"-3" is not a positive integer`},
-		"dkv a word":            {"convert --dkv x " + plain + " OUT", exitUsage, "not a positive integer"},
-		"dkv too large":         {"convert --dkv 99 " + plain + " OUT", exitUsage, "rank of the stacked keys and values"},
-		"rope odd":              {"convert --rope-dims 3 " + plain + " OUT", exitUsage, "odd"},
-		"rope 0":                {"convert --rope-dims 0 " + plain + " OUT", exitUsage, "not a positive integer"},
-		"rope too large":        {"convert --rope-dims 500 " + plain + " OUT", exitUsage, "above 16"},
-		"two sizes":             {"convert --dkv 3 --cache 9 " + plain + " OUT", exitUsage, "--dkv, --kv-lora-rank and --cache"},
-		"base NaN":              {"convert --rope-theta NaN " + plain + " OUT", exitUsage, "not a positive number"},
-		"unknown type":          {"convert --dtype f8 " + plain + " OUT", exitUsage, "f8"},
-		"unknown strategy":      {"convert --rope-select best " + plain + " OUT", exitUsage, "best"},
-		"unknown weights":       {"convert --weights calibrated " + plain + " OUT", exitUsage, "calibrated"},
-		"shard size":            {"convert --max-shard-size 5furlongs " + plain + " OUT", exitUsage, "not a size"},
-		"jobs 0":                {"convert --jobs 0 " + plain + " OUT", exitUsage, "not a positive integer"},
-		"no such input":         {"convert " + plain + "/none OUT", exitFailed, "no such file"},
-		"input is output":       {"convert --force " + file + " " + file, exitUsage, "belongs to the input"},
-		"input is linked":       {"convert --force " + file + " " + linked, exitUsage, "belongs to the input"},
-		"input is hard-linked":  {"convert --force " + file + " " + hard, exitUsage, "belongs to the input"},
-		"input's folder":        {"convert --force " + plain + " " + plain, exitUsage, "belongs to the input"},
-		"output exists":         {"convert " + plain + " " + converted, exitUsage, "exists already"},
-		"no folder for output":  {"convert " + plain + " OUT/a/b", exitFailed, "no such file"},
-		"no folder for a file":  {"convert " + plain + " OUT/a.safetensors", exitFailed, "no such file"},
-		"garbage":               {"convert " + garbage + " OUT", exitMalformed, garbage},
-		"duplicate name":        {"convert " + headers + "040-dup-tensor-key-diff-dtype.safetensors OUT", exitMalformed, "duplicate"},
-		"sound, but no model":   {"inspect " + headers + "133-dtype-F8_E4M3.safetensors", exitUnsupported, "no configuration"},
-		"empty folder":          {"convert " + t.TempDir() + " OUT", exitUnsupported, "no safetensors file"},
-		"configuration garbage": {"convert --config " + garbage + " " + plain + " OUT", exitMalformed, "invalid JSON"},
-		"no such configuration": {"convert --config none.json " + plain + " OUT", exitFailed, "none.json"},
-		"NaN in k_proj":         {"convert " + model(testmodel.Llama{Poison: map[string]float64{k: math.NaN()}}) + " OUT", exitMalformed, `"` + k + `": NaN at [0 0]`},
-		"unknown family":        {"convert " + model(testmodel.Llama{Config: map[string]any{"model_type": "qwen2", "architectures": []string{"Qwen2ForCausalLM"}}}) + " OUT", exitUnsupported, "Qwen2ForCausalLM"},
-		"latent already":        {"convert " + converted + " OUT", exitUnsupported, "latent attention already"},
-		"odd head":              {"convert " + model(testmodel.Llama{HeadDim: 7}) + " OUT", exitMalformed, "even"},
-		"no kernel so large":    {"convert --pad-to-kernel --rope-dims 80 " + model(testmodel.Llama{HeadDim: 80}) + " OUT", exitUsage, "no kernel"},
-		"verify without tokens": {"verify " + plain + " " + converted, exitUsage, "tokens"},
-		"tokens garbage":        {"verify " + plain + " " + converted + " --tokens " + garbage, exitMalformed, "JSON"},
-		"tokens beyond":         {"verify " + plain + " " + converted + " --tokens " + text("i.json", "[1,99]"), exitMalformed, "vocabulary has 64"},
-		"one token":             {"verify " + plain + " " + converted + " --tokens " + text("i.json", "[1]"), exitFailed, "no tokens"},
-		"threshold passed":      {"verify -q --max-kl 1e-9 " + plain + " " + converted + " --tokens " + ids, exitThreshold, "above --max-kl"},
-		"picture of a kind":     {"inspect --plot x.bmp " + plain, exitUsage, "x.bmp"},
+		"unknown command":         {"konvert a b", exitUsage, "unknown command"},
+		"unknown flag":            {"convert --dvk 3 a OUT", exitUsage, "unknown flag: --dvk"},
+		"no arguments":            {"convert", exitUsage, "convert takes IN and OUT"},
+		"one argument":            {"verify " + plain, exitUsage, "verify takes SOURCE and CONVERTED"},
+		"dkv 0":                   {"convert --dkv 0 " + plain + " OUT", exitUsage, `"0" is not a positive integer`},
+		"dkv negative":            {"convert --dkv -3 " + plain + " OUT", exitUsage, `"-3" is not a positive integer`},
+		"dkv a word":              {"convert --dkv x " + plain + " OUT", exitUsage, "not a positive integer"},
+		"dkv too large":           {"convert --dkv 99 " + plain + " OUT", exitUsage, "rank of the stacked keys and values"},
+		"dkv beyond all":          {"convert --dkv 4611686018427387905 " + plain + " OUT", exitUsage, "rank of the stacked keys and values"},
+		"rope odd":                {"convert --rope-dims 3 " + plain + " OUT", exitUsage, "odd"},
+		"rope 0":                  {"convert --rope-dims 0 " + plain + " OUT", exitUsage, "not a positive integer"},
+		"rope too large":          {"convert --rope-dims 500 " + plain + " OUT", exitUsage, "above 16"},
+		"two sizes":               {"convert --dkv 3 --cache 9 " + plain + " OUT", exitUsage, "--dkv, --kv-lora-rank and --cache"},
+		"base NaN":                {"convert --rope-theta NaN " + plain + " OUT", exitUsage, "not a positive number"},
+		"unknown type":            {"convert --dtype f8 " + plain + " OUT", exitUsage, "f8"},
+		"unknown strategy":        {"convert --rope-select best " + plain + " OUT", exitUsage, "best"},
+		"unknown weights":         {"convert --weights calibrated " + plain + " OUT", exitUsage, "calibrated"},
+		"shard size":              {"convert --max-shard-size 5furlongs " + plain + " OUT", exitUsage, "not a size"},
+		"jobs 0":                  {"convert --jobs 0 " + plain + " OUT", exitUsage, "not a positive integer"},
+		"no such input":           {"convert " + plain + "/none OUT", exitFailed, "no such file"},
+		"input is output":         {"convert --force " + file + " " + file, exitUsage, "belongs to the input"},
+		"input is linked":         {"convert --force " + file + " " + linked, exitUsage, "belongs to the input"},
+		"input is hard-linked":    {"convert --force " + file + " " + hard, exitUsage, "belongs to the input"},
+		"input's folder":          {"convert --force " + plain + " " + plain, exitUsage, "belongs to the input"},
+		"output exists":           {"convert " + plain + " " + converted, exitUsage, "exists already"},
+		"no folder for output":    {"convert " + plain + " OUT/a/b", exitUsage, "folder of OUT"},
+		"no folder for a file":    {"convert " + plain + " OUT/a.safetensors", exitUsage, "folder of OUT"},
+		"dry run, no folder":      {"convert --dry-run " + plain + " OUT/a/b", exitUsage, "folder of OUT"},
+		"configuration is output": {"convert --force --config " + config + " " + file + " " + filepath.Dir(config), exitUsage, "belongs to the input"},
+		"picture of the input":    {"inspect --plot " + pictured + " --config " + config + " " + pictured, exitUsage, "belongs to the input"},
+		"garbage":                 {"convert " + garbage + " OUT", exitMalformed, garbage},
+		"duplicate name":          {"convert " + headers + "040-dup-tensor-key-diff-dtype.safetensors OUT", exitMalformed, "duplicate"},
+		"sound, but no model":     {"inspect " + headers + "133-dtype-F8_E4M3.safetensors", exitUnsupported, "no configuration"},
+		"empty folder":            {"convert " + t.TempDir() + " OUT", exitUnsupported, "no safetensors file"},
+		"configuration garbage":   {"convert --config " + garbage + " " + plain + " OUT", exitMalformed, "invalid JSON"},
+		"no such configuration":   {"convert --config none.json " + plain + " OUT", exitFailed, "none.json"},
+		"NaN in k_proj":           {"convert " + model(testmodel.Llama{Poison: map[string]float64{k: math.NaN()}}) + " OUT", exitMalformed, `"` + k + `": NaN at [0 0]`},
+		"unknown family":          {"convert " + model(testmodel.Llama{Config: map[string]any{"model_type": "qwen2", "architectures": []string{"Qwen2ForCausalLM"}}}) + " OUT", exitUnsupported, "Qwen2ForCausalLM"},
+		"another class":           {"convert " + model(testmodel.Llama{Config: map[string]any{"architectures": []string{"LlamaForSequenceClassification"}}}) + " OUT", exitUnsupported, "LlamaForSequenceClassification"},
+		"latent already":          {"convert " + converted + " OUT", exitUnsupported, "latent attention already"},
+		"odd head":                {"convert " + model(testmodel.Llama{HeadDim: 7}) + " OUT", exitMalformed, "even"},
+		"no kernel so large":      {"convert --pad-to-kernel --rope-dims 80 " + model(testmodel.Llama{HeadDim: 80}) + " OUT", exitUsage, "no kernel"},
+		"verify without tokens":   {"verify " + plain + " " + converted, exitUsage, "tokens"},
+		"tokens garbage":          {"verify " + plain + " " + converted + " --tokens " + garbage, exitMalformed, "JSON"},
+		"tokens beyond":           {"verify " + plain + " " + converted + " --tokens " + text("i.json", "[1,99]"), exitMalformed, "vocabulary has 64"},
+		"one token":               {"verify " + plain + " " + converted + " --tokens " + text("i.json", "[1]"), exitMalformed, "no sequence of two tokens"},
+		"window of one":           {"verify --window 1 " + plain + " " + converted + " --tokens " + ids, exitUsage, "two tokens"},
+		"another shape":           {"verify " + plain + " " + model(testmodel.Llama{Layers: 3}) + " --tokens " + ids, exitUsage, "not of one shape"},
+		"threshold passed":        {"verify -q --max-kl 1e-9 " + plain + " " + converted + " --tokens " + ids, exitThreshold, "above --max-kl"},
+		"picture of a kind":       {"inspect --plot x.bmp " + plain, exitUsage, "x.bmp"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parent := t.TempDir()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"text/tabwriter"
@@ -29,7 +30,7 @@ type convertFlags struct {
 }
 
 func newConvert() *cobra.Command {
-	var o convertFlags
+	o := convertFlags{Options: plan.Defaults()}
 	cmd := &cobra.Command{
 		Use:   "convert [flags] IN OUT",
 		Short: "Convert a checkpoint",
@@ -47,7 +48,7 @@ carries; the new one goes beside OUT, and into it.
 	}
 	sizeFlags(cmd, &o.Options)
 	f := cmd.Flags()
-	flag(f, &o.LatentNorm, "latent-norm", "N", string(mla.NormLinear), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
+	flag(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
 	flag(f, &o.QLoraExact, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other)", qLora)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
@@ -96,17 +97,18 @@ func openSource(path, config string) (*family.Model, error) {
 }
 
 func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) error {
+	o.jobs = min(o.jobs, runtime.NumCPU())
 	runtime.GOMAXPROCS(o.jobs)
+	if out == "" {
+		return &plan.UsageError{What: "OUT is empty", Tip: "name a .safetensors file or a directory"}
+	}
 	m, err := openSource(in, o.config)
 	if err != nil {
 		return err
 	}
 	defer m.Source.Close()
-	if !o.dryRun { // before the search, which takes time
-		folder, whole := plan.Place(out)
-		if err := checkpoint.CheckOutput(m.Source, folder, []string{filepath.Base(out)}, whole, o.force); err != nil {
-			return err
-		}
+	if err := checkOutput(m, out, o.force); err != nil { // before the search, which takes time
+		return err
 	}
 	sizes, err := o.Sizes(m)
 	if err != nil {
@@ -128,6 +130,20 @@ func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) erro
 		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
 	return carryOut(ctx, u, o, p)
+}
+
+// checkOutput makes sure that out may be written.
+func checkOutput(m *family.Model, out string, force bool) error {
+	folder, whole := plan.Place(out)
+	var names []string
+	if !whole {
+		names = []string{filepath.Base(out)}
+	}
+	err := checkpoint.CheckOutput(m.Source, folder, names, whole, force)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &plan.UsageError{What: fmt.Sprintf("the folder of OUT %q does not exist", out), Tip: "create it first"}
+	}
+	return err
 }
 
 // searched returns sizes with what they leave open found.

@@ -62,6 +62,24 @@ func positiveNumber(text string) (float64, error) {
 	return v, nil
 }
 
+// nonNegativeNumber parses a number of at least 0.
+func nonNegativeNumber(text string) (float64, error) {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v >= 0) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is not a number of at least 0", text)
+	}
+	return v, nil
+}
+
+// severalTokens parses a number of tokens of which one predicts another.
+func severalTokens(text string) (int, error) {
+	n, err := positive(text)
+	if err == nil && n < 2 {
+		err = fmt.Errorf("%d is not enough: it takes two tokens to predict one", n)
+	}
+	return n, err
+}
+
 // size parses a number of bytes with a decimal or a binary unit.
 func size(text string) (int64, error) {
 	units := []struct {
@@ -112,9 +130,9 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
 	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim)", positive)
 	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
-	flag(f, &o.Select, "rope-select", "S", string(rope.BySensitivity), "which rotary pairs may keep their rotation: "+list(rope.Strategies()), oneOf(rope.Strategies()...))
+	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies()), oneOf(rope.Strategies()...))
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
-	flag(f, &o.Weights, "weights", "W", string(mla.WeightsAttention), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
+	flag(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
 }
 
 // configFlag adds --config.

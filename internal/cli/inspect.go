@@ -2,22 +2,23 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
 )
 
 func newInspect() *cobra.Command {
-	var o plan.Options
+	o := plan.Defaults()
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] IN",
 		Short: "Show what a conversion would keep and lose",
@@ -41,21 +42,17 @@ KV cache at a few ranks. Nothing is written but the picture that --plot names.
 		if format := pictureFormat(*picture); *picture != "" && format != "png" && format != "svg" {
 			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", *picture), Tip: "end the name in .png or .svg"}
 		}
-		r, err := runInspect(cmd.Context(), output(), o, args[0], *config)
+		r, err := runInspect(cmd.Context(), output(), o, args[0], *config, *picture)
 		if err != nil {
 			return err
-		}
-		if *picture != "" {
-			if err := drawPicture(r, args[0], *picture); err != nil {
-				return err
-			}
 		}
 		return output().result(r, func(w io.Writer) error { return printInspection(w, r, *heads) })
 	})
 	return cmd
 }
 
-func runInspect(ctx context.Context, u *ui, o plan.Options, in, config string) (*inspect.Report, error) {
+// runInspect inspects the checkpoint in, and draws a picture if one is named.
+func runInspect(ctx context.Context, u *ui, o plan.Options, in, config, picture string) (*inspect.Report, error) {
 	m, err := openSource(in, config)
 	if err != nil {
 		return nil, err
@@ -70,7 +67,11 @@ func runInspect(ctx context.Context, u *ui, o plan.Options, in, config string) (
 	}
 	progress, finish := u.progress("inspecting")
 	defer finish()
-	return inspect.Run(ctx, m, o, sizes, progress)
+	r, err := inspect.Run(ctx, m, o, sizes, progress)
+	if err != nil || picture == "" {
+		return r, err
+	}
+	return r, drawPicture(r, m.Source, picture)
 }
 
 // printInspection prints the report for people.
@@ -78,9 +79,9 @@ func printInspection(w io.Writer, r *inspect.Report, heads bool) error {
 	fmt.Fprintf(w, "Sensitivity to the loss of rotation, by rotary pair from fast to slow\n")
 	fmt.Fprintf(w, "(█ a tenth of the layer's or more … ▁ a thousandth); ● keeps its rotation\nwith a rotary key of %d dimensions at rope_theta %.9g.\n\n", r.Sizes.RopeDims, r.Sizes.Theta)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "layer\tsensitivity\tkept\trank for 90 %%\t95 %%\t99 %%\n")
+	fmt.Fprintf(t, "\tsensitivity\tkept\trank for 90 %%\t95 %%\t99 %%\n")
 	for _, l := range r.Layers {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%d\t%d\n", l.Layer, report.Blocks(l.Share), report.Marks(l.Kept), l.Rank90, l.Rank95, l.Rank99)
+		fmt.Fprintf(t, "layer %d\t%s\t%s\t%d\t%d\t%d\n", l.Layer, report.Blocks(l.Share), report.Marks(l.Kept), l.Rank90, l.Rank95, l.Rank99)
 		if heads {
 			printHeads(t, l)
 		}
@@ -108,7 +109,7 @@ func printHeads(w io.Writer, l inspect.Layer) {
 				shares[i] = v / total
 			}
 		}
-		fmt.Fprintf(w, "  head %d\t%s\n", h, report.Blocks(shares))
+		fmt.Fprintf(w, "  head %d\t%s\t\t\t\t\n", h, report.Blocks(shares))
 	}
 }
 
@@ -117,10 +118,10 @@ func pictureFormat(path string) string {
 	return strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
 }
 
-// drawPicture draws the sensitivities of all layers.
-func drawPicture(r *inspect.Report, in, path string) error {
+// drawPicture draws the sensitivities of all layers of in.
+func drawPicture(r *inspect.Report, in *checkpoint.Source, path string) (err error) {
 	h := &report.HeatMap{
-		Title: "RoPE sensitivity of " + filepath.Base(filepath.Clean(in)),
+		Title: "RoPE sensitivity of " + filepath.Base(filepath.Clean(in.Path)),
 		Rows:  "layer", Columns: "rotary pair, fast to slow",
 		Scale: "share of the layer's sensitivity", Mark: "keeps its rotation",
 	}
@@ -128,13 +129,18 @@ func drawPicture(r *inspect.Report, in, path string) error {
 		h.Share = append(h.Share, l.Share)
 		h.Marked = append(h.Marked, l.Kept)
 	}
-	f, err := os.Create(path)
+	name := filepath.Base(path)
+	out, err := checkpoint.NewOutput(in, filepath.Dir(path), []string{name}, false, true)
 	if err != nil {
 		return err
 	}
-	if err := h.Write(f, pictureFormat(path)); err != nil {
-		f.Close()
+	defer func() { err = errors.Join(err, out.Discard()) }()
+	f, err := out.Create(name)
+	if err != nil {
 		return err
 	}
-	return f.Close()
+	if err := errors.Join(h.Write(f, pictureFormat(path)), f.Close()); err != nil {
+		return err
+	}
+	return out.Commit()
 }

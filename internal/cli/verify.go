@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/report"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
@@ -45,9 +47,10 @@ output given the source's input, and the cache bytes per token before and after.
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.tokens, "tokens", "", "token ids to compare on (`FILE`)")
-	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", positiveNumber)
-	flag(f, &o.window, "window", "N", "", "tokens that are run together (default: max_position_embeddings, at most 2048)", positive)
-	flag(f, &o.maxTokens, "max-tokens", "N", "", "stop after so many tokens (default: all)", positive)
+	o.maxKL = math.Inf(1)
+	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", nonNegativeNumber)
+	flag(f, &o.window, "window", "N", "", "tokens that are run together (default: max_position_embeddings, at most 2048)", severalTokens)
+	flag(f, &o.maxTokens, "max-tokens", "N", "", "stop after so many tokens (default: all)", severalTokens)
 	config := configFlag(cmd, "config")
 	convertedConfig := configFlag(cmd, "converted-config")
 	output := uiFlags(cmd)
@@ -89,8 +92,12 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 	if o.window == 0 {
 		o.window = min(source.MaxPositions, defaultWindow)
 	}
+	windows := tokens.Windows(sequences, o.window, o.maxTokens)
+	if len(windows) == 0 {
+		return &checkpoint.FormatError{Path: o.tokens, What: "no sequence of two tokens: one alone predicts nothing"}
+	}
 	compared, finish := u.progress("verifying")
-	r, err := verify.Compare(ctx, source, converted, tokens.Windows(sequences, o.window, o.maxTokens), compared)
+	r, err := verify.Compare(ctx, source, converted, windows, compared)
 	finish()
 	if err != nil {
 		return err
@@ -98,7 +105,7 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 	if err := u.result(r, func(w io.Writer) error { return printVerification(w, r) }); err != nil {
 		return err
 	}
-	if o.maxKL > 0 && r.KL > o.maxKL {
+	if r.KL > o.maxKL {
 		return &thresholdError{r.KL, o.maxKL}
 	}
 	return nil

@@ -27,12 +27,17 @@ func (r *run) card() []byte {
 // out, and nothing that does not change them.
 func (r *run) command() string {
 	m := r.Maths
-	words := []string{"mha2mla convert", "--kv-lora-rank", fmt.Sprint(m.Rank), "--rope-dims", fmt.Sprint(m.RopeDims), "--rope-theta", fmt.Sprint(m.RopeTheta)}
-	words = append(words, "--rope-select", string(m.Select), "--weights", string(m.Weights), "--latent-norm", string(r.Layout.LatentNorm))
+	words := []string{"mha2mla convert", "--kv-lora-rank", fmt.Sprint(m.Rank)}
+	if m.Threshold > 0 {
+		words = append(words, "--rope-threshold", fmt.Sprint(m.Threshold))
+	} else {
+		words = append(words, "--rope-dims", fmt.Sprint(m.RopeDims))
+	}
+	words = append(words, "--rope-theta", fmt.Sprint(m.RopeTheta), "--rope-select", string(m.Select), "--weights", string(m.Weights), "--latent-norm", string(r.Layout.LatentNorm))
 	if r.Layout.QLoraRank > 0 {
 		words = append(words, "--q-lora exact")
 	}
-	if r.Layout.KVLoraRank != m.Rank {
+	if r.Layout.Padded() {
 		words = append(words, "--pad-to-kernel")
 	}
 	if r.DType != "" {

@@ -20,7 +20,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
-// Options say how a plan is carried out. The output does not depend on them.
+// Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
 	Jobs     int    // layers and copies under way at a time
 	Force    bool   // replace what exists
@@ -47,54 +47,52 @@ type run struct {
 	Options
 	writers []*checkpoint.Writer
 	shardOf map[string]int
+	warned  map[*checkpoint.Tensor]bool // only the copying looks at it
 
 	mu     sync.Mutex
 	done   int64
 	result Result
 }
 
-// Run carries out p. Until it returns without an error nothing has its final
-// name; afterwards everything has.
+// Run carries out p. Nothing gets its final name before everything is written.
 func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err error) {
 	out, err := checkpoint.NewOutput(p.Source.Source, p.Folder, p.Files(), p.Whole, o.Force)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		err = errors.Join(err, out.Discard())
-	}()
-	r := &run{Plan: p, Options: o, shardOf: make(map[string]int)}
+	defer func() { err = errors.Join(err, out.Discard()) }()
+	r := &run{Plan: p, Options: o, shardOf: make(map[string]int), warned: make(map[*checkpoint.Tensor]bool)}
 	r.result.Layers = make([]LayerResult, p.Source.Layers)
-	if err := r.open(out); err != nil {
+	if err := r.write(ctx, out); err != nil {
 		return nil, err
 	}
-	if err := r.work(ctx); err != nil {
+	return &r.result, out.Commit()
+}
+
+// write writes every file under its temporary name.
+func (r *run) write(ctx context.Context, out *checkpoint.Output) (err error) {
+	defer func() {
 		for _, w := range r.writers {
 			err = errors.Join(err, w.Abandon())
 		}
-		return nil, err
+	}()
+	if err := r.open(out); err != nil {
+		return err
 	}
-	for i, w := range r.writers {
+	if err := r.work(ctx); err != nil {
+		return err
+	}
+	for len(r.writers) > 0 {
+		w := r.writers[0]
+		r.writers = r.writers[1:]
 		if err := w.Close(); err != nil {
-			for _, left := range r.writers[i+1:] {
-				err = errors.Join(err, left.Abandon())
-			}
-			return nil, err
+			return err
 		}
 	}
 	if err := r.writeOthers(out); err != nil {
-		return nil, err
+		return err
 	}
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
-	if err := out.Commit(); err != nil {
-		return nil, err
-	}
-	if p.Whole && o.Force {
-		err = checkpoint.RemoveStale(p.Folder, p.Files())
-	}
-	return &r.result, err
+	return context.Cause(ctx)
 }
 
 // open creates the shards.
@@ -201,9 +199,8 @@ func (s *countingSink) Close() error {
 
 // writeOthers writes the files beside the weights.
 func (r *run) writeOthers(out *checkpoint.Output) error {
-	companions := r.Companions()
 	for _, name := range r.Others {
-		content, err := r.content(name, companions)
+		content, err := r.content(name)
 		if err != nil {
 			return err
 		}
@@ -215,9 +212,9 @@ func (r *run) writeOthers(out *checkpoint.Output) error {
 }
 
 // content returns the content of a file beside the weights.
-func (r *run) content(name string, companions []string) ([]byte, error) {
+func (r *run) content(name string) ([]byte, error) {
 	switch {
-	case slices.Contains(companions, name):
+	case slices.Contains(r.Companions, name):
 		return os.ReadFile(filepath.Join(r.Source.Source.Dir, name))
 	case name == checkpoint.IndexFile:
 		return r.index()

@@ -14,15 +14,12 @@ import (
 func (r *run) copyAll(ctx context.Context) error {
 	buf := make([]byte, 1<<20)
 	for _, t := range r.Tensors {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
 		var err error
 		switch t.Action {
 		case plan.Copy:
-			err = r.copyTensor(t, buf)
+			err = r.copyTensor(ctx, t, buf)
 		case plan.Convert:
-			err = r.convertTensor(t, len(buf)/8)
+			err = r.convertTensor(ctx, t, len(buf)/8)
 		default:
 			continue
 		}
@@ -34,10 +31,13 @@ func (r *run) copyAll(ctx context.Context) error {
 }
 
 // copyTensor copies the bytes of a tensor, looking at floats as they pass.
-func (r *run) copyTensor(t plan.Tensor, buf []byte) error {
+func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
 	from, to := r.Source.Source.Lookup(t.From), r.writer(t.Name)
 	data, look := from.Data(), t.DType.Float()
 	for at := int64(0); at < from.Bytes(); {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		part := buf[:min(int64(len(buf)), from.Bytes()-at)]
 		if _, err := io.ReadFull(data, part); err != nil {
 			return from.ReadError(err)
@@ -59,11 +59,14 @@ func (r *run) copyTensor(t plan.Tensor, buf []byte) error {
 
 // convertTensor writes the values of a tensor in another type or times a
 // factor.
-func (r *run) convertTensor(t plan.Tensor, atOnce int) error {
+func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) error {
 	from, to := r.Source.Source.Lookup(t.From), r.writer(t.Name)
 	values := make([]float64, min(int64(atOnce), from.Elements()))
 	look := true
 	for at := int64(0); at < from.Elements(); {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		part := values[:min(int64(len(values)), from.Elements()-at)]
 		if err := checkpoint.Read(from, at, part); err != nil {
 			return err
@@ -84,7 +87,12 @@ func (r *run) convertTensor(t plan.Tensor, atOnce int) error {
 	return to.Close()
 }
 
-// warnNonFinite warns of a value that is carried along though it is none.
+// warnNonFinite warns of a value that is carried along though it is none, once
+// for a tensor: a tied embedding is carried along twice.
 func (r *run) warnNonFinite(t *checkpoint.Tensor, index int64) {
+	if r.warned[t] {
+		return
+	}
+	r.warned[t] = true
 	r.warn(fmt.Sprintf("tensor %q has a value at %v that is NaN or Inf; it is copied as it is", t.Name, t.Position(index)))
 }

@@ -121,6 +121,9 @@ func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 	if passes == 2 {
 		err = x.each(1, passes, func(layer *mla.Attention) error {
 			for i, c := range chosen {
+				if err := context.Cause(x.ctx); err != nil {
+					return err
+				}
 				loss, err := x.rankLoss(layer, c.Sizes)
 				if err != nil {
 					return err
@@ -149,7 +152,10 @@ func (x *search) bases(splits []plan.Sizes, passes int) ([]candidate, error) {
 	err := x.each(0, passes, func(layer *mla.Attention) error {
 		for _, group := range candidates {
 			for i, c := range group {
-				key, err := layer.SharedKey(x.maths(c.Sizes))
+				if err := context.Cause(x.ctx); err != nil {
+					return err
+				}
+				key, err := layer.SharedKey(x.Maths(c.Sizes))
 				if err != nil {
 					return err
 				}
@@ -167,7 +173,7 @@ func (x *search) bases(splits []plan.Sizes, passes int) ([]candidate, error) {
 
 // rankLoss is the predicted loss of a layer at the rank of s.
 func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
-	key, err := layer.SharedKey(x.maths(s))
+	key, err := layer.SharedKey(x.Maths(s))
 	if err != nil {
 		return 0, err
 	}
@@ -176,10 +182,6 @@ func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
 		return 0, err
 	}
 	return layer.RankLoss(spectrum, s.Rank), nil
-}
-
-func (x *search) maths(s plan.Sizes) mla.Options {
-	return mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: x.Select, Threshold: x.Threshold}
 }
 
 // least returns the candidate of least loss, the first of equals.

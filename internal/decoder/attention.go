@@ -64,10 +64,6 @@ type latent struct {
 	frequency   []float64
 }
 
-// latentEps is the eps that the stock class has in q_a_layernorm and
-// kv_a_layernorm whatever the configuration says.
-const latentEps = 1e-6
-
 func (r *layerReader) latent() *latent {
 	a := &latent{
 		MLA: *r.MLA, heads: r.Heads,
@@ -92,7 +88,7 @@ func (a *latent) Attend(x Matrix) Matrix {
 	q := a.query(h)
 	kvA := project(h, a.kvA)
 	c := columns(kvA, 0, a.KVLoraRank)
-	rmsNorm(c, c, a.kvNorm, latentEps)
+	rmsNorm(c, c, a.kvNorm, family.LatentEps)
 	turn := newRotation(a.frequency, x.Rows)
 	turn.apply(kvA, a.KVLoraRank, 2, 1)
 	kv := project(c, a.kvB)
@@ -118,7 +114,7 @@ func (a *latent) query(h Matrix) Matrix {
 		return project(h, a.q)
 	}
 	compressed := project(h, a.qA)
-	rmsNorm(compressed, compressed, a.qNorm, latentEps)
+	rmsNorm(compressed, compressed, a.qNorm, family.LatentEps)
 	return project(compressed, a.q)
 }
 

@@ -3,7 +3,6 @@ package family
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -138,11 +137,18 @@ func (c *Config) Bytes() []byte {
 	return b.Bytes()
 }
 
-// fields reads typed values of a configuration and collects what is wrong with
-// them.
+// fields reads typed values of a configuration and keeps the first thing that
+// is wrong with them.
 type fields struct {
 	*Config
-	errs []error
+	err error
+}
+
+// complain keeps err if it is the first.
+func (f *fields) complain(err error) {
+	if f.err == nil {
+		f.err = err
+	}
 }
 
 // integer returns the positive integer at key, or fallback if there is none;
@@ -153,13 +159,13 @@ func (f *fields) integer(key string, fallback int) int {
 	ok, err := f.decode(key, "an integer", &n)
 	switch {
 	case err != nil:
-		f.errs = append(f.errs, err)
+		f.complain(err)
 	case !ok && fallback == 0:
-		f.errs = append(f.errs, fmt.Errorf("%q is missing", key))
+		f.complain(fmt.Errorf("%q is missing", key))
 	case !ok:
 		return fallback
 	case n <= 0 || n >= most:
-		f.errs = append(f.errs, fmt.Errorf("%q is %d and must be positive and below 2^31", key, n))
+		f.complain(fmt.Errorf("%q is %d and must be positive and below 2^31", key, n))
 	}
 	return n
 }
@@ -170,11 +176,11 @@ func (f *fields) number(key string, fallback float64) float64 {
 	ok, err := f.decode(key, "a number", &v)
 	switch {
 	case err != nil:
-		f.errs = append(f.errs, err)
+		f.complain(err)
 	case !ok:
 		return fallback
 	case v <= 0:
-		f.errs = append(f.errs, fmt.Errorf("%q is %v and must be positive", key, v))
+		f.complain(fmt.Errorf("%q is %v and must be positive", key, v))
 	}
 	return v
 }
@@ -183,16 +189,16 @@ func (f *fields) number(key string, fallback float64) float64 {
 func (f *fields) boolean(key string) bool {
 	var v bool
 	if _, err := f.decode(key, "true or false", &v); err != nil {
-		f.errs = append(f.errs, err)
+		f.complain(err)
 	}
 	return v
 }
 
-// text returns the string at key, or fallback.
+// word returns the string at key, or fallback.
 func (f *fields) word(key, fallback string) string {
 	v := fallback
 	if _, err := f.decode(key, "a string", &v); err != nil {
-		f.errs = append(f.errs, err)
+		f.complain(err)
 	}
 	return v
 }
@@ -200,14 +206,6 @@ func (f *fields) word(key, fallback string) string {
 // check adds a complaint unless ok.
 func (f *fields) check(ok bool, format string, args ...any) {
 	if !ok {
-		f.errs = append(f.errs, fmt.Errorf(format, args...))
+		f.complain(fmt.Errorf(format, args...))
 	}
-}
-
-// err returns the first complaint.
-func (f *fields) err() error {
-	if len(f.errs) == 0 {
-		return nil
-	}
-	return errors.Join(f.errs[0])
 }

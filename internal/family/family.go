@@ -75,6 +75,16 @@ var readers = map[string]func(*fields, *Model) error{
 	"deepseek_v3": readDeepseek,
 }
 
+// DeepseekClass is the class that runs what is converted.
+const DeepseekClass = "DeepseekV3ForCausalLM"
+
+// LatentEps is the eps that the stock class has in q_a_layernorm and
+// kv_a_layernorm whatever the configuration says.
+const LatentEps = 1e-6
+
+// classOf maps model_type to the class that runs such a model.
+var classOf = map[string]string{"llama": "LlamaForCausalLM", "deepseek_v3": DeepseekClass}
+
 // Read describes the model of a checkpoint from its configuration, which
 // configPath overrides if not empty, and makes sure that its tensors are there
 // in the shapes the configuration promises. No weight is read.
@@ -104,7 +114,7 @@ func Read(src *checkpoint.Source, configPath string) (*Model, error) {
 // adapter recognises LoRA weights by their tensors.
 func adapter(src *checkpoint.Source) bool {
 	return slices.ContainsFunc(src.Tensors(), func(t *checkpoint.Tensor) bool {
-		return strings.Contains(t.Name, ".lora_A.") || strings.Contains(t.Name, ".lora_B.")
+		return strings.Contains(t.Name, ".lora_A") || strings.Contains(t.Name, ".lora_B") || strings.HasPrefix(t.Name, "base_model.model.")
 	})
 }
 
@@ -126,20 +136,22 @@ func describe(config *Config) (*Model, error) {
 	}
 	read := readers[kind]
 	switch {
-	case len(f.errs) > 0:
-		return nil, f.err()
+	case f.err != nil:
+		return nil, f.err
 	case name == "":
 		return nil, fmt.Errorf("it names no model_type and no architectures")
 	case read == nil && config.Has("kv_lora_rank"):
 		return nil, alreadyMLA(name)
 	case read == nil:
-		return nil, &UnsupportedError{fmt.Sprintf("models of type %q (%s) are not supported", kind, name), "supported: Llama"}
+		return nil, &UnsupportedError{fmt.Sprintf("models of type %q (%q) are not supported", kind, name), "supported: Llama"}
+	case len(classes) > 0 && name != classOf[kind]:
+		return nil, &UnsupportedError{fmt.Sprintf("models of class %q are not supported", name), "supported: " + classOf[kind]}
 	}
 	m := &Model{Architecture: name, Config: config}
 	if err := read(f, m); err != nil {
 		return nil, err
 	}
-	return m, f.err()
+	return m, f.err
 }
 
 // Convertible is an error if the model has latent attention already.

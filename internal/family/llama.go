@@ -2,6 +2,7 @@ package family
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -49,6 +50,14 @@ func (f *fields) ropeParameters() error {
 	return nil
 }
 
+// interleaved reports whether the rotary pairs of a DeepSeek-V3 are interleaved,
+// which they are unless the configuration denies it.
+func (f *fields) interleaved() (bool, error) {
+	v := true
+	_, err := f.decode("rope_interleave", "true or false", &v)
+	return v, err
+}
+
 // readDeepseek reads the configuration of a dense DeepseekV3ForCausalLM as this
 // program writes it, for running it.
 func readDeepseek(f *fields, m *Model) error {
@@ -66,6 +75,9 @@ func readDeepseek(f *fields, m *Model) error {
 	f.check(m.MLA.RopeDim%2 == 0, "%q is %d and must be even", "qk_rope_head_dim", m.MLA.RopeDim)
 	if dense := f.integer("first_k_dense_replace", 3); dense < m.Layers {
 		return &UnsupportedError{"a DeepSeek-V3 with experts cannot be run", "it is what this program converts to, without experts"}
+	}
+	if interleaved, err := f.interleaved(); err != nil || !interleaved {
+		return errors.Join(err, &UnsupportedError{`a DeepSeek-V3 with "rope_interleave": false cannot be run`, "engines disagree on it; leave the key out"})
 	}
 	if f.Has("rope_scaling") {
 		return &UnsupportedError{"a DeepSeek-V3 with scaled RoPE cannot be run", ""}

@@ -27,7 +27,7 @@ type Layer struct {
 	Share        []float64   `json:"share"`         // [J], of the layer's sensitivity, over all heads
 	Kept         []bool      `json:"kept"`          // [J]: some slot of the rotary key serves the pair
 	Slots        [][]int     `json:"slots"`         // pairs that each slot serves
-	RotationLoss float64     `json:"rotation_loss"` // predicted, relative to the attention output
+	RotationLoss float64     `json:"rotation_loss"` // predicted share of the rotation that is lost
 	Rank90       int         `json:"rank_90"`       // ranks that keep 90, 95 and 99 % of the stack's energy
 	Rank95       int         `json:"rank_95"`
 	Rank99       int         `json:"rank_99"`
@@ -46,7 +46,7 @@ type Cache struct {
 // Run inspects every layer of m at the given sizes, which must be known.
 func Run(ctx context.Context, m *family.Model, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Report, error) {
 	r := &Report{Model: m, Sizes: s}
-	maths := mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: o.Select, Threshold: o.Threshold, Weights: o.Weights}
+	maths := o.Maths(s)
 	for n := range m.Layers {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err

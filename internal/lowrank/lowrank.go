@@ -50,7 +50,8 @@ const rankFloor = 1e-14
 const ridge = 1e-9
 
 // Factor solves p at rank r in closed form (design §5): with U the top r
-// eigenvectors of A M C Mᵀ Aᵀ, down = Uᵀ A M and up = A⁻¹ U. It works on the
+// eigenvectors of A M C Mᵀ Aᵀ, down = Uᵀ A M and up = A⁻¹ U. R is at most
+// min(n, d). It works on the
 // smaller of the two Gram matrices. Beyond the rank of the stack the factors are
 // zero. It is an error if p is not finite.
 func Factor(p Problem, r int) (*Factors, error) {

@@ -14,7 +14,7 @@ import (
 // Eps is the rms_norm_eps of everything in the deepseek layout: Transformers has
 // it hard-coded in kv_a_layernorm, other engines take it from the configuration,
 // and they agree at this value alone (design §6).
-const Eps = 1e-6
+const Eps = family.LatentEps
 
 // LatentNorm says what kv_a_layernorm does to the latent.
 type LatentNorm string
@@ -25,11 +25,11 @@ const (
 	NormRMS    LatentNorm = "rms"    // what it was made for: inexact at first, for fine-tuning
 )
 
-// Kernel is a pair of sizes for which GPU kernels exist.
-type Kernel struct{ Rank, RopeDims int }
+// kernel is a pair of sizes for which GPU kernels exist.
+type kernel struct{ Rank, RopeDims int }
 
 // Kernels of vLLM and SGLang, the smallest first, and the head sizes they take.
-var kernels = []Kernel{{256, 64}, {512, 64}}
+var kernels = []kernel{{256, 64}, {512, 64}}
 
 const kernelHeadDim = 128
 
@@ -39,6 +39,7 @@ type Deepseek struct {
 	family.MLA         // as they are written, padded with zeros if larger
 	LatentNorm     LatentNorm
 	Residual       float64 // factor of the residual stream, on o_proj
+	padded         bool
 }
 
 // NewDeepseek lays out a model of shape s converted with o. Exact q_lora writes
@@ -60,6 +61,7 @@ func (d *Deepseek) PadToKernel() error {
 	for _, k := range kernels {
 		if d.Rank <= k.Rank && d.RopeDims <= k.RopeDims && d.NopeDim <= kernelHeadDim {
 			d.KVLoraRank, d.RopeDim, d.NopeDim, d.ValueDim = k.Rank, k.RopeDims, kernelHeadDim, kernelHeadDim
+			d.padded = true
 			return nil
 		}
 	}
@@ -67,6 +69,9 @@ func (d *Deepseek) PadToKernel() error {
 	return fmt.Errorf("no kernel holds kv_lora_rank %d, rope-dims %d and head_dim %d: the largest takes %d, %d and %d",
 		d.Rank, d.RopeDims, d.NopeDim, largest.Rank, largest.RopeDims, kernelHeadDim)
 }
+
+// Padded reports whether the written sizes are those of a GPU kernel.
+func (d *Deepseek) Padded() bool { return d.padded }
 
 // stride is the distance of the slots in the padded rotary key.
 func (d *Deepseek) stride() int { return d.RopeDim / d.RopeDims }
@@ -94,7 +99,7 @@ func (d *Deepseek) Configure(source *family.Model, theta float64) *family.Config
 		key   string
 		value any
 	}{
-		{"architectures", []string{"DeepseekV3ForCausalLM"}},
+		{"architectures", []string{family.DeepseekClass}},
 		{"model_type", "deepseek_v3"},
 		{"num_key_value_heads", source.Heads},
 		{"vocab_size", source.Vocab},
@@ -184,7 +189,7 @@ func (w *deepseekWriter) norms() error {
 	}
 	w.input, w.rows, w.upFix = 1, 1, 1
 	latent := w.open(family.KVANorm)
-	weight := 1.0
+	weight := math.Sqrt(float64(w.Rank) / float64(w.KVLoraRank)) // the mean square is over padding, too
 	if w.LatentNorm == NormLinear {
 		exponent := linearExponent(1, latent.DType())
 		rows := 0

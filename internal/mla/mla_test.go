@@ -206,6 +206,10 @@ func TestDeadHeads(t *testing.T) {
 			}
 		}
 	}
+	// the living head has the whole rank of its keys and values and loses nothing
+	if l.Energy < 1-1e-9 {
+		t.Errorf("kept %g of the energy", l.Energy)
+	}
 }
 
 // deadHeads silences KV head 1: no queries, keys, values or outputs.

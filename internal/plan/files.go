@@ -77,7 +77,11 @@ func (p *Plan) listOthers() error {
 	if len(p.Shards) > 1 {
 		p.Others = append(p.Others, checkpoint.IndexFile)
 	}
-	p.Others = append(p.Others, p.Companions()...)
+	var err error
+	if p.Companions, err = listCompanions(p.Source.Source); err != nil {
+		return err
+	}
+	p.Others = append(p.Others, p.Companions...)
 	p.Others = append(p.Others, CardFile, checkpoint.ConfigFile)
 	return nil
 }
@@ -85,6 +89,10 @@ func (p *Plan) listOthers() error {
 // configName is the name under which the configuration goes beside an output
 // file: config.json, unless there is one of something else.
 func (p *Plan) configName() (string, error) {
+	own := filepath.Base(checkpoint.OwnConfig(p.Output))
+	if p.Source.Source.In(p.Folder) { // config.json there means the source
+		return own, nil
+	}
 	shared := filepath.Join(p.Folder, checkpoint.ConfigFile)
 	there, err := os.ReadFile(shared)
 	switch {
@@ -99,7 +107,7 @@ func (p *Plan) configName() (string, error) {
 			return checkpoint.ConfigFile, nil
 		}
 	}
-	return filepath.Base(checkpoint.OwnConfig(p.Output)), nil
+	return own, nil
 }
 
 // companions are the beginnings of the names of files that belong to a model
@@ -109,16 +117,15 @@ var companions = []string{
 	"generation_config", "chat_template", "preprocessor_config", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY",
 }
 
-// Companions lists the files of the source directory that are copied byte for
-// byte.
-func (p *Plan) Companions() []string {
-	src := p.Source.Source
+// listCompanions lists the files of the source directory that are copied byte
+// for byte.
+func listCompanions(src *checkpoint.Source) ([]string, error) {
 	if !src.IsDir() {
-		return nil
+		return nil, nil
 	}
 	entries, err := os.ReadDir(src.Dir)
 	if err != nil {
-		return nil // the directory was read a moment ago; nothing to take along
+		return nil, err
 	}
 	var names []string
 	for _, e := range entries {
@@ -128,5 +135,5 @@ func (p *Plan) Companions() []string {
 			names = append(names, e.Name())
 		}
 	}
-	return names
+	return names, nil
 }

@@ -29,12 +29,13 @@ type Plan struct {
 	Others   []string      `json:"other_files"`
 	Dropped  []string      `json:"dropped,omitempty"` // tensors of the source without a place
 
-	Whole  bool          `json:"-"` // the output is a directory
-	Folder string        `json:"-"` // where the files go
-	Layout *mla.Deepseek `json:"-"`
-	Maths  mla.Options   `json:"-"`
-	DType  DTypeRule     `json:"-"`
-	Config []byte        `json:"-"`
+	Whole      bool          `json:"-"` // the output is a directory
+	Companions []string      `json:"-"` // those of Others that are copied from the source
+	Folder     string        `json:"-"` // where the files go
+	Layout     *mla.Deepseek `json:"-"`
+	Maths      mla.Options   `json:"-"`
+	DType      DTypeRule     `json:"-"`
+	Config     []byte        `json:"-"`
 }
 
 // Cache is the size of the KV cache in floats per token and layer.
@@ -74,7 +75,7 @@ type Shard struct {
 // must be known but for Theta.
 func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p := &Plan{Input: m.Source.Path, Output: out, Source: m, DType: o.DType}
-	p.Maths = mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: o.Select, Threshold: o.Threshold, Weights: o.Weights}
+	p.Maths = o.Maths(s)
 	p.Residual = o.residual(m)
 	p.Layout = mla.NewDeepseek(m.Shape(), p.Maths, o.LatentNorm, p.Residual, o.QLoraExact)
 	if o.PadToKernel {
@@ -99,7 +100,7 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 // target describes the model that will be written.
 func (p *Plan) target(m *family.Model, theta float64) *family.Model {
 	t := *m
-	t.Architecture = "DeepseekV3ForCausalLM"
+	t.Architecture = family.DeepseekClass
 	t.KVHeads = m.Heads
 	t.HeadDim = p.Layout.NopeDim + p.Layout.RopeDim
 	t.NormEps, t.RopeTheta, t.TiedHead = mla.Eps, theta, false
@@ -150,7 +151,7 @@ var typedAs = map[string]string{
 // listTensors lists the tensors of the output in the order of their names.
 func (p *Plan) listTensors() {
 	source := p.Source.Source
-	replaced := make(map[string]bool)
+	replaced, scaled := make(map[string]bool), p.scaled()
 	for n := range p.Source.Layers {
 		for _, t := range p.Source.AttentionTensors() {
 			replaced[family.InLayer(n, t.Name)] = true
@@ -166,8 +167,10 @@ func (p *Plan) listTensors() {
 		case replaced[t.Name]:
 		case p.Source.Dropped(t.Name):
 			p.Dropped = append(p.Dropped, t.Name)
+		case scaled[t.Name]:
+			p.carry(t, t.Name, p.Residual)
 		default:
-			p.carry(t, t.Name, p.factor(t.Name))
+			p.carry(t, t.Name, 1)
 		}
 	}
 	if p.Source.TiedHead {
@@ -179,13 +182,14 @@ func (p *Plan) listTensors() {
 	}
 }
 
-// factor is what a tensor outside the attention is multiplied with: Residual
-// where it writes to the residual stream.
-func (p *Plan) factor(name string) float64 {
-	if name == family.Embedding || strings.HasSuffix(name, family.DownProj) {
-		return p.Residual
+// scaled names the tensors outside the attention that write to the residual
+// stream.
+func (p *Plan) scaled() map[string]bool {
+	names := map[string]bool{family.Embedding: true}
+	for n := range p.Source.Layers {
+		names[family.InLayer(n, family.DownProj)] = true
 	}
-	return 1
+	return names
 }
 
 // carry adds a tensor of the source to the output under the given name.

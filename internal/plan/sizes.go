@@ -19,8 +19,8 @@ func (e *UsageError) Error() string { return e.What }
 // Hint says what to do about the error.
 func (e *UsageError) Hint() string { return e.Tip }
 
-// Options are what the user asks of a conversion. Zero values mean that the
-// user says nothing.
+// Options are what the user asks of a conversion. A size of zero means that the
+// user says nothing; the rest is preset by Defaults.
 type Options struct {
 	DKV      int // latent floats per KV head, the paper's d_kv
 	Rank     int // kv_lora_rank
@@ -37,6 +37,16 @@ type Options struct {
 
 	DType    DTypeRule
 	MaxShard int64 // bytes
+}
+
+// Defaults returns what is asked for unless the user says otherwise.
+func Defaults() Options {
+	return Options{Select: rope.BySensitivity, Weights: mla.WeightsAttention, LatentNorm: mla.NormLinear, MaxShard: 5e9}
+}
+
+// Maths returns the choices about the mathematics of a layer of the given sizes.
+func (o *Options) Maths(s Sizes) mla.Options {
+	return mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: o.Select, Threshold: o.Threshold, Weights: o.Weights}
 }
 
 // Sizes are the sizes of a conversion. Zero means: to be searched for.
@@ -80,11 +90,11 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 	}
 	switch {
 	case o.DKV > 0:
-		s.Rank = o.DKV * m.KVHeads
-		if s.Rank > MaxRank(m) {
-			return s, &UsageError{fmt.Sprintf("--dkv %d is kv_lora_rank %d for %d KV heads, above %d, the rank of the stacked keys and values", o.DKV, s.Rank, m.KVHeads, MaxRank(m)),
-				fmt.Sprintf("--dkv can be at most %d", MaxRank(m)/m.KVHeads)}
+		if most := MaxRank(m) / m.KVHeads; o.DKV > most {
+			return s, &UsageError{fmt.Sprintf("--dkv %d for each of %d KV heads is above %d, the rank of the stacked keys and values", o.DKV, m.KVHeads, MaxRank(m)),
+				fmt.Sprintf("--dkv can be at most %d", most)}
 		}
+		s.Rank = o.DKV * m.KVHeads
 	case o.Rank > 0:
 		if s.Rank > MaxRank(m) {
 			return s, &UsageError{fmt.Sprintf("--kv-lora-rank %d is above %d, the rank of the stacked keys and values", o.Rank, MaxRank(m)), ""}

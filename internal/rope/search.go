@@ -3,6 +3,7 @@ package rope
 import (
 	"math"
 	"slices"
+	"strconv"
 )
 
 // Bases returns the candidates for θ', the base of the rotary key's
@@ -41,6 +42,6 @@ func Bases(theta float64, headDim, ropeDims int) []float64 {
 // nineDigits rounds v to nine significant digits: finer than the float32 in
 // which engines hold it, and without noise in a configuration file.
 func nineDigits(v float64) float64 {
-	unit := math.Pow(10, math.Floor(math.Log10(v))-8)
-	return math.Round(v/unit) * unit
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 9, 64), 64) // always a number
+	return rounded
 }

@@ -14,7 +14,7 @@ type Strategy string
 // choose as many pairs as there are slots and give up the rest.
 const (
 	BySensitivity Strategy = "sensitivity"
-	ByNorm        Strategy = "2-norm"  // largest mean ‖q_i‖ · mean ‖k_i‖, summed over the heads
+	ByNorm        Strategy = "2-norm"  // largest rms ‖q_i‖ · rms ‖k_i‖, summed over the heads
 	High          Strategy = "high"    // highest frequencies
 	Low           Strategy = "low"     // lowest frequencies
 	Uniform       Strategy = "uniform" // evenly spaced

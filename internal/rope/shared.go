@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/cmplx"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -54,7 +55,7 @@ func Share(m *Moments, frequencies []float64, candidates []bool, ropeDims int, t
 			Frequencies: Frequencies(theta, ropeDims),
 			Collect:     mat.NewDense(2*n, rows, nil),
 			Expand:      mat.NewDense(rows, 2*n, nil),
-			Serves:      make([][]int, n),
+			Serves:      slices.Repeat([][]int{{}}, n),
 		},
 		pair:   frequencies,
 		ledger: newLedger(m, frequencies),

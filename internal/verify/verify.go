@@ -4,7 +4,6 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -12,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
@@ -54,16 +54,25 @@ type Cache struct {
 // batchBytes bounds the activations that are held between layers.
 const batchBytes = 256 << 20
 
-// Compare runs source and converted on the windows, in batches that bound the
+// ShapeError says that two checkpoints cannot be compared.
+type ShapeError struct{ source, converted *family.Model }
+
+func (e *ShapeError) Error() string {
+	a, b := e.source, e.converted
+	return fmt.Sprintf("%q and %q are not of one shape: %d and %d layers, hidden size %d and %d, vocabulary %d and %d",
+		a.Source.Path, b.Source.Path, a.Layers, b.Layers, a.Hidden, b.Hidden, a.Vocab, b.Vocab)
+}
+
+// Hint says what to do about the error.
+func (e *ShapeError) Hint() string { return "name the checkpoint that the other was converted from" }
+
+// Compare runs source and converted on the windows, one or more of two tokens or
+// more, in batches that bound the
 // memory to the activations of a batch and one layer of each model. Progress,
 // if not nil, is told how many of all layer passes are done.
 func Compare(ctx context.Context, source, converted *family.Model, windows [][]int, progress func(done, total int64)) (*Report, error) {
-	if len(windows) == 0 {
-		return nil, errors.New("no tokens to compare on: a window needs at least two")
-	}
 	if source.Layers != converted.Layers || source.Hidden != converted.Hidden || source.Vocab != converted.Vocab {
-		return nil, fmt.Errorf("%q and %q are not of one shape: %d and %d layers, hidden size %d and %d, vocabulary %d and %d",
-			source.Source.Path, converted.Source.Path, source.Layers, converted.Layers, source.Hidden, converted.Hidden, source.Vocab, converted.Vocab)
+		return nil, &ShapeError{source, converted}
 	}
 	c := &comparison{
 		source: decoder.Decoder{Model: source}, converted: decoder.Decoder{Model: converted},
@@ -81,17 +90,25 @@ func Compare(ctx context.Context, source, converted *family.Model, windows [][]i
 		}
 	}
 	r := c.report(windows)
-	for _, v := range []float64{r.KL, r.Source.Perplexity, r.Converted.Perplexity} {
-		if math.IsNaN(v) || math.IsInf(v, 0) { // JSON has no such numbers
-			return nil, fmt.Errorf("%q or %q computes logits that are not finite", r.Source.Path, r.Converted.Path)
-		}
+	return r, r.finite()
+}
+
+// finite is an error if a number of the report is not finite: JSON has no such
+// numbers, and weights that compute them are broken.
+func (r *Report) finite() error {
+	ok := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+	switch {
+	case !ok(r.Source.Perplexity):
+		return &checkpoint.FormatError{Path: r.Source.Path, What: "it computes logits that are not finite"}
+	case !ok(r.Converted.Perplexity), !ok(r.KL):
+		return &checkpoint.FormatError{Path: r.Converted.Path, What: "it computes logits that are not finite"}
 	}
 	for _, l := range r.Layers {
-		if math.IsNaN(l.Error) || math.IsInf(l.Error, 0) {
-			return nil, fmt.Errorf("layer %d of %q computes attention that is not finite", l.Layer, r.Converted.Path)
+		if !ok(l.Error) {
+			return &checkpoint.FormatError{Path: r.Converted.Path, What: fmt.Sprintf("layer %d computes attention that is not finite", l.Layer)}
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // batch groups windows so that each group has at most most tokens, or one
