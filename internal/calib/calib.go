@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/linalg"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -28,7 +29,7 @@ type Projections interface {
 // Layer holds the statistics of one attention layer.
 type Layer struct {
 	family.Shape
-	Input     []float64       // diagonal of C^{1/2}, [d]
+	Input     linalg.Metric   // C, [d × d]
 	Queries   []*mat.SymDense // [H] of [D × D]: E[q_h q_hᵀ]
 	Keys      *mat.SymDense   // [G·D × G·D]: E[k kᵀ]
 	Values    []*mat.SymDense // [G] of [D × D]: E[v_g v_gᵀ]
@@ -36,8 +37,17 @@ type Layer struct {
 	Distances rope.Distances  // attended to
 	Near      rope.Distances  // at which exact frequencies matter
 
-	concentration float64 // see rope.Moments
+	concentration  float64   // see rope.Moments
+	scores, values []float64 // [H]: σ_h and τ_h from data; nil without
 }
+
+// Reader reads what was gathered of a layer.
+type Reader interface {
+	Sums(layer int) (*Sums, error)
+}
+
+// Calibrated reports whether the statistics are from data.
+func (l *Layer) Calibrated() bool { return l.scores != nil }
 
 // rowsAtOnce bounds the memory that reading W_o takes.
 const rowsAtOnce = 256
@@ -50,38 +60,30 @@ func DataFree(p Projections, stack *mat.Dense, maxPositions int) (*Layer, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Shape: p.Shape(), Input: gamma, Distances: rope.DataFree(maxPositions), Near: rope.DataFreeNear(maxPositions), concentration: rope.DataFreeConcentration}
 	for j, v := range gamma {
 		gamma[j] = math.Abs(v)
 	}
+	l := &Layer{Shape: p.Shape(), Input: linalg.DiagonalMetric(gamma), Distances: rope.DataFree(maxPositions), Near: rope.DataFreeNear(maxPositions), concentration: rope.DataFreeConcentration}
+	return l, l.project(p, stack)
+}
+
+// project works out what follows from l.Input for queries, keys and values.
+func (l *Layer) project(p Projections, stack *mat.Dense) error {
 	D, G, d := l.HeadDim, l.KVHeads, l.Hidden
 	for h := range l.Heads {
 		q, err := p.Query(h)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		l.Queries = append(l.Queries, l.covariance(q))
+		l.Queries = append(l.Queries, l.Input.Gram(q))
 	}
-	l.Keys = l.covariance(mat.DenseCopyOf(stack.Slice(0, G*D, 0, d)))
+	l.Keys = l.Input.Gram(mat.DenseCopyOf(stack.Slice(0, G*D, 0, d)))
 	for g := range G {
-		l.Values = append(l.Values, l.covariance(mat.DenseCopyOf(stack.Slice((G+g)*D, (G+g+1)*D, 0, d))))
+		l.Values = append(l.Values, l.Input.Gram(mat.DenseCopyOf(stack.Slice((G+g)*D, (G+g+1)*D, 0, d))))
 	}
+	var err error
 	l.Outputs, err = outputs(p)
-	return l, err
-}
-
-// covariance returns E[(w·x)(w·x)ᵀ] and overwrites w.
-func (l *Layer) covariance(w *mat.Dense) *mat.SymDense {
-	rows, _ := w.Dims()
-	for i := range rows {
-		row := w.RawRowView(i)
-		for j := range row {
-			row[j] *= l.Input[j]
-		}
-	}
-	c := mat.NewSymDense(rows, nil)
-	c.SymOuterK(1, w)
-	return c
+	return err
 }
 
 // outputs returns W_o^hᵀ W_o^h for every head.
@@ -123,10 +125,29 @@ func (l *Layer) Moments() *rope.Moments {
 	return m
 }
 
+// ValueWeight returns τ_h = E Σ_t a_t², the share of a value error's variance that
+// the attention of head h lets through; without data 1.
+func (l *Layer) ValueWeight(h int) float64 {
+	if l.values == nil {
+		return 1
+	}
+	return l.values[h]
+}
+
 // OutputEnergy returns E‖W_o^h v‖², the mean square of what head h would add to
 // the residual stream if it attended to one token.
 func (l *Layer) OutputEnergy(h int) float64 {
 	return product(l.Outputs[h], l.Values[l.KVHead(h)])
+}
+
+// Energy is the mean square of the attention output, heads and tokens taken for
+// unrelated: what losses of output are relative to.
+func (l *Layer) Energy() float64 {
+	sum := 0.0
+	for h := range l.Heads {
+		sum += l.ValueWeight(h) * l.OutputEnergy(h)
+	}
+	return sum
 }
 
 // scoreVariance returns E[(q_h·k)²]/D for unrelated queries and keys.
@@ -150,9 +171,9 @@ func product(a, b mat.Symmetric) float64 {
 const saturation = 3
 
 // ScoreWeights returns σ_h, [H]: how much output is lost per unit of score
-// error variance.
+// error variance, E Σ_t a_t² ‖W_o(v_t − o)‖² from data.
 //
-// A small error ε of one score moves the output by ε·a_t·W_o(v_t − o), hence
+// Without data: a small error ε of one score moves the output by ε·a_t·W_o(v_t − o), hence
 // E‖W_o v‖² per head next to the value error's W_oᵀW_o: the same attention
 // weights multiply both, and no further balance is needed. Scores of large
 // variance s̄² saturate the softmax, so that an error moves the output less;
@@ -160,6 +181,9 @@ const saturation = 3
 // halves on every checkpoint tried (KL 0.29 against 0.46 at half the cache of
 // stories260k), and 2 to 6 in the place of 3 are as good.
 func (l *Layer) ScoreWeights() []float64 {
+	if l.scores != nil {
+		return l.scores
+	}
 	sigma := make([]float64, l.Heads)
 	energy, variance := 0.0, 0.0
 	for h := range sigma {
@@ -177,7 +201,7 @@ func (l *Layer) ScoreWeights() []float64 {
 }
 
 // Weights returns the blocks of A² of design §5 for the stack [K; V], G of each,
-// [D × D]: Σ_h (σ_h/D)·E[q_h q_hᵀ] for the keys of a KV head and Σ_h W_o^hᵀ W_o^h
+// [D × D]: Σ_h (σ_h/D)·E[q_h q_hᵀ] for the keys of a KV head and Σ_h τ_h·W_o^hᵀ W_o^h
 // for its values, summed over its query heads.
 func (l *Layer) Weights() []*mat.SymDense {
 	sigma := l.ScoreWeights()
@@ -190,7 +214,8 @@ func (l *Layer) Weights() []*mat.SymDense {
 		keys, values := blocks[l.KVHead(h)], blocks[l.KVHeads+l.KVHead(h)]
 		scaled.ScaleSym(sigma[h]/float64(l.HeadDim), l.Queries[h])
 		keys.AddSym(keys, scaled)
-		values.AddSym(values, l.Outputs[h])
+		scaled.ScaleSym(l.ValueWeight(h), l.Outputs[h])
+		values.AddSym(values, scaled)
 	}
 	return blocks
 }

@@ -150,7 +150,7 @@ func checkOutput(m *family.Model, out string, force bool) error {
 func searched(ctx context.Context, u *ui, m *family.Model, o plan.Options, sizes plan.Sizes) (plan.Sizes, error) {
 	progress, finish := u.progress("searching")
 	defer finish()
-	return convert.Search(ctx, m, o, sizes, progress)
+	return convert.Search(ctx, mla.Input{Model: m}, o, sizes, progress)
 }
 
 // carryOut converts as planned and prints what was done.

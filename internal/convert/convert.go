@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -22,9 +23,10 @@ import (
 
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
-	Jobs     int    // layers and copies under way at a time
-	Force    bool   // replace what exists
-	Version  string // of the program, for the files' metadata
+	Stats    calib.Reader // of the activations; nil: none
+	Jobs     int          // layers and copies under way at a time
+	Force    bool         // replace what exists
+	Version  string       // of the program, for the files' metadata
 	Progress func(done, total int64)
 	Warn     func(message string)
 }
@@ -149,7 +151,7 @@ func layerMemory(s family.Shape) int64 {
 
 // layer converts layer n and writes its tensors.
 func (r *run) layer(n int) error {
-	attention, err := mla.Read(r.Source, n)
+	attention, err := mla.Input{Model: r.Source, Stats: r.Stats}.Read(n)
 	if err != nil {
 		return err
 	}

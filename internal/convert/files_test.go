@@ -14,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
@@ -304,7 +305,7 @@ func TestCancel(t *testing.T) {
 	if left := files(t, parent); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
-	if _, err := convert.Search(ctx, m, defaults(plan.Options{Cache: 20}), plan.Sizes{}, nil); !errors.Is(err, stop) {
+	if _, err := convert.Search(ctx, mla.Input{Model: m}, defaults(plan.Options{Cache: 20}), plan.Sizes{}, nil); !errors.Is(err, stop) {
 		t.Errorf("search: %v", err)
 	}
 }

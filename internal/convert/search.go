@@ -3,7 +3,6 @@ package convert
 import (
 	"context"
 
-	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -12,22 +11,15 @@ import (
 // sampledLayers is how many layers a search looks at, evenly spread.
 const sampledLayers = 8
 
-// rotationWeight is how much a predicted loss of all rotation counts against a
-// predicted loss of all output to the rank when a cache is divided. Measured on
-// five small checkpoints at 5/16, 1/2 and 3/4 of the cache: the divisions found
-// have 1.2 times the divergence of the best one of a grid on average, 2.4 at
-// most. Weights from 0.5 to 1 are as good.
-const rotationWeight = 0.7
-
 // Search finds the sizes that s leaves open: θ', and with only a cache given
 // the division between latent and rotary key, and with a threshold the size of
 // the rotary key. It minimises the predicted loss of attention output over a
 // sample of the layers. Progress is told how many layers were looked at.
-func Search(ctx context.Context, m *family.Model, o plan.Options, s plan.Sizes, progress func(done, total int64)) (plan.Sizes, error) {
+func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progress func(done, total int64)) (plan.Sizes, error) {
 	if s.Known() {
 		return s, nil
 	}
-	x := &search{Model: m, Options: o, ctx: ctx, progress: progress}
+	x := &search{Input: m, Options: o, ctx: ctx, progress: progress}
 	for k := range min(m.Layers, sampledLayers) {
 		x.layers = append(x.layers, k*m.Layers/min(m.Layers, sampledLayers))
 	}
@@ -39,20 +31,20 @@ func Search(ctx context.Context, m *family.Model, o plan.Options, s plan.Sizes, 
 			return s, err
 		}
 		if splits[0].RopeDims = dims; s.Rank == 0 {
-			splits[0].Rank = min(o.Cache-dims, plan.MaxRank(m))
+			splits[0].Rank = min(o.Cache-dims, plan.MaxRank(m.Model))
 		}
 		if splits[0].Rank < 1 {
 			return s, &plan.UsageError{What: "the rotary key that --rope-threshold asks for leaves no room for a latent", Tip: "raise --rope-threshold or --cache"}
 		}
 	case s.RopeDims == 0:
-		splits = o.Splits(m)
+		splits = o.Splits(m.Model)
 	}
 	return x.best(splits)
 }
 
 // search is a search under way.
 type search struct {
-	*family.Model
+	mla.Input
 	plan.Options
 	ctx      context.Context
 	progress func(done, total int64)
@@ -72,7 +64,7 @@ func (x *search) each(pass, passes int, look func(*mla.Attention) error) error {
 		if err := context.Cause(x.ctx); err != nil {
 			return err
 		}
-		layer, err := mla.Read(x.Model, n)
+		layer, err := x.Read(n)
 		if err != nil {
 			return err
 		}
@@ -159,7 +151,7 @@ func (x *search) bases(splits []plan.Sizes, passes int) ([]candidate, error) {
 				if err != nil {
 					return err
 				}
-				group[i].loss += rotationWeight * layer.RotationLoss(key)
+				group[i].loss += layer.RotationLoss(key)
 			}
 		}
 		return nil

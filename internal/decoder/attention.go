@@ -29,9 +29,15 @@ func (r *layerReader) grouped() *grouped {
 }
 
 // Attend is attention with RoPE on the halves of each head.
-func (a *grouped) Attend(x Matrix) Matrix {
+func (a *grouped) Attend(x Matrix) Matrix { return a.observe(x, Observer{}) }
+
+// observe is Attend before the eyes of an observer.
+func (a *grouped) observe(x Matrix, o Observer) Matrix {
 	h := NewMatrix(x.Rows, x.Cols)
 	rmsNorm(h, x, a.norm, a.eps)
+	if o.Input != nil {
+		o.Input(h)
+	}
 	q, k, v := project(h, a.q), project(h, a.k), project(h, a.v)
 	turn := newRotation(a.frequency, x.Rows)
 	J := a.HeadDim / 2
@@ -45,7 +51,12 @@ func (a *grouped) Attend(x Matrix) Matrix {
 	scale := 1 / math.Sqrt(float64(a.HeadDim))
 	for head := range a.Heads {
 		at, kv := head*a.HeadDim, a.KVHead(head)*a.HeadDim
-		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), columns(v, kv, a.HeadDim), scale)
+		values := columns(v, kv, a.HeadDim)
+		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, func(from int, p Matrix) {
+			if o.Head != nil {
+				o.Head(head, from, p, values)
+			}
+		})
 	}
 	return project(out, a.o)
 }
@@ -104,7 +115,7 @@ func (a *latent) Attend(x Matrix) Matrix {
 			copy(row, kv.Data[t*kv.Stride+head*kvWidth:][:a.NopeDim])
 			copy(row[a.NopeDim:], kvA.Data[t*kvA.Stride+a.KVLoraRank:][:a.RopeDim])
 		}
-		attend(columns(out, head*a.ValueDim, a.ValueDim), columns(q, head*width, width), key, columns(kv, head*kvWidth+a.NopeDim, a.ValueDim), scale)
+		attend(columns(out, head*a.ValueDim, a.ValueDim), columns(q, head*width, width), key, columns(kv, head*kvWidth+a.NopeDim, a.ValueDim), scale, nil)
 	}
 	return project(out, a.o)
 }
@@ -158,8 +169,9 @@ const queriesAtOnce = 128
 
 // attend sets out to causal softmax(scale·q·kᵀ)·v for one head. Keys and values
 // are transposed first, so that the products run along the sequence, which is
-// long, and not along the head, which may be short.
-func attend(out, q, k, v Matrix, scale float64) {
+// long, and not along the head, which may be short. Seen, if not nil, is shown
+// the probabilities of the queries from the given one on.
+func attend(out, q, k, v Matrix, scale float64, seen func(from int, probabilities Matrix)) {
 	keys, values := transpose(k), transpose(v)
 	for from := 0; from < q.Rows; from += queriesAtOnce {
 		to := min(from+queriesAtOnce, q.Rows)
@@ -169,6 +181,9 @@ func attend(out, q, k, v Matrix, scale float64) {
 			row := scores.Data[i*to : (i+1)*to]
 			softmax(row[:from+i+1])
 			clear(row[from+i+1:])
+		}
+		if seen != nil {
+			seen(from, scores)
 		}
 		mixed := NewMatrix(values.Rows, to-from)
 		blas32.Gemm(blas.NoTrans, blas.Trans, 1, columns(values, 0, to), scores, 0, mixed)

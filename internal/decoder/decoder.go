@@ -6,6 +6,7 @@
 package decoder
 
 import (
+	"errors"
 	"math"
 
 	"gonum.org/v1/gonum/blas"
@@ -129,6 +130,28 @@ func (l *Layer) Forward(x Matrix) Matrix {
 	Add(x, attended)
 	Add(x, l.MLP(x))
 	return attended
+}
+
+// Observer sees what goes through the attention of a layer. Either function may
+// be nil; matrices are theirs to look at until they return.
+type Observer struct {
+	// Input sees the attention input, after the norm, [T × d].
+	Input func(x Matrix)
+	// Head sees, for head h, the attention probabilities of some queries from the
+	// given one on, [queries × keys], and the values, [T × D].
+	Head func(h, from int, probabilities, values Matrix)
+}
+
+// Observe is Forward before the eyes of an observer. It is an error if the layer
+// has latent attention.
+func (l *Layer) Observe(x Matrix, o Observer) error {
+	a, ok := l.attention.(*grouped)
+	if !ok {
+		return errors.New("latent attention cannot be observed")
+	}
+	Add(x, a.observe(x, o))
+	Add(x, l.MLP(x))
+	return nil
 }
 
 // Add adds y to x.

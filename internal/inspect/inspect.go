@@ -65,7 +65,7 @@ func Run(ctx context.Context, m *family.Model, o plan.Options, s plan.Sizes, pro
 }
 
 func inspect(m *family.Model, n int, o mla.Options) (*Layer, error) {
-	attention, err := mla.Read(m, n)
+	attention, err := mla.Input{Model: m}.Read(n)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func inspect(m *family.Model, n int, o mla.Options) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Layer: n, Sensitivity: attention.Sensitivity(), Slots: key.Serves, RotationLoss: attention.RotationLoss(key)}
+	l := &Layer{Layer: n, Sensitivity: attention.Sensitivity(), Slots: key.Serves, RotationLoss: attention.RotationShare(key)}
 	l.Share = rope.Shares(l.Sensitivity)
 	l.Kept = make([]bool, len(l.Share))
 	for _, pairs := range key.Serves {

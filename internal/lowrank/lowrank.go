@@ -15,7 +15,7 @@ import (
 
 // Problem is a stack M and the measure of what its factorisation loses,
 //
-//	‖ A (M − up·down) C^{1/2} ‖_F,   A² block-diagonal, C diagonal
+//	‖ A (M − up·down) C^{1/2} ‖_F,   A² block-diagonal
 //
 // (design §5). With neither A nor C it is the plain joint SVD of the MHA2MLA
 // paper.
@@ -26,8 +26,8 @@ type Problem struct {
 	// Left holds the blocks of A², [b × b] each, n/b of them from the top row
 	// down. Empty means A = I.
 	Left []*mat.SymDense
-	// Right is the diagonal of C^{1/2}, d values. Empty means C = I.
-	Right []float64
+	// Right is C, [d × d]. The zero value means C = I.
+	Right linalg.Metric
 }
 
 // Factors are the two halves of a factorised stack: M ≈ Up · Down.
@@ -82,15 +82,7 @@ func Factor(p Problem, r int) (*Factors, error) {
 		normaliseColumns(f.Up)
 	}
 	f.Down.Mul(f.Up.T(), p.Stack)
-	for j, c := range p.Right {
-		for k := range r {
-			if c == 0 {
-				f.Down.Set(k, j, 0) // an input that is always zero
-			} else {
-				f.Down.Set(k, j, f.Down.At(k, j)/c)
-			}
-		}
-	}
+	p.Right.Undo(f.Down)
 	for i, root := range roots {
 		b, _ := root.Dims()
 		block := f.Up.Slice(i*b, (i+1)*b, 0, r).(*mat.Dense).RawMatrix()
@@ -107,14 +99,11 @@ func Spectrum(p Problem) ([]float64, error) {
 	return linalg.ValuesSym(p.gram())
 }
 
-// weigh turns the stack into X = A M C^{1/2}, where A is the upper Cholesky
-// factor of each block of A²: the norm depends on AᵀA alone. It returns the
-// factors.
+// weigh turns the stack into X = A M F, where A is the upper Cholesky factor of
+// each block of A² and F that of C: the norm depends on AᵀA and F·Fᵀ alone. It
+// returns the factors A.
 func (p *Problem) weigh() ([]*mat.TriDense, error) {
-	for j, c := range p.Right {
-		column := p.Stack.ColView(j).(*mat.VecDense)
-		column.ScaleVec(c, column)
-	}
+	p.Right.Apply(p.Stack)
 	if len(p.Left) == 0 {
 		return nil, nil
 	}

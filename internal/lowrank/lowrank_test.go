@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/linalg"
 )
 
 func random(r, c int, rng *rand.Rand) *mat.Dense {
@@ -30,12 +32,27 @@ func blocks(n, b int, rng *rand.Rand) []*mat.SymDense {
 	return all
 }
 
-func diagonal(d int, rng *rand.Rand) []float64 {
+// diagonal returns a random diagonal metric.
+func diagonal(d int, rng *rand.Rand) linalg.Metric {
 	c := make([]float64, d)
 	for i := range c {
 		c[i] = math.Exp(rng.NormFloat64())
 	}
-	return c
+	return linalg.DiagonalMetric(c)
+}
+
+// full returns a random metric that is not diagonal.
+func full(d int, rng *rand.Rand) linalg.Metric {
+	c := mat.NewSymDense(d, nil)
+	c.SymOuterK(1, random(d, d+3, rng))
+	for i := range d {
+		c.SetSym(i, i, c.At(i, i)+0.1)
+	}
+	m, err := linalg.NewMetric(c)
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
 // loss is ‖A (M − up·down) C^{1/2}‖², straight from its definition.
@@ -44,13 +61,7 @@ func loss(m *mat.Dense, p Problem, f *Factors) float64 {
 	diff.Mul(f.Up, f.Down)
 	diff.Sub(m, &diff)
 	n, d := m.Dims()
-	if p.Right != nil {
-		for i := range n {
-			for j := range d {
-				diff.Set(i, j, diff.At(i, j)*p.Right[j])
-			}
-		}
-	}
+	p.Right.Apply(&diff)
 	if p.Left == nil {
 		norm := mat.Norm(&diff, 2)
 		return norm * norm
@@ -77,6 +88,7 @@ func problems(t *testing.T, f func(t *testing.T, m *mat.Dense, p Problem)) {
 			"right":     {Right: diagonal(d, rng)},
 			"left":      {Left: blocks(n, 4, rng)},
 			"two-sided": {Left: blocks(n, 4, rng), Right: diagonal(d, rng)},
+			"full":      {Left: blocks(n, 4, rng), Right: full(d, rng)},
 		} {
 			p.Stack = mat.DenseCopyOf(m)
 			t.Run(fmt.Sprintf("%s %d×%d", name, n, d), func(t *testing.T) { f(t, m, p) })
@@ -90,13 +102,7 @@ func TestOptimal(t *testing.T) {
 	problems(t, func(t *testing.T, m *mat.Dense, p Problem) {
 		n, d := m.Dims()
 		weighted := mat.DenseCopyOf(m)
-		for i := range n {
-			for j := range d {
-				if p.Right != nil {
-					weighted.Set(i, j, weighted.At(i, j)*p.Right[j])
-				}
-			}
-		}
+		p.Right.Apply(weighted)
 		for i, block := range p.Left { // the symmetric root, where the code uses Cholesky's
 			var eig mat.EigenSym
 			eig.Factorize(block, true)
@@ -175,8 +181,17 @@ func TestScaleInvariance(t *testing.T) {
 			s.ScaleSym(1e12, block)
 			scaled.Left = append(scaled.Left, s)
 		}
-		for _, c := range p.Right {
-			scaled.Right = append(scaled.Right, 1e-9*c)
+		if !p.Right.IsIdentity() {
+			c := mat.NewDense(20, 20, nil)
+			_, d := m.Dims()
+			for j := range d {
+				c.Set(j, j, 1e-9)
+			}
+			square := c.Slice(0, d, 0, d).(*mat.Dense)
+			var err error
+			if scaled.Right, err = linalg.NewMetric(p.Right.Gram(mat.DenseCopyOf(square))); err != nil {
+				t.Fatal(err)
+			}
 		}
 		a, errA := Factor(p, 3)
 		b, errB := Factor(scaled, 3)
@@ -199,8 +214,11 @@ func TestDegenerate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
 	zeroBlock := blocks(12, 4, rng)
 	zeroBlock[1] = mat.NewSymDense(4, nil)
-	deadInput := diagonal(20, rng)
-	deadInput[3] = 0
+	dead := make([]float64, 20)
+	for j := range dead[4:] {
+		dead[j] = 1 + float64(j)
+	}
+	deadInput, allDead := linalg.DiagonalMetric(dead), linalg.DiagonalMetric(make([]float64, 20))
 	low := mat.NewDense(12, 20, nil)
 	low.Mul(random(12, 2, rng), random(2, 20, rng))
 	allZero := []*mat.SymDense{mat.NewSymDense(4, nil), mat.NewSymDense(4, nil), mat.NewSymDense(4, nil)}
@@ -215,7 +233,7 @@ func TestDegenerate(t *testing.T) {
 		"dead head":        {random(12, 20, rng), Problem{Left: zeroBlock}},
 		"dead input":       {random(12, 20, rng), Problem{Right: deadInput}},
 		"all heads dead":   {random(12, 20, rng), Problem{Left: allZero}},
-		"all inputs dead":  {random(12, 20, rng), Problem{Right: make([]float64, 20)}},
+		"all inputs dead":  {random(12, 20, rng), Problem{Right: allDead}},
 		"tiny, two-sided":  {scale(random(12, 20, rng), 1e-30), Problem{Left: blocks(12, 4, rng), Right: diagonal(20, rng)}},
 		"large, two-sided": {scale(random(12, 20, rng), 1e30), Problem{Left: blocks(12, 4, rng), Right: diagonal(20, rng)}},
 	} {

@@ -18,7 +18,7 @@ import (
 // convert converts the first layer of a model.
 func convert(t *testing.T, m *family.Model, o Options) *Layer {
 	t.Helper()
-	a, err := Read(m, 0)
+	a, err := Input{Model: m}.Read(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestLatentMeanSquare(t *testing.T) {
 // for the others, as good as before.
 func TestDeadHeads(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2, Layers: 1}.Open(t)
-	a, err := Read(m, 0)
+	a, err := Input{Model: m}.Read(0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,10 +85,11 @@ func rest(values []float64, from int, power float64) float64 {
 }
 
 // lost returns, per query head, the predicted share of its rotation that is
-// lost. A score error Re(q̄·δz) has a variance in proportion to E|q|²·E|δz|² for
-// phases that are not related.
-func (l *ledger) lost() []float64 {
-	shares := make([]float64, len(l.Query))
+// lost, and the variance of the scores' error that this makes, before they are
+// divided by √D. An error Re(q̄·δz) has half of E|q|²·E|δz|² for phases that are
+// not related.
+func (l *ledger) lost() (shares, variances []float64) {
+	shares, variances = make([]float64, len(l.Query)), make([]float64, len(l.Query))
 	for h := range l.Query {
 		g, lost, all := h/l.group(), 0.0, 0.0
 		for i, q := range l.Query[h] {
@@ -96,9 +97,9 @@ func (l *ledger) lost() []float64 {
 			lost += q * (max(0, energy-l.served[id])*l.still[i] + l.wrong[id])
 			all += q * energy * l.still[i]
 		}
-		if all > 0 {
+		if variances[h] = lost / 2; all > 0 {
 			shares[h] = lost / all
 		}
 	}
-	return shares
+	return shares, variances
 }

@@ -30,6 +30,9 @@ type SharedKey struct {
 	// pairs that stop rotating or rotate at another frequency: the variance of the
 	// scores' error, relative to that of a key without any rotation.
 	Lost []float64
+	// ScoreError is, per query head, that variance itself, of scores before they
+	// are divided by √D.
+	ScoreError []float64
 }
 
 const (
@@ -66,7 +69,7 @@ func Share(m *Moments, frequencies []float64, candidates []bool, ropeDims int, t
 			return nil, fmt.Errorf("rotary key: %w", err)
 		}
 	}
-	b.Lost = b.ledger.lost()
+	b.Lost, b.ScoreError = b.ledger.lost()
 	return b.SharedKey, nil
 }
 
