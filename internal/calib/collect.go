@@ -2,6 +2,7 @@ package calib
 
 import (
 	"context"
+	"math"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -13,44 +14,36 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// Sums are statistics of one layer, added up over tokens.
-type Sums struct {
-	Tokens    float64
-	Input     *mat.SymDense // [d × d]: Σ x xᵀ over the attention inputs x
-	Mean      []float64     // [d]: Σ x
-	Distances []float64     // Σ over heads and queries of the attention at each distance
-	Scores    []float64     // [H]: Σ_s Σ_t a_st² ‖W_o(v_t − o_s)‖² over queries s and keys t
-	Values    []float64     // [H]: Σ_s Σ_t a_st²
-}
-
 // windowsAtOnce is how many windows go through a layer before what they add is
 // summed up. It is fixed, so that sums do not depend on the number of processors.
 const windowsAtOnce = 8
 
 // Collect runs m on windows of tokens, one layer after the other, and hands the
-// sums of each layer to take.
-func Collect(ctx context.Context, m *family.Model, windows [][]int, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
+// sums of each layer to take. It holds one layer, and between layers the residual
+// stream of all windows in s. Progress, if not nil, is told how many layers are
+// done.
+func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
 	d := decoder.Decoder{Model: m}
-	streams := make([]decoder.Matrix, len(windows))
-	longest := 0
 	for i, tokens := range windows {
-		var err error
-		if streams[i], err = d.Embed(tokens); err != nil {
+		x, err := d.Embed(tokens)
+		if err == nil {
+			err = s.put(i, x)
+		}
+		if err != nil {
 			return err
 		}
-		longest = max(longest, len(tokens))
 	}
 	for n := range m.Layers {
 		layer, err := d.Layer(n)
 		if err != nil {
 			return err
 		}
-		c := &collector{layer: layer, sums: newSums(m.Shape(), longest)}
+		c := &collector{layer: layer, streams: s, sums: newSums(m.Shape(), longest(windows))}
 		if c.roots, err = outputRoots(m.Attention(n)); err != nil {
 			return err
 		}
-		for from := 0; from < len(streams); from += windowsAtOnce {
-			if err := c.group(ctx, streams[from:min(from+windowsAtOnce, len(streams))]); err != nil {
+		for from := 0; from < len(windows); from += windowsAtOnce {
+			if err := c.group(ctx, from, min(from+windowsAtOnce, len(windows))); err != nil {
 				return err
 			}
 		}
@@ -64,11 +57,13 @@ func Collect(ctx context.Context, m *family.Model, windows [][]int, take func(la
 	return nil
 }
 
-func newSums(s family.Shape, longest int) *Sums {
-	return &Sums{
-		Input: mat.NewSymDense(s.Hidden, nil), Mean: make([]float64, s.Hidden),
-		Distances: make([]float64, longest), Scores: make([]float64, s.Heads), Values: make([]float64, s.Heads),
+// longest is the length of the longest window.
+func longest(windows [][]int) int {
+	n := 0
+	for _, w := range windows {
+		n = max(n, len(w))
 	}
+	return n
 }
 
 // outputRoots returns, per head, L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D]: ‖Lᵀv‖ is
@@ -103,76 +98,92 @@ func outputRoots(p Projections) ([]decoder.Matrix, error) {
 
 // collector adds up one layer.
 type collector struct {
-	layer *decoder.Layer
-	roots []decoder.Matrix
-	sums  *Sums
+	layer   *decoder.Layer
+	streams *Streams
+	roots   []decoder.Matrix
+	sums    *Sums
 }
 
-// group takes some windows through the layer and adds them to the sums, in their
-// order.
-func (c *collector) group(ctx context.Context, streams []decoder.Matrix) error {
-	seen := make([]*observation, len(streams))
+// group takes the windows from up to to through the layer and adds them to the
+// sums, in their order.
+func (c *collector) group(ctx context.Context, from, to int) error {
+	seen := make([]*observation, to-from)
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
-	for i, x := range streams {
+	for i := range seen {
 		work.Go(func() error {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
-			o := newObservation(c.roots, x.Rows)
-			seen[i] = o
-			return c.layer.Observe(x, decoder.Observer{Input: o.input, Head: o.head})
+			x, err := c.streams.get(from + i)
+			if err != nil {
+				return err
+			}
+			seen[i] = newObservation(c, x.Rows)
+			if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
+				return err
+			}
+			return c.streams.put(from+i, x)
 		})
 	}
 	if err := work.Wait(); err != nil {
 		return err
 	}
 	for _, o := range seen {
-		c.add(o)
+		c.sums.Tokens += float64(o.x.RawMatrix().Rows)
+		c.sums.Input.SymRankK(c.sums.Input, 1, o.x.T())
+		theirs := o.sums.vectors()
+		for name, v := range c.sums.vectors() {
+			addTo(v, theirs[name])
+		}
 	}
 	return nil
 }
 
-// add adds what was seen of one window.
-func (c *collector) add(o *observation) {
-	s := c.sums
-	T, _ := o.x.Dims()
-	s.Tokens += float64(T)
-	s.Input.SymRankK(s.Input, 1, o.x.T())
-	for t := range T {
-		for j, v := range o.x.RawRowView(t) {
-			s.Mean[j] += v
-		}
-	}
-	addTo(s.Distances, o.distances)
-	addTo(s.Scores, o.scores)
-	addTo(s.Values, o.values)
-}
-
-func addTo(sum, v []float64) {
-	for i, x := range v {
-		sum[i] += x
-	}
-}
-
 // observation is what was seen of one window.
 type observation struct {
-	roots     []decoder.Matrix
-	x         *mat.Dense // [T × d]
-	distances []float64
-	scores    []float64
-	values    []float64
+	roots []decoder.Matrix
+	x     *mat.Dense // [T × d]
+	sums  Sums       // but for Input, which x makes
 }
 
-func newObservation(roots []decoder.Matrix, tokens int) *observation {
-	return &observation{roots: roots, distances: make([]float64, tokens), scores: make([]float64, len(roots)), values: make([]float64, len(roots))}
+func newObservation(c *collector, tokens int) *observation {
+	o := &observation{roots: c.roots, sums: *c.sums}
+	o.sums.Input = nil
+	o.sums.Mean = make([]float64, len(c.sums.Mean))
+	o.sums.QueryNorms, o.sums.KeyNorms = make([]float64, len(c.sums.QueryNorms)), make([]float64, len(c.sums.KeyNorms))
+	o.sums.Distances = make([]float64, tokens)
+	o.sums.Scores, o.sums.Values = make([]float64, len(c.roots)), make([]float64, len(c.roots))
+	return o
 }
 
 // input keeps the attention input.
 func (o *observation) input(x decoder.Matrix) {
 	o.x = mat.NewDense(x.Rows, x.Cols, nil)
-	for i, v := range x.Data {
-		o.x.RawMatrix().Data[i] = float64(v)
+	for t := range x.Rows {
+		row := o.x.RawRowView(t)
+		for j, v := range x.Data[t*x.Stride : t*x.Stride+x.Cols] {
+			row[j] = float64(v)
+		}
+		addTo(o.sums.Mean, row)
+	}
+}
+
+// rotary adds up the norms of the rotary pairs.
+func (o *observation) rotary(q, k decoder.Matrix, headDim int) {
+	addNorms(o.sums.QueryNorms, q, headDim)
+	addNorms(o.sums.KeyNorms, k, headDim)
+}
+
+// addNorms adds the norms of the pairs of all heads and tokens of m.
+func addNorms(sums []float64, m decoder.Matrix, headDim int) {
+	J := headDim / 2
+	for t := range m.Rows {
+		row := m.Data[t*m.Stride:]
+		for n := range sums {
+			at := n/J*headDim + n%J
+			sums[n] += math.Hypot(float64(row[at]), float64(row[at+J]))
+		}
 	}
 }
 
@@ -180,7 +191,7 @@ func (o *observation) input(x decoder.Matrix) {
 // ‖W_o(v_t − o_s)‖ is ‖y_t − m_s‖, m_s = Σ_t a_st y_t.
 func (o *observation) head(h, from int, p, v decoder.Matrix) {
 	y := decoder.NewMatrix(p.Cols, v.Cols)
-	v.Rows = p.Cols
+	v.Rows = p.Cols // later keys have no part in it
 	v.Data = v.Data[:(p.Cols-1)*v.Stride+v.Cols]
 	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, v, o.roots[h], 0, y)
 	lengths := make([]float64, y.Rows)
@@ -198,9 +209,9 @@ func (o *observation) head(h, from int, p, v decoder.Matrix) {
 		}
 		for t := 0; t <= from+s; t++ {
 			a := float64(p.Data[s*p.Stride+t])
-			o.distances[from+s-t] += a
-			o.values[h] += a * a
-			o.scores[h] += a * a * max(0, lengths[t]-2*float64(cross.Data[s*cross.Stride+t])+length)
+			o.sums.Distances[from+s-t] += a
+			o.sums.Values[h] += a * a
+			o.sums.Scores[h] += a * a * max(0, lengths[t]-2*float64(cross.Data[s*cross.Stride+t])+length)
 		}
 	}
 }

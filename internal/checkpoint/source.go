@@ -172,7 +172,10 @@ func (s *Source) Config(override string) (text []byte, from string, err error) {
 
 // Embedded is the configuration that the checkpoint carries in its
 // __metadata__, or empty.
-func (s *Source) Embedded() string { return s.files[0].metadata[MetadataConfig] }
+func (s *Source) Embedded() string { return s.Metadata(MetadataConfig) }
+
+// Metadata is the value of a key of the __metadata__ of the first file, or empty.
+func (s *Source) Metadata(key string) string { return s.files[0].metadata[key] }
 
 // OwnConfig is the name of the configuration that belongs to one safetensors
 // file alone.

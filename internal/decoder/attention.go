@@ -47,6 +47,9 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 	for head := range a.KVHeads {
 		turn.apply(k, head*a.HeadDim, 1, J)
 	}
+	if o.Rotary != nil {
+		o.Rotary(q, k, a.HeadDim)
+	}
 	out := NewMatrix(x.Rows, a.Heads*a.HeadDim)
 	scale := 1 / math.Sqrt(float64(a.HeadDim))
 	for head := range a.Heads {

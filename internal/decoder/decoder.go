@@ -132,11 +132,14 @@ func (l *Layer) Forward(x Matrix) Matrix {
 	return attended
 }
 
-// Observer sees what goes through the attention of a layer. Either function may
-// be nil; matrices are theirs to look at until they return.
+// Observer sees what goes through the attention of a layer. Any function may be nil;
+// matrices are theirs to look at until they return.
 type Observer struct {
 	// Input sees the attention input, after the norm, [T × d].
 	Input func(x Matrix)
+	// Rotary sees the queries and the keys of all heads, [T × H·D] and [T × G·D],
+	// rotated.
+	Rotary func(q, k Matrix, headDim int)
 	// Head sees, for head h, the attention probabilities of some queries from the
 	// given one on, [queries × keys], and the values, [T × D].
 	Head func(h, from int, probabilities, values Matrix)

@@ -1,0 +1,174 @@
+package calib
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// formatVersion is what a statistics file says of its own form.
+const formatVersion = "1"
+
+// Info is what a statistics file says of itself.
+type Info struct {
+	Model  string   `json:"model"`  // fingerprint of the checkpoint
+	Data   []string `json:"data"`   // fingerprints of the windows of tokens that were added up
+	Tokens int64    `json:"tokens"` // in all
+	Window int      `json:"window"` // tokens of the longest
+}
+
+// File is a statistics file open for reading: a safetensors file with the sums
+// of every layer.
+type File struct {
+	Info
+	src *checkpoint.Source
+}
+
+// Open opens the statistics file at path. It is a FormatError if it is not one.
+func Open(path string) (*File, error) {
+	src, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{src: src}
+	if err := f.parse(); err != nil {
+		return nil, errors.Join(f.malformed("%v", err), src.Close())
+	}
+	return f, nil
+}
+
+// parse reads the metadata.
+func (f *File) parse() error {
+	if version := f.src.Metadata("mha2mla_statistics"); version != formatVersion {
+		return fmt.Errorf("not a statistics file of version %s", formatVersion)
+	}
+	if err := json.Unmarshal([]byte(f.src.Metadata("info")), &f.Info); err != nil {
+		return fmt.Errorf("metadata %q: %v", "info", err)
+	}
+	if f.Tokens <= 0 || f.Window <= 0 || len(f.Data) == 0 {
+		return errors.New("it says that nothing was added up")
+	}
+	return nil
+}
+
+func (f *File) malformed(format string, args ...any) error {
+	return &checkpoint.FormatError{Path: f.src.Path, What: fmt.Sprintf(format, args...), Tip: "make it with mha2mla calibrate"}
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.src.Close() }
+
+// For makes sure that the statistics are those of m.
+func (f *File) For(m *family.Model) error {
+	model, err := fingerprint(m)
+	switch {
+	case err != nil:
+		return err
+	case model != f.Model:
+		return f.malformed("statistics of another checkpoint than %q", m.Source.Path)
+	}
+	for n := range m.Layers {
+		for name, shape := range shapes(m.Shape(), f.Window) {
+			t := f.src.Lookup(inFile(n, name))
+			if t == nil || t.DType != checkpoint.F64 || !slices.Equal(t.Shape, shape) {
+				return f.malformed("tensor %q is missing or is not %v of F64", inFile(n, name), shape)
+			}
+		}
+	}
+	return nil
+}
+
+// Sums reads the sums of a layer. The file must be For the model.
+func (f *File) Sums(layer int) (*Sums, error) {
+	s := &Sums{Tokens: float64(f.Tokens)}
+	for name, into := range map[string]*[]float64{
+		"input_sum": &s.Mean, "query_norms": &s.QueryNorms, "key_norms": &s.KeyNorms,
+		"distances": &s.Distances, "scores": &s.Scores, "values": &s.Values,
+	} {
+		t := f.src.Lookup(inFile(layer, name))
+		*into = make([]float64, t.Elements())
+		if err := checkpoint.ReadFinite(t, 0, *into); err != nil {
+			return nil, err
+		}
+	}
+	d := len(s.Mean)
+	s.Input = mat.NewSymDense(d, nil)
+	t := f.src.Lookup(inFile(layer, inputMoment))
+	for i, at := 0, int64(0); i < d; i++ {
+		row := s.Input.RawSymmetric().Data[i*d+i : (i+1)*d]
+		if err := checkpoint.ReadFinite(t, at, row); err != nil {
+			return nil, err
+		}
+		at += int64(len(row))
+	}
+	return s, nil
+}
+
+// inputMoment names the upper triangle of Σ x xᵀ, row by row.
+const inputMoment = "input_moment"
+
+// inFile is the name of a tensor of a layer.
+func inFile(layer int, name string) string { return fmt.Sprintf("layers.%d.%s", layer, name) }
+
+// shapes returns the shapes of a layer's tensors.
+func shapes(s family.Shape, window int) map[string][]int64 {
+	all := map[string][]int64{inputMoment: {int64(s.Hidden) * int64(s.Hidden+1) / 2}}
+	for name, v := range newSums(s, window).vectors() {
+		all[name] = []int64{int64(len(v))}
+	}
+	return all
+}
+
+// Merged adds up the statistics of several files of one model.
+type Merged []*File
+
+// Merge makes sure that files are statistics of m, of different tokens each.
+func Merge(m *family.Model, files []*File) (Merged, error) {
+	seen := make(map[string]bool)
+	for _, f := range files {
+		if err := f.For(m); err != nil {
+			return nil, err
+		}
+		for _, data := range f.Data {
+			if seen[data] {
+				return nil, f.malformed("its tokens are counted already, in another file")
+			}
+			seen[data] = true
+		}
+	}
+	return files, nil
+}
+
+// Info describes the sum.
+func (m Merged) Info() Info {
+	info := Info{}
+	for _, f := range m {
+		info.Model = f.Model
+		info.Data = append(info.Data, f.Data...)
+		info.Tokens += f.Tokens
+		info.Window = max(info.Window, f.Window)
+	}
+	slices.Sort(info.Data) // whatever the order of the files
+	return info
+}
+
+// Sums returns the added sums of a layer.
+func (m Merged) Sums(layer int) (*Sums, error) {
+	total, err := m[0].Sums(layer)
+	for _, f := range m[1:] {
+		if err != nil {
+			return nil, err
+		}
+		var s *Sums
+		if s, err = f.Sums(layer); err == nil {
+			total.Add(s)
+		}
+	}
+	return total, err
+}

@@ -1,0 +1,78 @@
+package calib
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+)
+
+// inMemory is how many bytes of residual streams are held in memory; beyond, they
+// are kept in a file.
+const inMemory = 256 << 20
+
+// Streams holds the residual streams of windows of tokens between layers.
+type Streams struct {
+	width  int
+	offset []int64 // of each window in the file
+	held   []decoder.Matrix
+	file   *os.File
+}
+
+// NewStreams makes room for the residual streams, [tokens × width] each, of the
+// given windows. If they are too many for the memory it creates a file of the
+// name that temp returns; Close removes it.
+func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error) {
+	s := &Streams{width: width}
+	size := int64(0)
+	for _, w := range windows {
+		s.offset = append(s.offset, size)
+		size += 4 * int64(len(w)) * int64(width)
+	}
+	s.offset = append(s.offset, size)
+	if size <= inMemory {
+		s.held = make([]decoder.Matrix, len(windows))
+		return s, nil
+	}
+	var err error
+	s.file, err = os.OpenFile(temp(), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	return s, err
+}
+
+// Close gives up what is held.
+func (s *Streams) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+}
+
+// put keeps the stream of window i.
+func (s *Streams) put(i int, x decoder.Matrix) error {
+	if s.file == nil {
+		s.held[i] = x
+		return nil
+	}
+	var b bytes.Buffer
+	b.Grow(4 * len(x.Data))
+	if err := binary.Write(&b, binary.LittleEndian, x.Data); err != nil {
+		return err
+	}
+	_, err := s.file.WriteAt(b.Bytes(), s.offset[i])
+	return err
+}
+
+// get returns the stream of window i, for the caller to change and put back.
+func (s *Streams) get(i int) (decoder.Matrix, error) {
+	if s.file == nil {
+		return s.held[i], nil
+	}
+	b := make([]byte, s.offset[i+1]-s.offset[i])
+	if _, err := s.file.ReadAt(b, s.offset[i]); err != nil {
+		return decoder.Matrix{}, err
+	}
+	x := decoder.NewMatrix(len(b)/(4*s.width), s.width)
+	return x, binary.Read(bytes.NewReader(b), binary.LittleEndian, x.Data)
+}

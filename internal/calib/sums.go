@@ -1,0 +1,60 @@
+package calib
+
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Sums are statistics of one attention layer, added up over tokens. Those of
+// different tokens of one model may be added.
+type Sums struct {
+	Tokens float64
+	Input  *mat.SymDense // [d × d]: Σ x xᵀ over the attention inputs x
+	Mean   []float64     // [d]: Σ x
+
+	QueryNorms []float64 // [H·J]: Σ |q_{h,i}| over tokens
+	KeyNorms   []float64 // [G·J]: Σ |z_{g,i}|
+
+	Distances []float64 // [window]: Σ over heads and queries of the attention at each distance
+	Scores    []float64 // [H]: Σ_s Σ_t a_st² ‖W_o(v_t − o_s)‖² over queries s and keys t
+	Values    []float64 // [H]: Σ_s Σ_t a_st²
+}
+
+func newSums(s family.Shape, window int) *Sums {
+	J := s.HeadDim / 2
+	return &Sums{
+		Input: mat.NewSymDense(s.Hidden, nil), Mean: make([]float64, s.Hidden),
+		QueryNorms: make([]float64, s.Heads*J), KeyNorms: make([]float64, s.KVHeads*J),
+		Distances: make([]float64, window), Scores: make([]float64, s.Heads), Values: make([]float64, s.Heads),
+	}
+}
+
+// vectors lists the sums that are plain lists, by the names they have in a file.
+func (s *Sums) vectors() map[string][]float64 {
+	return map[string][]float64{
+		"input_sum": s.Mean, "query_norms": s.QueryNorms, "key_norms": s.KeyNorms,
+		"distances": s.Distances, "scores": s.Scores, "values": s.Values,
+	}
+}
+
+// Add adds the sums of other tokens of the same layer.
+func (s *Sums) Add(other *Sums) {
+	s.Tokens += other.Tokens
+	s.Input.AddSym(s.Input, other.Input)
+	if n := len(other.Distances) - len(s.Distances); n > 0 {
+		s.Distances = slices.Concat(s.Distances, make([]float64, n))
+	}
+	theirs := other.vectors()
+	for name, v := range s.vectors() {
+		addTo(v, theirs[name])
+	}
+}
+
+func addTo(sum, v []float64) {
+	for i, x := range v {
+		sum[i] += x
+	}
+}

@@ -1,0 +1,111 @@
+package calib
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Describe returns what a file of statistics of m over windows says of itself.
+func Describe(m *family.Model, windows [][]int) (Info, error) {
+	model, err := fingerprint(m)
+	info := Info{Model: model, Window: longest(windows)}
+	hash := sha256.New()
+	for _, w := range windows {
+		info.Tokens += int64(len(w))
+		ids := []int64{int64(len(w))}
+		for _, id := range w {
+			ids = append(ids, int64(id))
+		}
+		binary.Write(hash, binary.LittleEndian, ids) //nolint:errcheck // a hash takes everything
+	}
+	info.Data = []string{hex.EncodeToString(hash.Sum(nil))}
+	return info, err
+}
+
+// fingerprint tells a checkpoint from others: by its shape, the names, types and
+// shapes of its tensors, and the beginning of each.
+func fingerprint(m *family.Model) (string, error) {
+	const beginning = 4096
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%+v %v %v\n", m.Shape(), m.RopeTheta, m.NormEps)
+	for _, t := range m.Source.Tensors() {
+		fmt.Fprintf(hash, "%q %s %v\n", t.Name, t.DType, t.Shape)
+		if _, err := io.Copy(hash, io.LimitReader(t.Data(), beginning)); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// Write writes a statistics file to path, of sums that each hands over layer by
+// layer, from the first on. It appears when it is whole.
+func Write(ctx context.Context, m *family.Model, path string, info Info, force bool, each func(take func(layer int, s *Sums) error) error) (err error) {
+	name := filepath.Base(path)
+	out, err := checkpoint.NewOutput(m.Source, filepath.Dir(path), []string{name}, false, force)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Discard()) }()
+	w, err := create(m, out, name, info)
+	if err != nil {
+		return err
+	}
+	err = each(func(layer int, s *Sums) error { return write(w, layer, s) })
+	if err != nil {
+		return errors.Join(err, w.Abandon())
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return out.Commit()
+}
+
+// create opens the file for all layers.
+func create(m *family.Model, out *checkpoint.Output, name string, info Info) (*checkpoint.Writer, error) {
+	f, err := out.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(info)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	var specs []checkpoint.Spec
+	for n := range m.Layers {
+		for name, shape := range shapes(m.Shape(), info.Window) {
+			specs = append(specs, checkpoint.Spec{Name: inFile(n, name), DType: checkpoint.F64, Shape: shape})
+		}
+	}
+	return checkpoint.NewWriter(f, specs, map[string]string{"mha2mla_statistics": formatVersion, "info": string(text)})
+}
+
+// write writes the sums of a layer.
+func write(w *checkpoint.Writer, layer int, s *Sums) error {
+	for name, v := range s.vectors() {
+		t := w.Tensor(inFile(layer, name))
+		if err := errors.Join(t.WriteFloats(v), t.Close()); err != nil {
+			return err
+		}
+	}
+	t := w.Tensor(inFile(layer, inputMoment))
+	d := s.Input.SymmetricDim()
+	for i := range d {
+		if err := t.WriteFloats(s.Input.RawSymmetric().Data[i*d+i : (i+1)*d]); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
