@@ -2,68 +2,69 @@
 package tokens
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/strictjson"
 )
 
-// Read reads token ids from a JSON file: one list of ids, or a list of lists,
-// each of them a sequence of its own. Every id must be below vocab.
+// tip says which files hold token ids.
+const tip = "token ids are read from .json (a list of ids, or a list of such lists), .npy, .u16, .u32, " +
+	"and .ds or .bin as datatrove writes them"
+
+// Read reads the token ids in a file, whose extension says how it is written:
+//
+//	.npy       a NumPy array of integers; each row of a matrix is a sequence
+//	.u16 .u32  nothing but little-endian ids of so many bits
+//	.ds .bin   what datatrove and nanotron write: as .u16 for a vocabulary
+//	           that fits 16 bits, else as .u32
+//	the rest   JSON, as Parse reads it
+//
+// Every id must be below vocab.
 func Read(path string, vocab int) ([][]int, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	sequences, err := Parse(f, vocab)
-	if err != nil {
-		return nil, &checkpoint.FormatError{Path: path, What: err.Error(), Tip: "a token file is a JSON list of ids, or a list of such lists"}
+	sequences, err := reader(path, vocab)(bufio.NewReaderSize(f, 1<<16), vocab)
+	var failed *os.PathError
+	switch {
+	case errors.As(err, &failed): // the disk's fault, not the file's
+		return nil, err
+	case err != nil:
+		return nil, &checkpoint.FormatError{Path: path, What: err.Error(), Tip: tip}
 	}
 	return sequences, nil
 }
 
-// Parse reads what Read reads.
-func Parse(r io.Reader, vocab int) ([][]int, error) {
-	in := strictjson.NewReader(r)
-	id := func(to *[]int) error {
-		n, err := in.Uint()
-		if err == nil && n >= uint64(vocab) {
-			err = fmt.Errorf("token id %d, and the vocabulary has %d", n, vocab)
-		}
-		*to = append(*to, int(n))
-		return err
+// reader returns what reads the format of path.
+func reader(path string, vocab int) func(io.Reader, int) ([][]int, error) {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".npy":
+		return ParseNpy
+	case ".u16":
+		return raw(2)
+	case ".u32":
+		return raw(4)
+	case ".ds", ".bin":
+		return raw(nanosetWidth(vocab))
+	default:
+		return Parse
 	}
-	var flat []int
-	var sequences [][]int
-	err := in.Array(func() error {
-		if !in.AtArray() {
-			return id(&flat)
-		}
-		var sequence []int
-		err := in.Array(func() error { return id(&sequence) })
-		if len(sequence) > 0 {
-			sequences = append(sequences, sequence)
-		}
-		return err
-	})
-	if err == nil {
-		err = in.End()
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case len(flat) > 0 && len(sequences) > 0:
-		return nil, errors.New("ids and lists of ids are mixed")
-	case len(flat) > 0:
-		return [][]int{flat}, nil
-	case len(sequences) == 0:
-		return nil, errors.New("no token ids")
-	}
-	return sequences, nil
+}
+
+// errNoIDs says that a file is well-formed and useless.
+var errNoIDs = errors.New("no token ids")
+
+// outside says that an id is none of the vocabulary.
+func outside(id any, vocab int) error {
+	return fmt.Errorf("token id %d, and the vocabulary has %d", id, vocab)
 }
 
 // Windows cuts sequences into windows of at most length tokens, none across the

@@ -1,0 +1,132 @@
+package tokens
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+)
+
+// npyMagic begins every NumPy file; two bytes of version follow it.
+const npyMagic = "\x93NUMPY"
+
+// maxNpyHeader is far above what an array of integers needs, and what versions
+// 2 and 3 could claim is far above what is sane.
+const maxNpyHeader = 1 << 16
+
+// npyTypes are the integers that token ids come in.
+var npyTypes = map[string]integer{
+	"<u2": {2, false}, "<u4": {4, false}, "<u8": {8, false},
+	"<i2": {2, true}, "<i4": {4, true}, "<i8": {8, true},
+}
+
+// ParseNpy reads token ids from a NumPy file, version 1.0, 2.0 or 3.0: a vector
+// is one sequence, each row of a matrix a sequence of its own. It must hold
+// little-endian integers in C order, and nothing behind them. Every id must be
+// below vocab.
+func ParseNpy(r io.Reader, vocab int) ([][]int, error) {
+	text, err := npyHeaderText(r)
+	if err != nil {
+		return nil, err
+	}
+	header, err := parseNpyHeader(text)
+	if err != nil {
+		return nil, err
+	}
+	kind, row, total, err := header.layout()
+	if err != nil {
+		return nil, err
+	}
+	// The sequences grow with what is read, not with what the header claims.
+	var sequences [][]int
+	var read uint64
+	err = integers(r, kind, func(id int64) error {
+		switch {
+		case read == total:
+			return fmt.Errorf("more data than the shape's %d ids", total)
+		case id < 0 || id >= int64(vocab):
+			return fmt.Errorf("%w, at index %d", outside(id, vocab), read)
+		}
+		if read%row == 0 {
+			sequences = append(sequences, nil)
+		}
+		last := &sequences[len(sequences)-1]
+		*last = append(*last, int(id))
+		read++
+		return nil
+	})
+	switch {
+	case err == nil && read < total, errors.Is(err, io.ErrUnexpectedEOF) && read < total:
+		return nil, fmt.Errorf("%d ids, and the shape has %d", read, total)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("more data than the shape's %d ids", total)
+	case err != nil:
+		return nil, err
+	case total == 0:
+		return nil, errNoIDs
+	}
+	return sequences, nil
+}
+
+// npyHeaderText reads what precedes the data, and returns the description.
+func npyHeaderText(r io.Reader) (string, error) {
+	short := func(err error) error {
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return errors.New("the NumPy header is cut short")
+		}
+		return err
+	}
+	var start [len(npyMagic) + 2]byte
+	if _, err := io.ReadFull(r, start[:]); err != nil {
+		return "", short(err)
+	}
+	if string(start[:len(npyMagic)]) != npyMagic {
+		return "", errors.New("not a NumPy file: it does not begin with \\x93NUMPY")
+	}
+	var length [4]byte // little-endian, of two bytes in version 1
+	width := 4
+	switch major, minor := start[len(npyMagic)], start[len(npyMagic)+1]; {
+	case major < 1 || major > 3 || minor != 0:
+		return "", fmt.Errorf("NumPy format %d.%d; 1.0, 2.0 and 3.0 are read", major, minor)
+	case major == 1:
+		width = 2
+	}
+	if _, err := io.ReadFull(r, length[:width]); err != nil {
+		return "", short(err)
+	}
+	n := binary.LittleEndian.Uint32(length[:])
+	if n > maxNpyHeader {
+		return "", fmt.Errorf("a NumPy header of %d bytes; at most %d are read", n, maxNpyHeader)
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return "", short(err)
+	}
+	return string(text), nil
+}
+
+// layout returns the kind of the integers, how many are in a row, and how many
+// there are.
+func (h npyHeader) layout() (kind integer, row, total uint64, err error) {
+	kind, ok := npyTypes[h.descr]
+	switch {
+	case !ok && len(h.descr) > 0 && h.descr[0] == '>':
+		err = fmt.Errorf("big-endian data (%q); little-endian is read", h.descr)
+	case !ok:
+		err = fmt.Errorf("data of type %q; <u2, <u4, <u8, <i2, <i4 and <i8 are read", h.descr)
+	case h.fortran:
+		err = errors.New("the array is in Fortran order; C order is read")
+	case len(h.shape) == 1:
+		row, total = h.shape[0], h.shape[0]
+	case len(h.shape) == 2:
+		var over uint64
+		row = h.shape[1]
+		if over, total = bits.Mul64(h.shape[0], row); over > 0 {
+			err = fmt.Errorf("the shape %d is too large", h.shape)
+		}
+	default:
+		err = fmt.Errorf("the array has %d dimensions; 1 and 2 are read", len(h.shape))
+	}
+	return kind, row, total, err
+}

@@ -1,0 +1,92 @@
+package tokens
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// nanosetWidth returns the bytes of one id in a file that datatrove wrote: two
+// as long as every id of the vocabulary fits them, else four. Nothing in such a
+// file says which.
+func nanosetWidth(vocab int) int {
+	if vocab > math.MaxUint16+1 {
+		return 4
+	}
+	return 2
+}
+
+// raw returns a reader of a file that is one sequence of little-endian ids of
+// width bytes each, with nothing before, between or behind them.
+func raw(width int) func(io.Reader, int) ([][]int, error) {
+	return func(r io.Reader, vocab int) ([][]int, error) {
+		var ids []int
+		err := integers(r, integer{width: width}, func(id int64) error {
+			if id >= int64(vocab) {
+				return fmt.Errorf("%w, at byte %d", outside(id, vocab), len(ids)*width)
+			}
+			ids = append(ids, int(id))
+			return nil
+		})
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, fmt.Errorf("the last id is cut short: the size is no multiple of %d bytes", width)
+		case err != nil:
+			return nil, err
+		case len(ids) == 0:
+			return nil, errNoIDs
+		}
+		return [][]int{ids}, nil
+	}
+}
+
+// integer is a little-endian integer in a file.
+type integer struct {
+	width  int // in bytes: 2, 4 or 8
+	signed bool
+}
+
+// integers calls each with the integers in r until it ends or each fails. What
+// does not fit an int64 arrives as the largest one. A reader that ends within
+// an integer is io.ErrUnexpectedEOF.
+func integers(r io.Reader, kind integer, each func(int64) error) error {
+	var buf [1 << 13]byte // a multiple of every width
+	for {
+		n, err := io.ReadFull(r, buf[:])
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return err
+		}
+		whole := n - n%kind.width
+		for at := 0; at < whole; at += kind.width {
+			if err := each(kind.decode(buf[at:])); err != nil {
+				return err
+			}
+		}
+		switch {
+		case whole < n:
+			return io.ErrUnexpectedEOF
+		case err != nil: // the end, or a block that it cut short
+			return nil
+		}
+	}
+}
+
+// decode returns the first integer in b.
+func (k integer) decode(b []byte) int64 {
+	switch {
+	case k.width == 2 && k.signed:
+		return int64(int16(binary.LittleEndian.Uint16(b)))
+	case k.width == 2:
+		return int64(binary.LittleEndian.Uint16(b))
+	case k.width == 4 && k.signed:
+		return int64(int32(binary.LittleEndian.Uint32(b)))
+	case k.width == 4:
+		return int64(binary.LittleEndian.Uint32(b))
+	case k.signed:
+		return int64(binary.LittleEndian.Uint64(b))
+	default:
+		return int64(min(binary.LittleEndian.Uint64(b), math.MaxInt64))
+	}
+}
