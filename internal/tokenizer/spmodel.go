@@ -1,0 +1,219 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The types of SentencePiece's pieces.
+const (
+	normalPiece = iota + 1
+	unknownPiece
+	controlPiece
+	userPiece
+	unusedPiece
+	bytePiece
+)
+
+// spPiece is an entry of the vocabulary.
+type spPiece struct {
+	text  string
+	score float32
+	kind  uint64
+}
+
+// spModel is a tokenizer.model as far as it matters here, with the defaults
+// that a file leaves out.
+type spModel struct {
+	pieces       []spPiece
+	modelType    uint64
+	byteFallback bool
+	suffix       bool // a ▁ ends words instead of beginning them
+	bos          int32
+	normalizer   string
+	charsmap     bool // whether characters are replaced
+	dummyPrefix  bool
+	trim         bool // whether spaces are removed but for one between words
+	escape       bool // whether a space becomes ▁
+}
+
+// parseModel reads a tokenizer.model.
+func parseModel(data []byte) (*Tokenizer, error) {
+	m := spModel{modelType: 1, bos: 1, dummyPrefix: true, trim: true, escape: true}
+	err := fields(data, func(f protoField) error {
+		switch f.number {
+		case 1:
+			return m.piece(f)
+		case 2:
+			return m.trainer(f)
+		case 3:
+			return m.normalization(f)
+		}
+		return nil // a self-test, or how to turn ids into text
+	})
+	if err != nil {
+		return nil, err
+	}
+	types := []string{1: "unigram", 3: "word", 4: "char"}
+	switch {
+	case len(m.pieces) == 0:
+		return nil, errors.New("no SentencePiece vocabulary")
+	case m.modelType < uint64(len(types)) && types[m.modelType] != "":
+		return nil, unsupported("trainer_spec", "model type %q", types[m.modelType])
+	case m.modelType != 2:
+		return nil, unsupported("trainer_spec", "model type %d", m.modelType)
+	case m.suffix:
+		return nil, unsupported("trainer_spec", "treat_whitespace_as_suffix")
+	case m.charsmap:
+		return nil, unsupported("normalizer_spec", "the normalization %q", m.normalizer)
+	}
+	s, err := m.encoder()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{text: s, vocab: len(m.pieces)}
+	// The file knows which token begins a text, but not that one does; a Llama
+	// begins every text with it.
+	if m.bos >= 0 && int(m.bos) < len(m.pieces) && m.pieces[m.bos].kind == controlPiece {
+		t.before = []int{int(m.bos)}
+	}
+	return t, nil
+}
+
+func (m *spModel) piece(f protoField) error {
+	p := spPiece{kind: normalPiece}
+	err := message(f, map[int]int{1: bytesOf, 2: fixed32, 3: varint}, func(f protoField) {
+		switch f.number {
+		case 1:
+			p.text = string(f.bytes)
+		case 2:
+			p.score = math.Float32frombits(uint32(f.value))
+		case 3:
+			p.kind = f.value
+		}
+	})
+	where := fmt.Sprintf("piece %d", len(m.pieces))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", where, err)
+	case p.text == "" || !utf8.ValidString(p.text):
+		return fmt.Errorf("%s: %q is empty or not UTF-8", where, p.text)
+	case p.score != p.score:
+		return fmt.Errorf("%s: the score of %q is not a number", where, p.text)
+	case p.kind < normalPiece || p.kind > bytePiece:
+		return fmt.Errorf("%s: type %d", where, p.kind)
+	case p.kind == unusedPiece:
+		return unsupported(where, "an unused piece")
+	}
+	m.pieces = append(m.pieces, p)
+	return nil
+}
+
+func (m *spModel) trainer(f protoField) error {
+	return message(f, map[int]int{3: varint, 24: varint, 35: varint, 41: varint}, func(f protoField) {
+		switch f.number {
+		case 3:
+			m.modelType = f.value
+		case 24:
+			m.suffix = f.value != 0
+		case 35:
+			m.byteFallback = f.value != 0
+		case 41:
+			m.bos = int32(f.value)
+		}
+	})
+}
+
+func (m *spModel) normalization(f protoField) error {
+	types := map[int]int{1: bytesOf, 2: bytesOf, 3: varint, 4: varint, 5: varint}
+	return message(f, types, func(f protoField) {
+		switch f.number {
+		case 1:
+			m.normalizer = string(f.bytes)
+		case 2:
+			m.charsmap = len(f.bytes) > 0
+		case 3:
+			m.dummyPrefix = f.value != 0
+		case 4:
+			m.trim = f.value != 0
+		case 5:
+			m.escape = f.value != 0
+		}
+	})
+}
+
+// message calls each for the fields of the message in f whose wire types are
+// given.
+func message(f protoField, wires map[int]int, each func(protoField)) error {
+	if err := f.is(bytesOf); err != nil {
+		return err
+	}
+	return fields(f.bytes, func(f protoField) error {
+		wire, ok := wires[f.number]
+		if !ok {
+			return nil
+		}
+		if err := f.is(wire); err != nil {
+			return err
+		}
+		each(f)
+		return nil
+	})
+}
+
+// encoder makes the encoder of the model. Merges are ranked by score.
+func (m *spModel) encoder() (*sentencePiece, error) {
+	s := &sentencePiece{
+		pieces: map[string]spMerge{}, unknown: none, byteFallback: m.byteFallback,
+		dummyPrefix: m.dummyPrefix, trim: m.trim, space: " ",
+	}
+	if m.escape {
+		s.space = space
+	}
+	var scores []float32
+	for _, p := range m.pieces {
+		scores = append(scores, p.score)
+	}
+	slices.Sort(scores)
+	scores = slices.Compact(scores)
+	seen := map[string]bool{}
+	for id, p := range m.pieces {
+		if seen[p.text] {
+			return nil, fmt.Errorf("the piece %q is there twice", p.text)
+		}
+		seen[p.text] = true
+		switch p.kind {
+		case unknownPiece:
+			if s.unknown != none {
+				return nil, errors.New("two unknown pieces")
+			}
+			s.unknown = int32(id)
+		case userPiece:
+			if strings.Contains(p.text, " ") || m.trim && strings.Contains(p.text, space) {
+				return nil, unsupported(fmt.Sprintf("piece %d", id), "the user-defined symbol %q", p.text)
+			}
+			s.user.add(p.text, addedToken{id: id})
+			fallthrough
+		case normalPiece:
+			at, _ := slices.BinarySearch(scores, p.score)
+			s.pieces[p.text] = spMerge{int32(len(scores) - 1 - at), int32(id)}
+			s.longest = max(s.longest, int32(len(p.text)))
+		case bytePiece:
+			if !m.byteFallback {
+				return nil, fmt.Errorf("the byte piece %q, without byte fallback", p.text)
+			}
+			s.setByte(p.text, int32(id))
+		}
+	}
+	switch {
+	case s.unknown == none:
+		return nil, errors.New("no unknown piece")
+	case s.byteFallback && s.bytesKnown != len(s.bytes):
+		return nil, fmt.Errorf("byte fallback with %d bytes", s.bytesKnown)
+	}
+	return s, nil
+}
