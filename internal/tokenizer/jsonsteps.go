@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/text/unicode/norm"
 )
 
 // No file in use comes near these, and a hostile one shall not take our time.
@@ -87,7 +86,7 @@ func parseNormalizer(value jsontext.Value) ([]func(string) string, error) {
 		}
 		switch pattern := f.Pattern.String; {
 		case part.kind == "NFC":
-			all = append(all, norm.NFC.String)
+			all = append(all, nfc)
 		case part.kind == "Prepend" && f.Prepend == space:
 			all = append(all, prepend)
 		case part.kind == "Prepend":

@@ -1,0 +1,75 @@
+package tokenizer
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// fewMarks is how many combining characters in a row norm leaves alone for
+// certain: it allows 30 in the decomposed text, and breaks longer runs with a
+// grapheme joiner, which is not in Unicode's NFC.
+const fewMarks = 7
+
+// nfc returns text in Unicode's normalization form C.
+func nfc(text string) string {
+	marks := 0
+	for at, r := range text {
+		if r < utf8.RuneSelf || norm.NFC.PropertiesString(text[at:]).CCC() == 0 {
+			marks = 0
+		} else if marks++; marks > fewMarks {
+			return compose(decompose(text))
+		}
+	}
+	return norm.NFC.String(text)
+}
+
+// char is a character with its canonical combining class, 0 for one that
+// combines with nothing before it by itself.
+type char struct {
+	r     rune
+	class uint8
+}
+
+// decompose returns the canonical decomposition of text, in canonical order.
+func decompose(text string) []char {
+	chars := make([]char, 0, len(text))
+	ordered := 0 // where the last run of marks begins
+	order := func() {
+		slices.SortStableFunc(chars[ordered:], func(a, b char) int { return int(a.class) - int(b.class) })
+	}
+	for at, r := range text {
+		for _, r := range norm.NFD.String(text[at : at+utf8.RuneLen(r)]) {
+			c := char{r, norm.NFD.PropertiesString(string(r)).CCC()}
+			if c.class == 0 {
+				order()
+				ordered = len(chars) + 1
+			}
+			chars = append(chars, c)
+		}
+	}
+	order()
+	return chars
+}
+
+// compose puts each character together with the last one of class 0 if Unicode
+// has one character for both and nothing between them is in the way.
+func compose(chars []char) string {
+	out := make([]rune, 0, len(chars))
+	starter, last := -1, -1 // the last character of class 0, and the class of what follows it
+	for _, c := range chars {
+		if starter >= 0 && last < int(c.class) {
+			both := norm.NFC.String(string([]rune{out[starter], c.r}))
+			if r, size := utf8.DecodeRuneInString(both); size == len(both) {
+				out[starter] = r
+				continue
+			}
+		}
+		if last = int(c.class); c.class == 0 {
+			starter, last = len(out), -1
+		}
+		out = append(out, c.r)
+	}
+	return string(out)
+}
