@@ -16,8 +16,10 @@ type bpe struct {
 	ignoreMerges bool // a word in the vocabulary is a token, whatever its merges
 }
 
+// pair are the ids of two neighbours.
 type pair struct{ left, right int32 }
 
+// merge is what two neighbours become, and how early: rank 0 comes first.
 type merge struct{ rank, id int32 }
 
 // none is the id of what has none.

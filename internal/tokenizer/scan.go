@@ -8,7 +8,9 @@ import (
 
 // A scanner returns the length of the word that text, which is not empty,
 // begins with: what the first match of a tokenizer's regular expression would
-// be. Go's regexp has no lookahead, so the expressions are written out here.
+// be. Go's regexp has no lookahead, so the expressions are written out here. What
+// is a letter or a number is Go's version of Unicode to say: a character newer
+// than that is neither.
 type scanner func(text string) int
 
 // gpt2Pattern is the expression built into a ByteLevel pre-tokenizer.

@@ -1,7 +1,9 @@
 package tokenizer
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -9,9 +11,9 @@ import (
 // sentencePiece encodes like SentencePiece's BPE: the whole text is one word,
 // and two neighbours merge if what they spell is a piece, best score first.
 type sentencePiece struct {
-	pieces       map[string]spMerge
-	longest      int32 // in bytes, of the pieces
-	user         added // symbols that are never cut nor merged
+	pieces       map[string]merge // what neighbours become that spell it
+	longest      int32            // in bytes, of the pieces
+	user         added            // symbols that are never cut nor merged
 	unknown      int32
 	byteFallback bool
 	bytes        [256]int32
@@ -21,8 +23,58 @@ type sentencePiece struct {
 	space        string
 }
 
-// spMerge is what two neighbours become that spell a piece.
-type spMerge struct{ rank, id int32 }
+// encoder makes the encoder of the model. Merges are ranked by score.
+func (m *spModel) encoder() (*sentencePiece, error) {
+	s := &sentencePiece{
+		pieces: map[string]merge{}, unknown: none, byteFallback: m.byteFallback,
+		dummyPrefix: m.dummyPrefix, trim: m.trim, space: " ",
+	}
+	if m.escape {
+		s.space = space
+	}
+	var scores []float32
+	for _, p := range m.pieces {
+		scores = append(scores, p.score)
+	}
+	slices.Sort(scores)
+	scores = slices.Compact(scores)
+	seen := map[string]bool{}
+	for id, p := range m.pieces {
+		if seen[p.text] {
+			return nil, fmt.Errorf("the piece %q is there twice", p.text)
+		}
+		seen[p.text] = true
+		switch p.kind {
+		case unknownPiece:
+			if s.unknown != none {
+				return nil, errors.New("two unknown pieces")
+			}
+			s.unknown = int32(id)
+		case userPiece:
+			if strings.Contains(p.text, " ") || m.trim && strings.Contains(p.text, space) {
+				return nil, unsupported(fmt.Sprintf("piece %d", id), "the user-defined symbol %q", p.text)
+			}
+			s.user.add(p.text, addedToken{id: id})
+			fallthrough
+		case normalPiece:
+			at, _ := slices.BinarySearch(scores, p.score)
+			s.pieces[p.text] = merge{int32(len(scores) - 1 - at), int32(id)}
+			s.longest = max(s.longest, int32(len(p.text)))
+		case bytePiece:
+			if !m.byteFallback {
+				return nil, fmt.Errorf("the byte piece %q, without byte fallback", p.text)
+			}
+			s.setByte(p.text, int32(id))
+		}
+	}
+	switch {
+	case s.unknown == none:
+		return nil, errors.New("no unknown piece")
+	case s.byteFallback && s.bytesKnown != len(s.bytes):
+		return nil, fmt.Errorf("byte fallback with %d bytes", s.bytesKnown)
+	}
+	return s, nil
+}
 
 func (s *sentencePiece) encode(ids []int, text string) ([]int, error) {
 	text = s.normalized(text)

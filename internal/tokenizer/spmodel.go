@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -163,57 +161,4 @@ func message(f protoField, wires map[int]int, each func(protoField)) error {
 		each(f)
 		return nil
 	})
-}
-
-// encoder makes the encoder of the model. Merges are ranked by score.
-func (m *spModel) encoder() (*sentencePiece, error) {
-	s := &sentencePiece{
-		pieces: map[string]spMerge{}, unknown: none, byteFallback: m.byteFallback,
-		dummyPrefix: m.dummyPrefix, trim: m.trim, space: " ",
-	}
-	if m.escape {
-		s.space = space
-	}
-	var scores []float32
-	for _, p := range m.pieces {
-		scores = append(scores, p.score)
-	}
-	slices.Sort(scores)
-	scores = slices.Compact(scores)
-	seen := map[string]bool{}
-	for id, p := range m.pieces {
-		if seen[p.text] {
-			return nil, fmt.Errorf("the piece %q is there twice", p.text)
-		}
-		seen[p.text] = true
-		switch p.kind {
-		case unknownPiece:
-			if s.unknown != none {
-				return nil, errors.New("two unknown pieces")
-			}
-			s.unknown = int32(id)
-		case userPiece:
-			if strings.Contains(p.text, " ") || m.trim && strings.Contains(p.text, space) {
-				return nil, unsupported(fmt.Sprintf("piece %d", id), "the user-defined symbol %q", p.text)
-			}
-			s.user.add(p.text, addedToken{id: id})
-			fallthrough
-		case normalPiece:
-			at, _ := slices.BinarySearch(scores, p.score)
-			s.pieces[p.text] = spMerge{int32(len(scores) - 1 - at), int32(id)}
-			s.longest = max(s.longest, int32(len(p.text)))
-		case bytePiece:
-			if !m.byteFallback {
-				return nil, fmt.Errorf("the byte piece %q, without byte fallback", p.text)
-			}
-			s.setByte(p.text, int32(id))
-		}
-	}
-	switch {
-	case s.unknown == none:
-		return nil, errors.New("no unknown piece")
-	case s.byteFallback && s.bytesKnown != len(s.bytes):
-		return nil, fmt.Errorf("byte fallback with %d bytes", s.bytesKnown)
-	}
-	return s, nil
 }

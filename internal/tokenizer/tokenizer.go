@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"unicode/utf8"
@@ -78,11 +77,15 @@ func Open(dir string) (*Tokenizer, error) {
 	return t, nil
 }
 
+// maxText bounds a text so that places in it fit 32 bits even after all that
+// makes it longer.
+const maxText = 1 << 28
+
 // Encode returns the ids of text, a document of its own: the tokenizer's
 // begin-of-text token, if it has one, precedes them.
 func (t *Tokenizer) Encode(text string) ([]int, error) {
-	if len(text) > math.MaxInt32 {
-		return nil, fmt.Errorf("a text of %d bytes; at most %d are encoded at once", len(text), math.MaxInt32)
+	if len(text) > maxText {
+		return nil, fmt.Errorf("a text of %d bytes; at most %d are encoded at once", len(text), maxText)
 	}
 	if at := invalid(text); at >= 0 {
 		return nil, fmt.Errorf("the text is not UTF-8, at byte %d", at)

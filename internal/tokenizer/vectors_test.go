@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -83,6 +84,29 @@ func TestVectors(t *testing.T) {
 		}
 		check(t, tok, v.Texts, v.SentencePiece)
 	})
+}
+
+// BenchmarkEncode encodes a megabyte of English.
+func BenchmarkEncode(b *testing.B) {
+	text := strings.Repeat("Once upon a time, there were 3 bears; they didn't eat porridge.\n", 1<<14)
+	stories, err := Open("../../testdata/stories260k")
+	if err != nil {
+		b.Fatal(err)
+	}
+	gpt2, err := parseJSON(patched(b, "bytelevel.json", nil))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, tok := range map[string]*Tokenizer{"sentencepiece": stories, "bytelevel": gpt2} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if _, err := tok.Encode(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 // check encodes each text and compares the ids, unless they are nil.
