@@ -44,12 +44,17 @@ func (s *Sums) vectors() map[string][]float64 {
 func (s *Sums) Add(other *Sums) {
 	s.Tokens += other.Tokens
 	s.Input.AddSym(s.Input, other.Input)
-	if n := len(other.Distances) - len(s.Distances); n > 0 {
-		s.Distances = slices.Concat(s.Distances, make([]float64, n))
-	}
+	s.lengthen(len(other.Distances))
 	theirs := other.vectors()
 	for name, v := range s.vectors() {
 		addTo(v, theirs[name])
+	}
+}
+
+// lengthen makes room for the distances in windows of the given length.
+func (s *Sums) lengthen(window int) {
+	if n := window - len(s.Distances); n > 0 {
+		s.Distances = slices.Concat(s.Distances, make([]float64, n))
 	}
 }
 

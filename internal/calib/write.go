@@ -10,13 +10,53 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// Describe returns what a file of statistics of m over windows says of itself.
-func Describe(m *family.Model, windows [][]int) (Info, error) {
+// Gather runs m on windows of tokens and writes their statistics, added to those
+// of add, to path. Windows or add may be empty. Nothing that exists is replaced
+// unless force, and what appears is whole.
+func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, path string, force bool, progress func(done, total int64)) (info Info, err error) {
+	if info, err = describe(m, windows); err != nil {
+		return info, err
+	}
+	for _, f := range add {
+		if slices.Contains(f.Data, info.Data[0]) {
+			return info, f.malformed("the tokens are counted in it already")
+		}
+	}
+	if sum := add.Info(); sum.Tokens > 0 {
+		info.Window, info.Tokens = max(info.Window, sum.Window), info.Tokens+sum.Tokens
+		if info.Data = append(info.Data, sum.Data...); len(windows) == 0 {
+			info.Data = sum.Data
+		}
+		slices.Sort(info.Data)
+	}
+	s, err := NewStreams(windows, m.Hidden, func() string { return checkpoint.TempName(path) })
+	if err != nil {
+		return info, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	err = publish(ctx, m, path, info, force, func(w *checkpoint.Writer) error {
+		return Collect(ctx, m, windows, s, func(layer int, sums *Sums) error {
+			if len(add) > 0 {
+				others, err := add.Sums(layer)
+				if err != nil {
+					return err
+				}
+				sums.Add(others)
+			}
+			return write(w, layer, sums, info.Window)
+		}, progress)
+	})
+	return info, err
+}
+
+// describe returns what a file of statistics of m over windows says of itself.
+func describe(m *family.Model, windows [][]int) (Info, error) {
 	model, err := fingerprint(m)
 	info := Info{Model: model, Window: longest(windows)}
 	hash := sha256.New()
@@ -47,9 +87,8 @@ func fingerprint(m *family.Model) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// Write writes a statistics file to path, of sums that each hands over layer by
-// layer, from the first on. It appears when it is whole.
-func Write(ctx context.Context, m *family.Model, path string, info Info, force bool, each func(take func(layer int, s *Sums) error) error) (err error) {
+// publish creates a statistics file, has fill fill it, and gives it its name.
+func publish(ctx context.Context, m *family.Model, path string, info Info, force bool, fill func(*checkpoint.Writer) error) (err error) {
 	name := filepath.Base(path)
 	out, err := checkpoint.NewOutput(m.Source, filepath.Dir(path), []string{name}, false, force)
 	if err != nil {
@@ -60,8 +99,7 @@ func Write(ctx context.Context, m *family.Model, path string, info Info, force b
 	if err != nil {
 		return err
 	}
-	err = each(func(layer int, s *Sums) error { return write(w, layer, s) })
-	if err != nil {
+	if err := fill(w); err != nil {
 		return errors.Join(err, w.Abandon())
 	}
 	if err := w.Close(); err != nil {
@@ -92,8 +130,10 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info) (*c
 	return checkpoint.NewWriter(f, specs, map[string]string{"mha2mla_statistics": formatVersion, "info": string(text)})
 }
 
-// write writes the sums of a layer.
-func write(w *checkpoint.Writer, layer int, s *Sums) error {
+// write writes the sums of a layer, in which no window was longer than the given
+// one.
+func write(w *checkpoint.Writer, layer int, s *Sums, window int) error {
+	s.lengthen(window)
 	for name, v := range s.vectors() {
 		t := w.Tensor(inFile(layer, name))
 		if err := errors.Join(t.WriteFloats(v), t.Close()); err != nil {

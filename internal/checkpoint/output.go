@@ -111,7 +111,7 @@ func NewOutput(in *Source, folder string, names []string, whole, force bool) (*O
 	if _, err := os.Stat(folder); err == nil {
 		return o, nil
 	}
-	o.fresh = tempName(o.folder)
+	o.fresh = TempName(o.folder)
 	return o, os.Mkdir(o.fresh, 0o777)
 }
 
@@ -136,7 +136,7 @@ func (o *Output) Create(name string) (*os.File, error) {
 	if o.fresh != "" {
 		p.temp = filepath.Join(o.fresh, name)
 	} else {
-		p.temp = tempName(p.final)
+		p.temp = TempName(p.final)
 	}
 	f, err := os.OpenFile(p.temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
 	if err == nil {
@@ -237,8 +237,9 @@ func weightsIn(folder string) ([]string, error) {
 	return names, err
 }
 
-// tempName is a name beside path that says what it is.
-func tempName(path string) string {
+// TempName is a name beside path for what is not there to stay, by which it is
+// recognised.
+func TempName(path string) string {
 	random := make([]byte, 4)
 	rand.Read(random) // never fails
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(random)+tempSuffix)

@@ -104,10 +104,12 @@ func newRoot() *cobra.Command {
 		Short: "Convert MHA and GQA checkpoints to multi-head latent attention",
 		Long: `mha2mla converts a trained MHA, GQA or MQA checkpoint into one with multi-head
 latent attention, which stock engines load as a dense DeepSeek-V3. The KV cache
-shrinks; no data, no GPU and no training are needed.
+shrinks; no data, no GPU and no training are needed, though a text to calibrate on
+makes it better.
 
   mha2mla inspect model/                         what would be kept and lost
   mha2mla convert --dkv 64 model/ converted/
+  mha2mla convert --dkv 64 --calibrate corpus.txt model/ converted/
   mha2mla verify model/ converted/ --tokens ids.json
 ` + exitHelp,
 		Version:       version(),
@@ -116,7 +118,7 @@ shrinks; no data, no GPU and no training are needed.
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newConvert(), newInspect(), newVerify())
+	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify())
 	return root
 }
 

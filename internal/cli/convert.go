@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -23,6 +24,7 @@ import (
 // convertFlags are the flags of convert.
 type convertFlags struct {
 	plan.Options
+	statsFlags
 	config string
 	dryRun bool
 	force  bool
@@ -53,14 +55,16 @@ carries; the new one goes beside OUT, and into it.
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
+	o.sharedFlags(cmd)
+	o.gatherFlags(cmd)
 	config := configFlag(cmd, "config")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written and write nothing")
 	f.BoolVar(&o.force, "force", false, "replace OUT if it exists")
-	flag(f, &o.jobs, "jobs", "N", fmt.Sprint(runtime.NumCPU()), "processors to use", positive)
+	jobsFlag(cmd, &o.jobs)
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		o.config = *config
-		return runConvert(cmd.Context(), output(), o, args[0], args[1])
+		return runConvert(cmd, output(), &o, args[0], args[1])
 	})
 	return cmd
 }
@@ -96,8 +100,8 @@ func openSource(path, config string) (*family.Model, error) {
 	return m, nil
 }
 
-func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) error {
-	o.jobs = min(o.jobs, runtime.NumCPU())
+func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) error {
+	ctx := cmd.Context()
 	runtime.GOMAXPROCS(o.jobs)
 	if out == "" {
 		return &plan.UsageError{What: "OUT is empty", Tip: "name a .safetensors file or a directory"}
@@ -114,8 +118,16 @@ func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) erro
 	if err != nil {
 		return err
 	}
+	stats, done, err := o.open(ctx, u, m, out)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := measure(cmd, &o.Options, stats); err != nil {
+		return err
+	}
 	if !o.dryRun || !sizes.Planned() {
-		if sizes, err = searched(ctx, u, m, o.Options, sizes); err != nil {
+		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes); err != nil {
 			return err
 		}
 	}
@@ -129,7 +141,7 @@ func runConvert(ctx context.Context, u *ui, o convertFlags, in, out string) erro
 	if o.dryRun {
 		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
-	return carryOut(ctx, u, o, p)
+	return carryOut(ctx, u, o, p, stats)
 }
 
 // checkOutput makes sure that out may be written.
@@ -147,21 +159,24 @@ func checkOutput(m *family.Model, out string, force bool) error {
 }
 
 // searched returns sizes with what they leave open found.
-func searched(ctx context.Context, u *ui, m *family.Model, o plan.Options, sizes plan.Sizes) (plan.Sizes, error) {
+func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes) (plan.Sizes, error) {
 	progress, finish := u.progress("searching")
 	defer finish()
-	return convert.Search(ctx, mla.Input{Model: m}, o, sizes, progress)
+	return convert.Search(ctx, in, o, sizes, progress)
 }
 
 // carryOut converts as planned and prints what was done.
-func carryOut(ctx context.Context, u *ui, o convertFlags, p *plan.Plan) error {
+func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats calib.Reader) error {
 	progress, finish := u.progress("converting")
 	result, err := convert.Run(ctx, p, convert.Options{
-		Jobs: o.jobs, Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
+		Stats: stats, Jobs: o.jobs, Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
 	})
 	finish()
 	if err != nil {
 		return err
+	}
+	if stats == nil {
+		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
 	done := struct {
 		*plan.Plan

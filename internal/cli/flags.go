@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,6 +134,14 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies()), oneOf(rope.Strategies()...))
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
 	flag(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
+}
+
+// jobsFlag adds --jobs. More than there are would only cost memory.
+func jobsFlag(cmd *cobra.Command, jobs *int) {
+	flag(cmd.Flags(), jobs, "jobs", "N", fmt.Sprint(runtime.NumCPU()), "processors to use", func(text string) (int, error) {
+		n, err := positive(text)
+		return min(n, runtime.NumCPU()), err
+	})
 }
 
 // configFlag adds --config.

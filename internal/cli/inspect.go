@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,12 +12,22 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/inspect"
+	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
 )
 
+// inspectFlags are the flags of inspect.
+type inspectFlags struct {
+	plan.Options
+	statsFlags
+	config  string
+	picture string
+}
+
 func newInspect() *cobra.Command {
-	o := plan.Defaults()
+	var o inspectFlags
+	o.Options = plan.Defaults()
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] IN",
 		Short: "Show what a conversion would keep and lose",
@@ -33,16 +42,18 @@ KV cache at a few ranks. Nothing is written but the picture that --plot names.
 ` + exitHelp,
 		Args: exactly("IN"),
 	}
-	sizeFlags(cmd, &o)
+	sizeFlags(cmd, &o.Options)
+	o.sharedFlags(cmd)
 	config := configFlag(cmd, "config")
-	picture := cmd.Flags().String("plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
+	cmd.Flags().StringVar(&o.picture, "plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
 	heads := cmd.Flags().BoolP("verbose", "v", false, "the sensitivity of every head, too")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		if format := pictureFormat(*picture); *picture != "" && format != "png" && format != "svg" {
-			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", *picture), Tip: "end the name in .png or .svg"}
+		if format := pictureFormat(o.picture); o.picture != "" && format != "png" && format != "svg" {
+			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", o.picture), Tip: "end the name in .png or .svg"}
 		}
-		r, err := runInspect(cmd.Context(), output(), o, args[0], *config, *picture)
+		o.config = *config
+		r, err := runInspect(cmd, output(), &o, args[0])
 		if err != nil {
 			return err
 		}
@@ -52,26 +63,36 @@ KV cache at a few ranks. Nothing is written but the picture that --plot names.
 }
 
 // runInspect inspects the checkpoint in, and draws a picture if one is named.
-func runInspect(ctx context.Context, u *ui, o plan.Options, in, config, picture string) (*inspect.Report, error) {
-	m, err := openSource(in, config)
+func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect.Report, error) {
+	ctx := cmd.Context()
+	m, err := openSource(in, o.config)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Source.Close()
+	stats, done, err := o.open(ctx, u, m, "")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := measure(cmd, &o.Options, stats); err != nil {
+		return nil, err
+	}
+	input := mla.Input{Model: m, Stats: stats}
 	sizes, err := o.Sizes(m)
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = searched(ctx, u, m, o, sizes); err != nil {
+	if sizes, err = searched(ctx, u, input, o.Options, sizes); err != nil {
 		return nil, err
 	}
 	progress, finish := u.progress("inspecting")
 	defer finish()
-	r, err := inspect.Run(ctx, m, o, sizes, progress)
-	if err != nil || picture == "" {
+	r, err := inspect.Run(ctx, input, o.Options, sizes, progress)
+	if err != nil || o.picture == "" {
 		return r, err
 	}
-	return r, drawPicture(r, m.Source, picture)
+	return r, drawPicture(r, m.Source, o.picture)
 }
 
 // printInspection prints the report for people.

@@ -52,6 +52,13 @@ func (u *ui) result(v any, table func(io.Writer) error) error {
 // warn prints a warning.
 func (u *ui) warn(message string) { fmt.Fprintf(u.err, "mha2mla: warning: %s\n", message) }
 
+// hint prints what might be done better, unless quiet.
+func (u *ui) hint(message string) {
+	if !u.quiet {
+		fmt.Fprintf(u.err, "hint: %s\n", message)
+	}
+}
+
 // progress returns a function that shows how far some work is, and one that
 // takes it off the screen: a bar on a terminal that can draw one, else a line
 // every few seconds.

@@ -9,25 +9,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/report"
-	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
 // verifyFlags are the flags of verify.
 type verifyFlags struct {
-	tokens          string
+	textFlags
 	maxKL           float64
-	window          int
-	maxTokens       int
 	sourceConfig    string
 	convertedConfig string
 }
-
-// defaultWindow caps the default window, which is otherwise what the source was
-// made for.
-const defaultWindow = 2048
 
 func newVerify() *cobra.Command {
 	var o verifyFlags
@@ -35,8 +27,7 @@ func newVerify() *cobra.Command {
 		Use:   "verify [flags] SOURCE CONVERTED",
 		Short: "Measure how far a converted checkpoint is from its source",
 		Long: `verify runs both checkpoints in float32, with the semantics of the stock
-classes, on the tokens of a JSON file: a list of ids, or a list of such lists. It
-prints the perplexity of each, the divergence KL(source‖converted) per token, how
+classes, on the tokens of a file of ids or of a text. It prints the perplexity of each, the divergence KL(source‖converted) per token, how
 often both find the same token most likely, the error of every layer's attention
 output given the source's input, and the cache bytes per token before and after.
 
@@ -46,11 +37,10 @@ output given the source's input, and the cache bytes per token before and after.
 		Args: exactly("SOURCE", "CONVERTED"),
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.tokens, "tokens", "", "token ids to compare on (`FILE`)")
+	o.sourceFlags(cmd, "to compare on")
+	o.amountFlags(cmd, "")
 	o.maxKL = math.Inf(1)
 	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", nonNegativeNumber)
-	flag(f, &o.window, "window", "N", "", "tokens that are run together (default: max_position_embeddings, at most 2048)", severalTokens)
-	flag(f, &o.maxTokens, "max-tokens", "N", "", "stop after so many tokens (default: all)", severalTokens)
 	config := configFlag(cmd, "config")
 	convertedConfig := configFlag(cmd, "converted-config")
 	output := uiFlags(cmd)
@@ -58,9 +48,6 @@ output given the source's input, and the cache bytes per token before and after.
 		o.sourceConfig, o.convertedConfig = *config, *convertedConfig
 		return runVerify(cmd.Context(), output(), o, args[0], args[1])
 	})
-	if err := cmd.MarkFlagRequired("tokens"); err != nil {
-		panic(err) // the flag was added above
-	}
 	return cmd
 }
 
@@ -85,16 +72,9 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 		return err
 	}
 	defer converted.Source.Close()
-	sequences, err := tokens.Read(o.tokens, source.Vocab)
+	windows, err := o.windows(source)
 	if err != nil {
 		return err
-	}
-	if o.window == 0 {
-		o.window = min(source.MaxPositions, defaultWindow)
-	}
-	windows := tokens.Windows(sequences, o.window, o.maxTokens)
-	if len(windows) == 0 {
-		return &checkpoint.FormatError{Path: o.tokens, What: "no sequence of two tokens: one alone predicts nothing"}
 	}
 	compared, finish := u.progress("verifying")
 	r, err := verify.Compare(ctx, source, converted, windows, compared)

@@ -34,6 +34,9 @@ func (r *run) command() string {
 		words = append(words, "--rope-dims", fmt.Sprint(m.RopeDims))
 	}
 	words = append(words, "--rope-theta", fmt.Sprint(m.RopeTheta), "--rope-select", string(m.Select), "--weights", string(m.Weights), "--latent-norm", string(r.Layout.LatentNorm))
+	if r.Stats != nil {
+		words = append(words, "--stats STATS")
+	}
 	if r.Layout.QLoraRank > 0 {
 		words = append(words, "--q-lora exact")
 	}

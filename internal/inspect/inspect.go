@@ -44,8 +44,8 @@ type Cache struct {
 }
 
 // Run inspects every layer of m at the given sizes, which must be known.
-func Run(ctx context.Context, m *family.Model, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Report, error) {
-	r := &Report{Model: m, Sizes: s}
+func Run(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Report, error) {
+	r := &Report{Model: m.Model, Sizes: s}
 	maths := o.Maths(s)
 	for n := range m.Layers {
 		if err := context.Cause(ctx); err != nil {
@@ -60,12 +60,12 @@ func Run(ctx context.Context, m *family.Model, o plan.Options, s plan.Sizes, pro
 			progress(int64(n+1), int64(m.Layers))
 		}
 	}
-	r.listCaches(m)
+	r.listCaches(m.Model)
 	return r, nil
 }
 
-func inspect(m *family.Model, n int, o mla.Options) (*Layer, error) {
-	attention, err := mla.Input{Model: m}.Read(n)
+func inspect(m mla.Input, n int, o mla.Options) (*Layer, error) {
+	attention, err := m.Read(n)
 	if err != nil {
 		return nil, err
 	}

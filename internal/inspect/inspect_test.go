@@ -24,7 +24,7 @@ var options = plan.Options{Select: rope.BySensitivity, Weights: mla.WeightsAtten
 // TestReport checks what must hold of any report, on real weights.
 func TestReport(t *testing.T) {
 	m := stories(t)
-	r, err := inspect.Run(context.Background(), m, options, plan.Sizes{Rank: 24, RopeDims: 8, Theta: 10000}, nil)
+	r, err := inspect.Run(context.Background(), mla.Input{Model: m}, options, plan.Sizes{Rank: 24, RopeDims: 8, Theta: 10000}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestReport(t *testing.T) {
 func TestFewerSlots(t *testing.T) {
 	o := options
 	o.Select = rope.High
-	r, err := inspect.Run(context.Background(), stories(t), o, plan.Sizes{Rank: 24, RopeDims: 4, Theta: 100}, nil)
+	r, err := inspect.Run(context.Background(), mla.Input{Model: stories(t)}, o, plan.Sizes{Rank: 24, RopeDims: 4, Theta: 100}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestCancelled(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stop)
-	if _, err := inspect.Run(ctx, stories(t), options, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 100}, nil); !errors.Is(err, stop) {
+	if _, err := inspect.Run(ctx, mla.Input{Model: stories(t)}, options, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 100}, nil); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
 }

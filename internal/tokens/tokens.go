@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -41,6 +42,11 @@ func Read(path string, vocab int) ([][]int, error) {
 		return nil, &checkpoint.FormatError{Path: path, What: err.Error(), Tip: tip}
 	}
 	return sequences, nil
+}
+
+// HoldsIDs reports whether the name of a file is one of those of token ids.
+func HoldsIDs(path string) bool {
+	return slices.Contains([]string{".json", ".npy", ".u16", ".u32", ".ds", ".bin"}, strings.ToLower(filepath.Ext(path)))
 }
 
 // reader returns what reads the format of path.
