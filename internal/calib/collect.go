@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/blas"
@@ -38,9 +39,13 @@ func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, 
 		if err != nil {
 			return err
 		}
-		c := &collector{layer: layer, streams: s, sums: newSums(m.Shape(), longest(windows))}
-		if c.roots, err = outputRoots(m.Attention(n)); err != nil {
+		c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(m.Shape(), longest(windows))}
+		squares, err := outputs(m.Attention(n))
+		if err != nil {
 			return err
+		}
+		for _, square := range squares {
+			c.roots = append(c.roots, root(square))
 		}
 		for from := 0; from < len(windows); from += windowsAtOnce {
 			if err := c.group(ctx, from, min(from+windowsAtOnce, len(windows))); err != nil {
@@ -66,40 +71,30 @@ func longest(windows [][]int) int {
 	return n
 }
 
-// outputRoots returns, per head, L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D]: ‖Lᵀv‖ is
-// ‖W_o v‖.
-func outputRoots(p Projections) ([]decoder.Matrix, error) {
-	squares, err := outputs(p)
-	if err != nil {
-		return nil, err
-	}
-	roots := make([]decoder.Matrix, len(squares))
-	for h, square := range squares {
-		D := square.SymmetricDim()
-		roots[h] = decoder.NewMatrix(D, D)
-		lift := 1e-12 * mat.Trace(square) / float64(D) // a head may have fewer dimensions than D
-		for i := range D {
-			square.SetSym(i, i, square.At(i, i)+lift)
-		}
-		var chol mat.Cholesky
-		if !chol.Factorize(square) {
-			continue // a dead head
-		}
-		var lower mat.TriDense
-		chol.LTo(&lower)
-		for i := range D {
-			for j := range D {
-				roots[h].Data[i*D+j] = float32(lower.At(i, j))
-			}
+// sampleTokens is how many tokens, about, are kept as they are.
+const sampleTokens = 1024
+
+// sampled chooses the windows to keep: evenly spread ones of full length.
+func sampled(windows [][]int) []int {
+	var full, chosen []int
+	length := longest(windows)
+	for i, w := range windows {
+		if len(w) == length {
+			full = append(full, i)
 		}
 	}
-	return roots, nil
+	n := min(len(full), max(1, sampleTokens/max(1, length)))
+	for k := range n {
+		chosen = append(chosen, full[k*len(full)/n])
+	}
+	return chosen
 }
 
 // collector adds up one layer.
 type collector struct {
 	layer   *decoder.Layer
 	streams *Streams
+	sampled []int // windows to keep the inputs of
 	roots   []decoder.Matrix
 	sums    *Sums
 }
@@ -129,7 +124,10 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 	if err := work.Wait(); err != nil {
 		return err
 	}
-	for _, o := range seen {
+	for i, o := range seen {
+		if slices.Contains(c.sampled, from+i) {
+			c.sums.Sample = append(c.sums.Sample, o.sample())
+		}
 		c.sums.Tokens += float64(o.x.RawMatrix().Rows)
 		c.sums.Input.SymRankK(c.sums.Input, 1, o.x.T())
 		theirs := o.sums.vectors()
@@ -167,6 +165,16 @@ func (o *observation) input(x decoder.Matrix) {
 		}
 		addTo(o.sums.Mean, row)
 	}
+}
+
+// sample returns the attention input as it was.
+func (o *observation) sample() decoder.Matrix {
+	T, d := o.x.Dims()
+	x := decoder.NewMatrix(T, d)
+	for i, v := range o.x.RawMatrix().Data {
+		x.Data[i] = float32(v)
+	}
+	return x
 }
 
 // rotary adds up the norms of the rotary pairs.

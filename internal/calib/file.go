@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -80,6 +81,10 @@ func (f *File) For(m *family.Model) error {
 				return f.malformed("tensor %q is missing or is not %v of F64", inFile(n, name), shape)
 			}
 		}
+		t := f.src.Lookup(inFile(n, sampleInputs))
+		if t == nil || t.DType != checkpoint.F32 || len(t.Shape) != 3 || t.Shape[0] < 1 || t.Shape[1] < 1 || t.Shape[2] != int64(m.Hidden) {
+			return f.malformed("tensor %q is missing or has no shape [windows, tokens, %d] of F32", inFile(n, sampleInputs), m.Hidden)
+		}
 	}
 	return nil
 }
@@ -107,11 +112,28 @@ func (f *File) Sums(layer int) (*Sums, error) {
 		}
 		at += int64(len(row))
 	}
-	return s, nil
+	return s, f.readSample(layer, s)
+}
+
+// readSample reads the sampled inputs of a layer.
+func (f *File) readSample(layer int, s *Sums) error {
+	t := f.src.Lookup(inFile(layer, sampleInputs))
+	windows, length, d := int(t.Shape[0]), int(t.Shape[1]), int(t.Shape[2])
+	for i := range windows {
+		x := decoder.NewMatrix(length, d)
+		if err := checkpoint.ReadFinite(t, int64(i*len(x.Data)), x.Data); err != nil {
+			return err
+		}
+		s.Sample = append(s.Sample, x)
+	}
+	return nil
 }
 
 // inputMoment names the upper triangle of Σ x xᵀ, row by row.
 const inputMoment = "input_moment"
+
+// sampleInputs names the sampled inputs, [windows, tokens, d].
+const sampleInputs = "sample"
 
 // inFile is the name of a tensor of a layer.
 func inFile(layer int, name string) string { return fmt.Sprintf("layers.%d.%s", layer, name) }

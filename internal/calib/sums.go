@@ -5,6 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -21,6 +22,10 @@ type Sums struct {
 	Distances []float64 // [window]: Σ over heads and queries of the attention at each distance
 	Scores    []float64 // [H]: Σ_s Σ_t a_st² ‖W_o(v_t − o_s)‖² over queries s and keys t
 	Values    []float64 // [H]: Σ_s Σ_t a_st²
+
+	// Sample holds the attention inputs of some windows as they are, [T × d] each,
+	// to try a conversion on.
+	Sample []decoder.Matrix
 }
 
 func newSums(s family.Shape, window int) *Sums {
@@ -40,7 +45,7 @@ func (s *Sums) vectors() map[string][]float64 {
 	}
 }
 
-// Add adds the sums of other tokens of the same layer.
+// Add adds the sums of other tokens of the same layer. The sample stays.
 func (s *Sums) Add(other *Sums) {
 	s.Tokens += other.Tokens
 	s.Input.AddSym(s.Input, other.Input)

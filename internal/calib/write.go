@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -40,7 +41,11 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 		return info, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	err = publish(ctx, m, path, info, force, func(w *checkpoint.Writer) error {
+	sample := []int64{int64(len(sampled(windows))), int64(longest(windows)), int64(m.Hidden)}
+	if len(windows) == 0 {
+		sample = add[0].src.Lookup(inFile(0, sampleInputs)).Shape
+	}
+	err = publish(ctx, m, path, info, sample, force, func(w *checkpoint.Writer) error {
 		return Collect(ctx, m, windows, s, func(layer int, sums *Sums) error {
 			if len(add) > 0 {
 				others, err := add.Sums(layer)
@@ -48,6 +53,9 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 					return err
 				}
 				sums.Add(others)
+				if len(windows) == 0 {
+					sums.Sample = others.Sample
+				}
 			}
 			return write(w, layer, sums, info.Window)
 		}, progress)
@@ -88,14 +96,14 @@ func fingerprint(m *family.Model) (string, error) {
 }
 
 // publish creates a statistics file, has fill fill it, and gives it its name.
-func publish(ctx context.Context, m *family.Model, path string, info Info, force bool, fill func(*checkpoint.Writer) error) (err error) {
+func publish(ctx context.Context, m *family.Model, path string, info Info, sample []int64, force bool, fill func(*checkpoint.Writer) error) (err error) {
 	name := filepath.Base(path)
 	out, err := checkpoint.NewOutput(m.Source, filepath.Dir(path), []string{name}, false, force)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Discard()) }()
-	w, err := create(m, out, name, info)
+	w, err := create(m, out, name, info, sample)
 	if err != nil {
 		return err
 	}
@@ -111,8 +119,8 @@ func publish(ctx context.Context, m *family.Model, path string, info Info, force
 	return out.Commit()
 }
 
-// create opens the file for all layers.
-func create(m *family.Model, out *checkpoint.Output, name string, info Info) (*checkpoint.Writer, error) {
+// create opens the file for all layers, each with a sample of the given shape.
+func create(m *family.Model, out *checkpoint.Output, name string, info Info, sample []int64) (*checkpoint.Writer, error) {
 	f, err := out.Create(name)
 	if err != nil {
 		return nil, err
@@ -126,6 +134,7 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info) (*c
 		for name, shape := range shapes(m.Shape(), info.Window) {
 			specs = append(specs, checkpoint.Spec{Name: inFile(n, name), DType: checkpoint.F64, Shape: shape})
 		}
+		specs = append(specs, checkpoint.Spec{Name: inFile(n, sampleInputs), DType: checkpoint.F32, Shape: sample})
 	}
 	return checkpoint.NewWriter(f, specs, map[string]string{"mha2mla_statistics": formatVersion, "info": string(text)})
 }
@@ -144,6 +153,23 @@ func write(w *checkpoint.Writer, layer int, s *Sums, window int) error {
 	d := s.Input.SymmetricDim()
 	for i := range d {
 		if err := t.WriteFloats(s.Input.RawSymmetric().Data[i*d+i : (i+1)*d]); err != nil {
+			return err
+		}
+	}
+	if err := t.Close(); err != nil {
+		return err
+	}
+	return writeSample(w.Tensor(inFile(layer, sampleInputs)), s.Sample)
+}
+
+// writeSample writes the sampled inputs of a layer.
+func writeSample(t *checkpoint.TensorWriter, sample []decoder.Matrix) error {
+	for _, x := range sample {
+		values := make([]float64, len(x.Data))
+		for i, v := range x.Data {
+			values[i] = float64(v)
+		}
+		if err := t.WriteFloats(values); err != nil {
 			return err
 		}
 	}

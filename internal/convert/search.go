@@ -1,7 +1,9 @@
 package convert
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -98,39 +100,48 @@ func (x *search) thresholdDims() (int, error) {
 	return 2 * slots, err
 }
 
-// best returns the split, with its base, of the least predicted loss: first the
-// best base for each split, by the rotation it loses, then the best split, by
-// rotation and rank together.
+// best returns the split, with its base, of the least loss. The bases of each
+// split are told apart by the rotation that is predicted to be lost, splits by
+// what rotation and rank lose together. Where there is a sample of activations,
+// the best few are tried on it, and what is measured decides.
 func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
-	passes := 1
+	basesEach, passes := 1, 1
 	if len(splits) > 1 {
-		passes = 2
+		passes++
 	}
-	chosen, err := x.bases(splits, passes)
+	if x.Stats != nil {
+		basesEach = tried/len(splits) + 1
+		passes++
+	}
+	chosen, err := x.bases(splits, basesEach, passes)
+	if err == nil && len(splits) > 1 {
+		err = x.ranks(chosen, passes)
+	}
 	if err != nil {
 		return plan.Sizes{}, err
 	}
-	if passes == 2 {
-		err = x.each(1, passes, func(layer *mla.Attention) error {
-			for i, c := range chosen {
-				if err := context.Cause(x.ctx); err != nil {
-					return err
-				}
-				loss, err := x.rankLoss(layer, c.Sizes)
-				if err != nil {
-					return err
-				}
-				chosen[i].loss += loss
-			}
-			return nil
-		})
+	sortByLoss(chosen)
+	if x.Stats != nil {
+		chosen = chosen[:min(len(chosen), tried)]
+		if err := x.try(chosen, passes); err != nil {
+			return plan.Sizes{}, err
+		}
+		sortByLoss(chosen)
 	}
-	return least(chosen).Sizes, err
+	return chosen[0].Sizes, nil
 }
 
-// bases returns each split with its best base, and the weighted loss of
+// tried is how many candidates are tried on a sample.
+const tried = 6
+
+// sortByLoss sorts candidates, the least loss first; equals stay as they are.
+func sortByLoss(candidates []candidate) {
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.loss, b.loss) })
+}
+
+// bases returns each split with its best bases, so many each, and the loss of
 // rotation.
-func (x *search) bases(splits []plan.Sizes, passes int) ([]candidate, error) {
+func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, error) {
 	candidates := make([][]candidate, len(splits)) // by split
 	for i, s := range splits {
 		bases := []float64{s.Theta}
@@ -143,24 +154,65 @@ func (x *search) bases(splits []plan.Sizes, passes int) ([]candidate, error) {
 	}
 	err := x.each(0, passes, func(layer *mla.Attention) error {
 		for _, group := range candidates {
-			for i, c := range group {
-				if err := context.Cause(x.ctx); err != nil {
-					return err
-				}
+			err := x.add(group, func(c candidate) (float64, error) {
 				key, err := layer.SharedKey(x.Maths(c.Sizes))
 				if err != nil {
-					return err
+					return 0, err
 				}
-				group[i].loss += layer.RotationLoss(key)
+				return layer.RotationLoss(key), nil
+			})
+			if err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-	chosen := make([]candidate, len(candidates))
-	for i, group := range candidates {
-		chosen[i] = least(group)
+	var chosen []candidate
+	for _, group := range candidates {
+		sortByLoss(group)
+		chosen = append(chosen, group[:min(each, len(group))]...)
 	}
 	return chosen, err
+}
+
+// ranks adds the loss to the rank.
+func (x *search) ranks(candidates []candidate, passes int) error {
+	return x.each(1, passes, func(layer *mla.Attention) error {
+		return x.add(candidates, func(c candidate) (float64, error) { return x.rankLoss(layer, c.Sizes) })
+	})
+}
+
+// try replaces the predicted loss by that on a sample.
+func (x *search) try(candidates []candidate, passes int) error {
+	for i := range candidates {
+		candidates[i].loss = 0
+	}
+	return x.each(passes-1, passes, func(layer *mla.Attention) error {
+		trial, err := layer.NewTrial()
+		if err != nil {
+			return err
+		}
+		return x.add(candidates, func(c candidate) (float64, error) {
+			maths := x.Maths(c.Sizes)
+			maths.Weights = mla.WeightsCalibrated
+			return trial.Loss(maths)
+		})
+	})
+}
+
+// add adds a loss to each candidate.
+func (x *search) add(candidates []candidate, loss func(candidate) (float64, error)) error {
+	for i, c := range candidates {
+		if err := context.Cause(x.ctx); err != nil {
+			return err
+		}
+		l, err := loss(c)
+		if err != nil {
+			return err
+		}
+		candidates[i].loss += l
+	}
+	return nil
 }
 
 // rankLoss is the predicted loss of a layer at the rank of s.
@@ -174,15 +226,4 @@ func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
 		return 0, err
 	}
 	return layer.RankLoss(spectrum, s.Rank), nil
-}
-
-// least returns the candidate of least loss, the first of equals.
-func least(candidates []candidate) candidate {
-	best := candidates[0]
-	for _, c := range candidates[1:] {
-		if c.loss < best.loss {
-			best = c
-		}
-	}
-	return best
 }

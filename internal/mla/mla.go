@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/linalg"
 	"github.com/mha2mla/mha2mla/internal/lowrank"
@@ -53,6 +54,7 @@ type Attention struct {
 	Stats       *calib.Layer // what goes through the layer
 	Frequencies []float64    // ω_i, [J]
 	moments     *rope.Moments
+	sample      []decoder.Matrix // attention inputs, [T × d] each
 }
 
 // Input is a model to convert, and what is known of its activations.
@@ -63,40 +65,35 @@ type Input struct {
 
 // Read reads layer n of a model and derives its statistics.
 func (in Input) Read(n int) (*Attention, error) {
-	p := in.Attention(n)
-	stack, err := p.KeyValue()
-	if err != nil {
-		return nil, err
-	}
 	if in.Stats == nil {
-		stats, err := calib.DataFree(p, stack, in.MaxPositions)
-		return analysed(p, stack, stats, in.RopeTheta), err
+		return Analyse(in.Attention(n), nil, in.Model)
 	}
 	sums, err := in.Stats.Sums(n)
 	if err != nil {
 		return nil, err
 	}
-	stats, err := calib.Observed(p, stack, sums)
-	return analysed(p, stack, stats, in.RopeTheta), err
+	return Analyse(in.Attention(n), sums, in.Model)
 }
 
-// analysed puts a layer together with its statistics.
-func analysed(p calib.Projections, stack *mat.Dense, stats *calib.Layer, theta float64) *Attention {
-	if stats == nil {
-		return nil
-	}
-	return &Attention{p, stack, stats, rope.Frequencies(theta, p.Shape().HeadDim), stats.Moments()}
-}
-
-// Analyse derives the data-free statistics of a layer with rotary base theta in
-// a model of maxPositions positions.
-func Analyse(p calib.Projections, theta float64, maxPositions int) (*Attention, error) {
+// Analyse derives the statistics of a layer of m from sums, or without data if
+// these are nil.
+func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model) (*Attention, error) {
 	stack, err := p.KeyValue()
 	if err != nil {
 		return nil, err
 	}
-	stats, err := calib.DataFree(p, stack, maxPositions)
-	return analysed(p, stack, stats, theta), err
+	a := &Attention{Projections: p, Stack: stack, Frequencies: rope.Frequencies(m.RopeTheta, m.HeadDim)}
+	if sums == nil {
+		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
+	} else {
+		a.sample = sums.Sample
+		a.Stats, err = calib.Observed(p, stack, sums)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.moments = a.Stats.Moments()
+	return a, nil
 }
 
 // Sensitivity returns S(h,i) of design §4, [H][J].

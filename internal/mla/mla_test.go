@@ -191,7 +191,7 @@ func TestDeadHeads(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead := &deadHeads{Projections: a.Projections}
-	b, err := Analyse(dead, m.RopeTheta, m.MaxPositions)
+	b, err := Analyse(dead, nil, m)
 	if err != nil {
 		t.Fatal(err)
 	}

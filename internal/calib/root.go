@@ -1,0 +1,35 @@
+package calib
+
+import (
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+)
+
+// OutputRoot returns L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D]: ‖Lᵀv‖ is ‖W_o v‖.
+func (l *Layer) OutputRoot(h int) decoder.Matrix { return root(l.Outputs[h]) }
+
+// root returns the lower Cholesky factor of square in single precision; zero if
+// square is.
+func root(square *mat.SymDense) decoder.Matrix {
+	D := square.SymmetricDim()
+	lifted := mat.NewSymDense(D, nil)
+	lifted.CopySym(square)
+	lift := 1e-12 * mat.Trace(square) / float64(D) // a head may have fewer dimensions than D
+	for i := range D {
+		lifted.SetSym(i, i, lifted.At(i, i)+lift)
+	}
+	r := decoder.NewMatrix(D, D)
+	var chol mat.Cholesky
+	if !chol.Factorize(lifted) {
+		return r // a dead head
+	}
+	var lower mat.TriDense
+	chol.LTo(&lower)
+	for i := range D {
+		for j := range i + 1 {
+			r.Data[i*D+j] = float32(lower.At(i, j))
+		}
+	}
+	return r
+}

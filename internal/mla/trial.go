@@ -1,0 +1,159 @@
+package mla
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+)
+
+// Trial runs conversions of one layer on sampled attention inputs. What it
+// measures holds whatever predictions leave out: the softmax, and how the errors
+// of different pairs and heads go together.
+type Trial struct {
+	*Attention
+	roots   []decoder.Matrix // [H] of [D × D]: L with L·Lᵀ = W_o^hᵀ W_o^h
+	windows []trialWindow
+	energy  float64
+}
+
+// trialWindow is one window of T tokens.
+type trialWindow struct {
+	x       decoder.Matrix   // [T × d]
+	queries []decoder.Matrix // [H] of [T × D]
+	outputs []decoder.Matrix // [H] of [T × D]: of the source, times L
+}
+
+// NewTrial runs the source on the sample that came with the layer's statistics.
+// Without a sample it is nil.
+func (a *Attention) NewTrial() (*Trial, error) {
+	if len(a.sample) == 0 {
+		return nil, nil
+	}
+	t := &Trial{Attention: a}
+	stack := single(a.Stack)
+	for _, x := range a.sample {
+		t.windows = append(t.windows, trialWindow{x: x})
+	}
+	for h := range a.Stats.Heads {
+		t.roots = append(t.roots, a.Stats.OutputRoot(h))
+		w, err := a.Query(h)
+		if err != nil {
+			return nil, err
+		}
+		query := single(w)
+		for i := range t.windows {
+			t.windows[i].add(t, h, query, stack)
+		}
+	}
+	return t, nil
+}
+
+// add runs head h of the source.
+func (w *trialWindow) add(t *Trial, h int, query, stack decoder.Matrix) {
+	D, G, g := t.Stats.HeadDim, t.Stats.KVHeads, t.Stats.KVHead(h)
+	q := decoder.Project(w.x, query)
+	w.queries = append(w.queries, clone(q))
+	k, v := decoder.Project(w.x, rowsOf(stack, g*D, D)), decoder.Project(w.x, rowsOf(stack, (G+g)*D, D))
+	decoder.Rotate(q, t.Frequencies, false)
+	decoder.Rotate(k, t.Frequencies, false)
+	y := t.attend(h, q, k, v)
+	w.outputs = append(w.outputs, y)
+	t.energy += difference(y, decoder.Matrix{})
+}
+
+// attend returns the output of head h times L, [T × D].
+func (t *Trial) attend(h int, q, k, v decoder.Matrix) decoder.Matrix {
+	o := decoder.NewMatrix(q.Rows, v.Cols)
+	decoder.Attention(o, q, k, v, 1/math.Sqrt(float64(t.Stats.HeadDim)))
+	return decoder.Project(o, transposed(t.roots[h]))
+}
+
+// Loss converts a copy of the layer and returns the mean square error of the
+// attention output on the sample, relative to the output, heads taken for
+// unrelated.
+func (t *Trial) Loss(o Options) (float64, error) {
+	copied := *t.Attention
+	copied.Stack = mat.DenseCopyOf(t.Stack)
+	l, err := copied.Convert(o)
+	if err != nil {
+		return 0, err
+	}
+	down, up, rotary := single(l.Down), single(l.Up), single(l.Rotary)
+	expand := single(mat.DenseCopyOf(l.Key.Expand.T()))
+	D, G := t.Stats.HeadDim, t.Stats.KVHeads
+	sum := 0.0
+	for _, w := range t.windows {
+		kv := decoder.Project(decoder.Project(w.x, down), up)
+		shared := decoder.Project(w.x, rotary)
+		decoder.Rotate(shared, l.Key.Frequencies, true)
+		for h, q := range w.queries {
+			g := t.Stats.KVHead(h)
+			turned := decoder.Project(q, decoder.Columns(expand, g*D, D))
+			decoder.Rotate(turned, l.Key.Frequencies, true)
+			y := t.attend(h, beside(q, turned), beside(decoder.Columns(kv, g*D, D), shared), decoder.Columns(kv, (G+g)*D, D))
+			sum += difference(y, w.outputs[h])
+		}
+	}
+	return ratio(sum, t.energy), nil
+}
+
+// difference returns ‖a − b‖²; an empty b is zero.
+func difference(a, b decoder.Matrix) float64 {
+	sum := 0.0
+	for i, v := range a.Data {
+		d := float64(v)
+		if b.Rows > 0 {
+			d -= float64(b.Data[i])
+		}
+		sum += d * d
+	}
+	return sum
+}
+
+// single returns m in single precision.
+func single(m *mat.Dense) decoder.Matrix {
+	n, d := m.Dims()
+	s := decoder.NewMatrix(n, d)
+	for i := range n {
+		for j, v := range m.RawRowView(i) {
+			s.Data[i*d+j] = float32(v)
+		}
+	}
+	return s
+}
+
+func clone(m decoder.Matrix) decoder.Matrix {
+	c := decoder.NewMatrix(m.Rows, m.Cols)
+	for i := range m.Rows {
+		copy(c.Data[i*c.Stride:], m.Data[i*m.Stride:i*m.Stride+m.Cols])
+	}
+	return c
+}
+
+// rowsOf returns n rows of m from the given one on, sharing its data.
+func rowsOf(m decoder.Matrix, from, n int) decoder.Matrix {
+	return decoder.Matrix{Rows: n, Cols: m.Cols, Stride: m.Stride, Data: m.Data[from*m.Stride:]}
+}
+
+func transposed(m decoder.Matrix) decoder.Matrix {
+	t := decoder.NewMatrix(m.Cols, m.Rows)
+	for i := range m.Rows {
+		for j := range m.Cols {
+			t.Data[j*t.Stride+i] = m.Data[i*m.Stride+j]
+		}
+	}
+	return t
+}
+
+// beside returns the columns of a and then those of b.
+func beside(a, b decoder.Matrix) decoder.Matrix {
+	m := decoder.NewMatrix(a.Rows, a.Cols+b.Cols)
+	for i := range m.Rows {
+		row := m.Data[i*m.Stride:]
+		copy(row, a.Data[i*a.Stride:i*a.Stride+a.Cols])
+		copy(row[a.Cols:], b.Data[i*b.Stride:i*b.Stride+b.Cols])
+	}
+	return m
+}
