@@ -130,6 +130,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 		}
 		c.sums.Tokens += float64(o.x.RawMatrix().Rows)
 		c.sums.Input.SymRankK(c.sums.Input, 1, o.x.T())
+		c.sums.Attended.SymRankK(c.sums.Attended, 1, o.weighted().T())
 		theirs := o.sums.vectors()
 		for name, v := range c.sums.vectors() {
 			addTo(v, theirs[name])
@@ -140,14 +141,16 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 
 // observation is what was seen of one window.
 type observation struct {
-	roots []decoder.Matrix
-	x     *mat.Dense // [T × d]
-	sums  Sums       // but for Input, which x makes
+	roots    []decoder.Matrix
+	x        *mat.Dense // [T × d]
+	attended []float64  // [T]: Σ_h Σ_s a_st²
+	sums     Sums       // but for the moments, which x makes
 }
 
 func newObservation(c *collector, tokens int) *observation {
 	o := &observation{roots: c.roots, sums: *c.sums}
-	o.sums.Input = nil
+	o.sums.Input, o.sums.Attended = nil, nil
+	o.attended = make([]float64, tokens)
 	o.sums.Mean = make([]float64, len(c.sums.Mean))
 	o.sums.QueryNorms, o.sums.KeyNorms = make([]float64, len(c.sums.QueryNorms)), make([]float64, len(c.sums.KeyNorms))
 	o.sums.Distances = make([]float64, tokens)
@@ -165,6 +168,19 @@ func (o *observation) input(x decoder.Matrix) {
 		}
 		addTo(o.sums.Mean, row)
 	}
+}
+
+// weighted returns the attention input, each token times the root of how much it
+// is attended to.
+func (o *observation) weighted() *mat.Dense {
+	w := mat.DenseCopyOf(o.x)
+	for t, square := range o.attended {
+		root, row := math.Sqrt(square), w.RawRowView(t)
+		for j := range row {
+			row[j] *= root
+		}
+	}
+	return w
 }
 
 // sample returns the attention input as it was.
@@ -219,6 +235,7 @@ func (o *observation) head(h, from int, p, v decoder.Matrix) {
 			a := float64(p.Data[s*p.Stride+t])
 			o.sums.Distances[from+s-t] += a
 			o.sums.Values[h] += a * a
+			o.attended[t] += a * a
 			o.sums.Scores[h] += a * a * max(0, lengths[t]-2*float64(cross.Data[s*cross.Stride+t])+length)
 		}
 	}

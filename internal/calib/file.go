@@ -103,16 +103,26 @@ func (f *File) Sums(layer int) (*Sums, error) {
 		}
 	}
 	d := len(s.Mean)
-	s.Input = mat.NewSymDense(d, nil)
-	t := f.src.Lookup(inFile(layer, inputMoment))
-	for i, at := 0, int64(0); i < d; i++ {
-		row := s.Input.RawSymmetric().Data[i*d+i : (i+1)*d]
-		if err := checkpoint.ReadFinite(t, at, row); err != nil {
+	s.Input, s.Attended = mat.NewSymDense(d, nil), mat.NewSymDense(d, nil)
+	for name, m := range s.moments() {
+		if err := readTriangle(f.src.Lookup(inFile(layer, name)), m); err != nil {
 			return nil, err
+		}
+	}
+	return s, f.readSample(layer, s)
+}
+
+// readTriangle reads the upper triangle of m, row by row.
+func readTriangle(t *checkpoint.Tensor, m *mat.SymDense) error {
+	d := m.SymmetricDim()
+	for i, at := 0, int64(0); i < d; i++ {
+		row := m.RawSymmetric().Data[i*d+i : (i+1)*d]
+		if err := checkpoint.ReadFinite(t, at, row); err != nil {
+			return err
 		}
 		at += int64(len(row))
 	}
-	return s, f.readSample(layer, s)
+	return nil
 }
 
 // readSample reads the sampled inputs of a layer.
@@ -129,9 +139,6 @@ func (f *File) readSample(layer int, s *Sums) error {
 	return nil
 }
 
-// inputMoment names the upper triangle of Σ x xᵀ, row by row.
-const inputMoment = "input_moment"
-
 // sampleInputs names the sampled inputs, [windows, tokens, d].
 const sampleInputs = "sample"
 
@@ -140,8 +147,13 @@ func inFile(layer int, name string) string { return fmt.Sprintf("layers.%d.%s", 
 
 // shapes returns the shapes of a layer's tensors.
 func shapes(s family.Shape, window int) map[string][]int64 {
-	all := map[string][]int64{inputMoment: {int64(s.Hidden) * int64(s.Hidden+1) / 2}}
-	for name, v := range newSums(s, window).vectors() {
+	all := make(map[string][]int64)
+	empty := newSums(family.Shape{Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.HeadDim}, window)
+	for name := range empty.moments() {
+		all[name] = []int64{int64(s.Hidden) * int64(s.Hidden+1) / 2}
+	}
+	empty.Mean = make([]float64, s.Hidden)
+	for name, v := range empty.vectors() {
 		all[name] = []int64{int64(len(v))}
 	}
 	return all

@@ -12,12 +12,21 @@ import (
 // 3e-2 measure the same.
 const shrinkage = 1e-2
 
+// attendedPart is the part in C of inputs as they are attended to. An error of a
+// key or a value counts as often as its token is looked at; on the other hand a
+// few tokens are looked at so much that they alone would decide. On eight cases of
+// four checkpoints a half takes 3 % off the divergence on average and 11 % at
+// most, against none; 0.3 to 0.8 are as good.
+const attendedPart = 0.5
+
 // Observed returns the statistics of a layer of which sums were gathered. Stack is
 // the layer's KeyValue. Errors are those of reading the weights.
 func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 	l := &Layer{Shape: p.Shape(), concentration: 1}
-	c := mat.NewSymDense(l.Hidden, nil)
-	c.ScaleSym(1/sums.Tokens, sums.Input)
+	c, attended := mat.NewSymDense(l.Hidden, nil), mat.NewSymDense(l.Hidden, nil)
+	c.ScaleSym((1-attendedPart)/sums.Tokens, sums.Input)
+	attended.ScaleSym(attendedPart/total(sums.Values), sums.Attended)
+	c.AddSym(c, attended)
 	lift := shrinkage * mat.Trace(c) / float64(l.Hidden)
 	for j := range l.Hidden {
 		c.SetSym(j, j, c.At(j, j)+lift)
@@ -33,12 +42,14 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 }
 
 // normalised divides by the total.
-func normalised(v []float64) []float64 {
-	total := 0.0
+func normalised(v []float64) []float64 { return mean(v, total(v)) }
+
+func total(v []float64) float64 {
+	sum := 0.0
 	for _, x := range v {
-		total += x
+		sum += x
 	}
-	return mean(v, total)
+	return sum
 }
 
 func mean(sums []float64, n float64) []float64 {

@@ -12,9 +12,10 @@ import (
 // Sums are statistics of one attention layer, added up over tokens. Those of
 // different tokens of one model may be added.
 type Sums struct {
-	Tokens float64
-	Input  *mat.SymDense // [d × d]: Σ x xᵀ over the attention inputs x
-	Mean   []float64     // [d]: Σ x
+	Tokens   float64
+	Input    *mat.SymDense // [d × d]: Σ x xᵀ over the attention inputs x
+	Attended *mat.SymDense // [d × d]: Σ_t w_t x_t x_tᵀ, w_t = Σ_h Σ_s a_st²: as they are attended to
+	Mean     []float64     // [d]: Σ x
 
 	QueryNorms []float64 // [H·J]: Σ |q_{h,i}| over tokens
 	KeyNorms   []float64 // [G·J]: Σ |z_{g,i}|
@@ -31,7 +32,7 @@ type Sums struct {
 func newSums(s family.Shape, window int) *Sums {
 	J := s.HeadDim / 2
 	return &Sums{
-		Input: mat.NewSymDense(s.Hidden, nil), Mean: make([]float64, s.Hidden),
+		Input: mat.NewSymDense(s.Hidden, nil), Attended: mat.NewSymDense(s.Hidden, nil), Mean: make([]float64, s.Hidden),
 		QueryNorms: make([]float64, s.Heads*J), KeyNorms: make([]float64, s.KVHeads*J),
 		Distances: make([]float64, window), Scores: make([]float64, s.Heads), Values: make([]float64, s.Heads),
 	}
@@ -45,10 +46,17 @@ func (s *Sums) vectors() map[string][]float64 {
 	}
 }
 
+// moments lists the sums that are symmetric matrices, by the names they have in a
+// file.
+func (s *Sums) moments() map[string]*mat.SymDense {
+	return map[string]*mat.SymDense{"input_moment": s.Input, "attended_moment": s.Attended}
+}
+
 // Add adds the sums of other tokens of the same layer. The sample stays.
 func (s *Sums) Add(other *Sums) {
 	s.Tokens += other.Tokens
 	s.Input.AddSym(s.Input, other.Input)
+	s.Attended.AddSym(s.Attended, other.Attended)
 	s.lengthen(len(other.Distances))
 	theirs := other.vectors()
 	for name, v := range s.vectors() {

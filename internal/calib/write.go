@@ -15,6 +15,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"gonum.org/v1/gonum/mat"
 )
 
 // Gather runs m on windows of tokens and writes their statistics, added to those
@@ -149,17 +150,23 @@ func write(w *checkpoint.Writer, layer int, s *Sums, window int) error {
 			return err
 		}
 	}
-	t := w.Tensor(inFile(layer, inputMoment))
-	d := s.Input.SymmetricDim()
-	for i := range d {
-		if err := t.WriteFloats(s.Input.RawSymmetric().Data[i*d+i : (i+1)*d]); err != nil {
+	for name, m := range s.moments() {
+		if err := writeTriangle(w.Tensor(inFile(layer, name)), m); err != nil {
 			return err
 		}
 	}
-	if err := t.Close(); err != nil {
-		return err
-	}
 	return writeSample(w.Tensor(inFile(layer, sampleInputs)), s.Sample)
+}
+
+// writeTriangle writes the upper triangle of m, row by row.
+func writeTriangle(t *checkpoint.TensorWriter, m *mat.SymDense) error {
+	d := m.SymmetricDim()
+	for i := range d {
+		if err := t.WriteFloats(m.RawSymmetric().Data[i*d+i : (i+1)*d]); err != nil {
+			return err
+		}
+	}
+	return t.Close()
 }
 
 // writeSample writes the sampled inputs of a layer.
