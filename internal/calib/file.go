@@ -145,18 +145,14 @@ const sampleInputs = "sample"
 // inFile is the name of a tensor of a layer.
 func inFile(layer int, name string) string { return fmt.Sprintf("layers.%d.%s", layer, name) }
 
-// shapes returns the shapes of a layer's tensors.
+// shapes returns the shapes of a layer's sums.
 func shapes(s family.Shape, window int) map[string][]int64 {
-	all := make(map[string][]int64)
-	empty := newSums(family.Shape{Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.HeadDim}, window)
-	for name := range empty.moments() {
-		all[name] = []int64{int64(s.Hidden) * int64(s.Hidden+1) / 2}
+	d, H, G, J := int64(s.Hidden), int64(s.Heads), int64(s.KVHeads), int64(s.HeadDim/2)
+	return map[string][]int64{
+		"input_moment": {d * (d + 1) / 2}, "attended_moment": {d * (d + 1) / 2}, "input_sum": {d},
+		"query_norms": {H * J}, "key_norms": {G * J},
+		"distances": {int64(window)}, "scores": {H}, "values": {H},
 	}
-	empty.Mean = make([]float64, s.Hidden)
-	for name, v := range empty.vectors() {
-		all[name] = []int64{int64(len(v))}
-	}
-	return all
 }
 
 // Merged adds up the statistics of several files of one model.

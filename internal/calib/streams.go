@@ -37,8 +37,12 @@ func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error
 		return s, nil
 	}
 	var err error
-	s.file, err = os.OpenFile(temp(), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	s.file, err = createStreams(temp())
 	return s, err
+}
+
+func createStreams(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
 
 // Close gives up what is held.
