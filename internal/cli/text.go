@@ -17,6 +17,7 @@ type textFlags struct {
 	tokens    string // file of ids
 	text      string // file of text
 	window    int
+	skip      int
 	maxTokens int
 }
 
@@ -36,6 +37,7 @@ func (o *textFlags) sourceFlags(cmd *cobra.Command, purpose string) {
 func (o *textFlags) amountFlags(cmd *cobra.Command, most string) {
 	f := cmd.Flags()
 	flag(f, &o.window, "window", "N", "", "tokens that are run together (default: max_position_embeddings, at most 2048)", severalTokens)
+	flag(f, &o.skip, "skip-tokens", "N", "", "leave out so many tokens at the beginning", positive)
 	flag(f, &o.maxTokens, "max-tokens", "N", most, "stop after so many tokens", severalTokens)
 }
 
@@ -56,7 +58,7 @@ func (o *textFlags) windows(m *family.Model) ([][]int, error) {
 	if length == 0 {
 		length = min(m.MaxPositions, defaultWindow)
 	}
-	windows := tokens.Windows(sequences, length, o.maxTokens)
+	windows := tokens.Windows(tokens.Skip(sequences, o.skip), length, o.maxTokens)
 	if len(windows) == 0 {
 		return nil, &checkpoint.FormatError{Path: path, What: "no sequence of two tokens: one alone predicts nothing"}
 	}

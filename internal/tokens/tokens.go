@@ -73,6 +73,19 @@ func outside(id any, vocab int) error {
 	return fmt.Errorf("token id %d, and the vocabulary has %d", id, vocab)
 }
 
+// Skip drops the first n tokens of sequences.
+func Skip(sequences [][]int, n int) [][]int {
+	for n > 0 && len(sequences) > 0 {
+		k := min(n, len(sequences[0]))
+		if n -= k; k == len(sequences[0]) {
+			sequences = sequences[1:]
+			continue
+		}
+		sequences = append([][]int{sequences[0][k:]}, sequences[1:]...)
+	}
+	return sequences
+}
+
 // Windows cuts sequences into windows of at most length tokens, none across the
 // border of two sequences, and stops after most tokens (0: never). What is left
 // at the end of a sequence becomes a shorter window, unless it is one token,

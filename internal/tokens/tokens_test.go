@@ -92,3 +92,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestSkip(t *testing.T) {
+	for n, want := range map[int]string{0: "[[1 2] [3] [4 5 6]]", 1: "[[2] [3] [4 5 6]]", 2: "[[3] [4 5 6]]", 4: "[[5 6]]", 6: "[]", 9: "[]"} {
+		sequences := [][]int{{1, 2}, {3}, {4, 5, 6}}
+		if got := fmt.Sprint(Skip(sequences, n)); got != want {
+			t.Errorf("skipping %d leaves %s, want %s", n, got, want)
+		}
+		if fmt.Sprint(sequences) != "[[1 2] [3] [4 5 6]]" {
+			t.Error("the sequences themselves changed")
+		}
+	}
+}
