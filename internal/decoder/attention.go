@@ -17,6 +17,7 @@ type grouped struct {
 	q, k, v, o Matrix
 	eps        float64
 	frequency  []float64
+	cached     func(Matrix)
 }
 
 func (r *layerReader) grouped() *grouped {
@@ -24,7 +25,7 @@ func (r *layerReader) grouped() *grouped {
 		Shape: r.Shape(),
 		norm:  r.vector(family.InputNorm),
 		q:     r.matrix(family.QProj), k: r.matrix(family.KProj), v: r.matrix(family.VProj), o: r.matrix(family.OProj),
-		eps: r.NormEps, frequency: rope.Frequencies(r.RopeTheta, r.HeadDim),
+		eps: r.NormEps, frequency: rope.Frequencies(r.RopeTheta, r.HeadDim), cached: r.cached(),
 	}
 }
 
@@ -46,6 +47,8 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 	}
 	for head := range a.KVHeads {
 		turn.apply(k, head*a.HeadDim, 1, J)
+		a.cached(columns(k, head*a.HeadDim, a.HeadDim))
+		a.cached(columns(v, head*a.HeadDim, a.HeadDim))
 	}
 	if o.Rotary != nil {
 		o.Rotary(q, k, a.HeadDim)
@@ -76,6 +79,7 @@ type latent struct {
 	kvNorm      []float32
 	eps         float64
 	frequency   []float64
+	cached      func(Matrix)
 }
 
 func (r *layerReader) latent() *latent {
@@ -84,7 +88,7 @@ func (r *layerReader) latent() *latent {
 		norm: r.vector(family.InputNorm),
 		kvA:  r.matrix(family.KVAProj), kvB: r.matrix(family.KVBProj), o: r.matrix(family.OProj),
 		kvNorm: r.vector(family.KVANorm),
-		eps:    r.NormEps, frequency: rope.Frequencies(r.RopeTheta, r.MLA.RopeDim),
+		eps:    r.NormEps, frequency: rope.Frequencies(r.RopeTheta, r.MLA.RopeDim), cached: r.cached(),
 	}
 	if a.QLoraRank == 0 {
 		a.q = r.matrix(family.QProj)
@@ -105,6 +109,8 @@ func (a *latent) Attend(x Matrix) Matrix {
 	rmsNorm(c, c, a.kvNorm, family.LatentEps)
 	turn := newRotation(a.frequency, x.Rows)
 	turn.apply(kvA, a.KVLoraRank, 2, 1)
+	a.cached(c)
+	a.cached(columns(kvA, a.KVLoraRank, a.RopeDim))
 	kv := project(c, a.kvB)
 
 	width, kvWidth := a.NopeDim+a.RopeDim, a.NopeDim+a.ValueDim

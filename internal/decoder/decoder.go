@@ -19,6 +19,11 @@ import (
 // Decoder runs one model.
 type Decoder struct {
 	*family.Model
+	// Cached, if not nil, rewrites in place what an engine would cache: vectors,
+	// one per row and token. In a layer of latent attention these are the latent
+	// after its norm and the rotary key after its rotation, else the keys after
+	// RoPE and the values, head by head. It is called concurrently.
+	Cached func(vectors Matrix)
 }
 
 // Matrix is a row-major float32 matrix; activations have a row per token.
@@ -169,6 +174,14 @@ type layerReader struct {
 	Decoder
 	layer int
 	err   error
+}
+
+// cached returns the decoder's hook, or one that does nothing.
+func (r *layerReader) cached() func(Matrix) {
+	if r.Cached == nil {
+		return func(Matrix) {}
+	}
+	return r.Cached
 }
 
 func (r *layerReader) vector(name string) []float32 {

@@ -2,6 +2,7 @@ package decoder
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -12,7 +13,7 @@ import (
 // logits runs the decoder on one sequence.
 func logits(t testing.TB, m *family.Model, tokens []int) Matrix {
 	t.Helper()
-	z, err := Decoder{m}.Logits(tokens)
+	z, err := Decoder{Model: m}.Logits(tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,5 +121,51 @@ func BenchmarkAttend(b *testing.B) {
 				attend(out, x, x, x, 0.1, nil)
 			}
 		})
+	}
+}
+
+// TestCached: the hook sees every vector that would be cached, once, and what it
+// makes of them is what the attention uses.
+func TestCached(t *testing.T) {
+	const T = 20
+	for name, c := range map[string]struct {
+		make testmodel.Llama
+		want map[int]int // vectors by length, per layer and token
+	}{
+		"GQA":    {testmodel.Llama{KVHeads: 2}, map[int]int{8: 4}},
+		"latent": {testmodel.Llama{Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}}, map[int]int{12: 1, 4: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := c.make.Open(t)
+			tokens := testmodel.Tokens(T, m.Vocab, 1)
+			plain := logits(t, m, tokens)
+			seen := make(map[int]int)
+			watched, err := Decoder{Model: m, Cached: func(v Matrix) { seen[v.Cols] += v.Rows }}.Logits(tokens)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for length, n := range c.want {
+				if seen[length] != n*T*m.Layers {
+					t.Errorf("saw %d vectors of %d, want %d", seen[length], length, n*T*m.Layers)
+				}
+			}
+			if len(seen) != len(c.want) || !slices.Equal(plain.Data, watched.Data) {
+				t.Errorf("saw lengths %v, or watching changed the logits", seen)
+			}
+			silenced, err := Decoder{Model: m, Cached: silence}.Logits(tokens)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Equal(plain.Data, silenced.Data) {
+				t.Error("a cache of zeros changed nothing")
+			}
+		})
+	}
+}
+
+// silence sets vectors to zero.
+func silence(v Matrix) {
+	for t := range v.Rows {
+		clear(v.Data[t*v.Stride : t*v.Stride+v.Cols])
 	}
 }
