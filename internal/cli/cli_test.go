@@ -203,6 +203,7 @@ func TestExitStatus(t *testing.T) {
 		"tokens beyond":           {"verify " + plain + " " + converted + " --tokens " + text("i.json", "[1,99]"), exitMalformed, "vocabulary has 64"},
 		"one token":               {"verify " + plain + " " + converted + " --tokens " + text("i.json", "[1]"), exitMalformed, "no sequence of two tokens"},
 		"window of one":           {"verify --window 1 " + plain + " " + converted + " --tokens " + ids, exitUsage, "two tokens"},
+		"bits of no cache":        {"verify --cache-bits 5 " + plain + " " + converted + " --tokens " + ids, exitUsage, "not one of 8, 4, 2"},
 		"another shape":           {"verify " + plain + " " + model(testmodel.Llama{Layers: 3}) + " --tokens " + ids, exitUsage, "not of one shape"},
 		"threshold passed":        {"verify -q --max-kl 1e-9 " + plain + " " + converted + " --tokens " + ids, exitThreshold, "above --max-kl"},
 		"picture of a kind":       {"inspect --plot x.bmp " + plain, exitUsage, "x.bmp"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 type verifyFlags struct {
 	textFlags
 	maxKL           float64
+	cacheBits       int
 	sourceConfig    string
 	convertedConfig string
 }
@@ -30,9 +32,12 @@ func newVerify() *cobra.Command {
 classes, on the tokens of a file of ids or of a text. It prints the perplexity of each, the divergence KL(source‖converted) per token, how
 often both find the same token most likely, the error of every layer's attention
 output given the source's input, and the cache bytes per token before and after.
+With --cache-bits it does so with what CONVERTED caches quantised: in groups of up
+to 64, with a scale and a zero point of 16 bits each.
 
   mha2mla verify model/ converted/ --tokens ids.json
   mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
+  mha2mla verify model/ converted/ --tokens ids.json --cache-bits 4
 ` + exitHelp,
 		Args: exactly("SOURCE", "CONVERTED"),
 	}
@@ -41,6 +46,7 @@ output given the source's input, and the cache bytes per token before and after.
 	o.amountFlags(cmd, "")
 	o.maxKL = math.Inf(1)
 	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", nonNegativeNumber)
+	flag(f, &o.cacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits)
 	config := configFlag(cmd, "config")
 	convertedConfig := configFlag(cmd, "converted-config")
 	output := uiFlags(cmd)
@@ -61,6 +67,23 @@ func (e *thresholdError) Error() string {
 // Hint says what to do about the error.
 func (e *thresholdError) Hint() string { return "convert with a larger --kv-lora-rank or --rope-dims" }
 
+// cacheBits parses the values of --cache-bits.
+func cacheBits(text string) (int, error) {
+	word, err := oneOf("8", "4", "2")(text)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(word)
+}
+
+// options returns what the flags say of the comparison itself.
+func (o *verifyFlags) options() []verify.Option {
+	if o.cacheBits == 0 {
+		return nil
+	}
+	return []verify.Option{verify.CacheBits(o.cacheBits)}
+}
+
 func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedPath string) error {
 	source, err := open(sourcePath, o.sourceConfig)
 	if err != nil {
@@ -77,7 +100,7 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 		return err
 	}
 	compared, finish := u.progress("verifying")
-	r, err := verify.Compare(ctx, source, converted, windows, compared)
+	r, err := verify.Compare(ctx, source, converted, windows, compared, o.options()...)
 	finish()
 	if err != nil {
 		return err
@@ -98,6 +121,10 @@ func printVerification(w io.Writer, r *verify.Report) error {
 	fmt.Fprintf(t, "perplexity\t%.4f\t%.4f\n", r.Source.Perplexity, r.Converted.Perplexity)
 	fmt.Fprintf(t, "cache, floats per token and layer\t%d\t%d\n", r.Cache.SourceFloats, r.Cache.ConvertedFloats)
 	fmt.Fprintf(t, "cache, bytes per token\t%d\t%d (%s)\n", r.Cache.SourceBytes, r.Cache.ConvertedBytes, report.Change(r.Cache.Saving))
+	if q := r.Cache.Quantised; q != nil {
+		fmt.Fprintf(t, "with %d bits a number, bytes per token\t\t%.10g (%s)\n", q.Bits, q.Size, report.Change(q.Saving))
+		fmt.Fprintf(t, "scales and zero points left out, as papers do\t\t%s\n", report.Change(q.Codes))
+	}
 	fmt.Fprintf(t, "\nKL(source‖converted)\t%.6f nats per token\n", r.KL)
 	fmt.Fprintf(t, "same most likely token\t%.2f %%\n", 100*r.Top1)
 	fmt.Fprintf(t, "tokens\t%d in %d windows of up to %d\n", r.Tokens, r.Windows, r.Window)

@@ -14,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/quant"
 )
 
 // Report is what a comparison found. Its fields are the JSON output.
@@ -42,15 +43,6 @@ type Layer struct {
 	Error float64 `json:"attention_error"` // ‖converted − source‖ / ‖source‖ of the attention output
 }
 
-// Cache compares the KV caches.
-type Cache struct {
-	SourceFloats    int     `json:"source_floats_per_token_per_layer"`
-	ConvertedFloats int     `json:"converted_floats_per_token_per_layer"`
-	SourceBytes     int64   `json:"source_bytes_per_token"`
-	ConvertedBytes  int64   `json:"converted_bytes_per_token"`
-	Saving          float64 `json:"saving"` // share of the source's bytes that is saved
-}
-
 // batchBytes bounds the activations that are held between layers.
 const batchBytes = 256 << 20
 
@@ -66,17 +58,23 @@ func (e *ShapeError) Error() string {
 // Hint says what to do about the error.
 func (e *ShapeError) Hint() string { return "name the checkpoint that the other was converted from" }
 
+// Option changes how models are compared.
+type Option func(*comparison)
+
 // Compare runs source and converted on the windows, one or more of two tokens or
 // more, in batches that bound the
 // memory to the activations of a batch and one layer of each model. Progress,
 // if not nil, is told how many of all layer passes are done.
-func Compare(ctx context.Context, source, converted *family.Model, windows [][]int, progress func(done, total int64)) (*Report, error) {
+func Compare(ctx context.Context, source, converted *family.Model, windows [][]int, progress func(done, total int64), options ...Option) (*Report, error) {
 	if source.Layers != converted.Layers || source.Hidden != converted.Hidden || source.Vocab != converted.Vocab {
 		return nil, &ShapeError{source, converted}
 	}
 	c := &comparison{
 		source: decoder.Decoder{Model: source}, converted: decoder.Decoder{Model: converted},
 		off: make([]float64, source.Layers), size: make([]float64, source.Layers),
+	}
+	for _, set := range options {
+		set(c)
 	}
 	batches := batch(windows, batchBytes/(2*4*source.Hidden))
 	for i, b := range batches {
@@ -132,6 +130,7 @@ type comparison struct {
 	source, converted decoder.Decoder
 	off, size         []float64 // per layer: squared error and square of the attention output
 	totals            totals
+	scheme            *quant.Scheme // of the converted cache; nil: it is not quantised
 }
 
 // stream is the state of one window between layers.
@@ -248,6 +247,9 @@ func (c *comparison) report(windows [][]int) *Report {
 		Top1:      float64(t.agreed) / float64(t.tokens),
 		Cache:     NewCache(c.source.Model, c.converted.Model),
 	}
+	if c.scheme != nil {
+		r.Cache.Quantised = quantised(*c.scheme, cachedVectors(c.converted.Model), c.converted.Layers, r.Cache.SourceBytes)
+	}
 	for _, w := range windows {
 		r.Window = max(r.Window, len(w))
 	}
@@ -263,14 +265,4 @@ func (c *comparison) report(windows [][]int) *Report {
 
 func side(m *family.Model, loss float64) Side {
 	return Side{m.Source.Path, loss, math.Exp(loss)}
-}
-
-// NewCache compares the caches of two models.
-func NewCache(source, converted *family.Model) Cache {
-	k := Cache{
-		SourceFloats: source.CacheFloats(), ConvertedFloats: converted.CacheFloats(),
-		SourceBytes: source.CacheBytes(), ConvertedBytes: converted.CacheBytes(),
-	}
-	k.Saving = 1 - float64(k.ConvertedBytes)/float64(k.SourceBytes)
-	return k
 }
