@@ -200,6 +200,18 @@ func (l *Layer) ScoreWeights() []float64 {
 	return sigma
 }
 
+// QueryWeights returns, per query head, how much output an error of its queries
+// costs, [H] of [D × D]: (σ_h/D)·E[k kᵀ] of its KV head.
+func (l *Layer) QueryWeights() []*mat.SymDense {
+	blocks := make([]*mat.SymDense, l.Heads)
+	for h, sigma := range l.ScoreWeights() {
+		from := l.KVHead(h) * l.HeadDim
+		blocks[h] = mat.NewSymDense(l.HeadDim, nil)
+		blocks[h].ScaleSym(sigma/float64(l.HeadDim), l.Keys.SliceSym(from, from+l.HeadDim))
+	}
+	return blocks
+}
+
 // Weights returns the blocks of A² of design §5 for the stack [K; V], G of each,
 // [D × D]: Σ_h (σ_h/D)·E[q_h q_hᵀ] for the keys of a KV head and Σ_h τ_h·W_o^hᵀ W_o^h
 // for its values, summed over its query heads.

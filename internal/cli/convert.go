@@ -51,7 +51,7 @@ carries; the new one goes beside OUT, and into it.
 	sizeFlags(cmd, &o.Options)
 	f := cmd.Flags()
 	flag(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
-	flag(f, &o.QLoraExact, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other)", qLora)
+	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
@@ -70,9 +70,18 @@ carries; the new one goes beside OUT, and into it.
 }
 
 // qLora parses the values of --q-lora.
-func qLora(text string) (bool, error) {
-	word, err := oneOf("none", "exact")(text)
-	return word == "exact", err
+func qLora(text string) (mla.QLora, error) {
+	switch text {
+	case "none":
+		return mla.QLoraNone, nil
+	case "exact":
+		return mla.QLoraExact, nil
+	}
+	rank, err := positive(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
+	}
+	return mla.QLora(rank), nil
 }
 
 // open opens a checkpoint and describes its model.

@@ -128,7 +128,7 @@ func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, r.Jobs))
 	room := semaphore.NewWeighted(layerBudget)
-	need := min(layerBudget, layerMemory(r.Source.Shape()))
+	need := min(layerBudget, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0))
 	group.Go(func() error { return r.copyAll(ctx) })
 	for n := range r.Source.Layers {
 		group.Go(func() error {
@@ -142,11 +142,18 @@ func (r *run) work(ctx context.Context) error {
 	return group.Wait()
 }
 
-// layerMemory estimates the bytes that converting a layer takes.
-func layerMemory(s family.Shape) int64 {
-	stack := int64(2*s.KVHeads*s.HeadDim) * int64(s.Hidden)
-	side := int64(min(2*s.KVHeads*s.HeadDim, s.Hidden))
-	return 8 * (2*stack + 4*side*side)
+// layerMemory estimates the bytes that converting a layer takes, with its query
+// compressed or not.
+func layerMemory(s family.Shape, query bool) int64 {
+	factoring := func(rows int) int64 {
+		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
+		return 8 * (2*stack + 4*side*side)
+	}
+	most := factoring(2 * s.KVHeads * s.HeadDim)
+	if query { // after the stack of keys and values, which has gone by then
+		most = max(most, factoring(s.Heads*s.HeadDim))
+	}
+	return most
 }
 
 // layer converts layer n and writes its tensors.

@@ -107,10 +107,14 @@ func TestLossless(t *testing.T) {
 		"large ε":         {testmodel.Llama{Eps: 1e-3}, full},
 		"F64":             {testmodel.Llama{DType: checkpoint.F64}, full},
 		"other base":      {testmodel.Llama{Theta: 500000}, full},
-		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Options) { o.QLoraExact = true })},
+		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Options) { o.QLora = mla.QLoraExact })},
 		"padded":          {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel = true })},
 		"padded unevenly": {testmodel.Llama{Hidden: 30, HeadDim: 6}, plan.Options{RopeDims: 6, Rank: 12, PadToKernel: true}},
-		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLoraExact = true, true })},
+		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLora = true, mla.QLoraExact })},
+		"q-lora of rank":  {testmodel.Llama{}, with(func(o *plan.Options) { o.QLora = 32 })},
+		"narrow queries":  {testmodel.Llama{Heads: 2}, with(func(o *plan.Options) { o.QLora = 16 })},
+		"padded, rank":    {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLora = true, 32 })},
+		"rank, plain SVD": {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights, o.QLora = mla.WeightsNone, 32 })},
 		"plain SVD":       {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNone })},
 		"norm weights":    {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNorm })},
 		"wider than deep": {testmodel.Llama{Hidden: 12}, plan.Options{RopeDims: 8, Rank: 12}},
@@ -300,7 +304,7 @@ func TestThreshold(t *testing.T) {
 // TestCard: the command on the model card makes the same weights again.
 func TestCard(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	for _, o := range []plan.Options{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: true, QLoraExact: true}} {
+	for _, o := range []plan.Options{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: true, QLora: mla.QLoraExact}} {
 		out := filepath.Join(t.TempDir(), "out")
 		p, err := convertTo(m, out, o, convert.Options{})
 		if err != nil {
@@ -322,7 +326,7 @@ func TestCard(t *testing.T) {
 		if o.Threshold > 0 == strings.Contains(card, "--rope-dims") || o.PadToKernel != strings.Contains(card, "--pad-to-kernel") {
 			t.Errorf("%+v: the card says %s", o, card)
 		}
-		again := plan.Options{Rank: p.Maths.Rank, Theta: p.Maths.RopeTheta, RopeDims: p.Maths.RopeDims, Threshold: o.Threshold, PadToKernel: o.PadToKernel, QLoraExact: o.QLoraExact}
+		again := plan.Options{Rank: p.Maths.Rank, Theta: p.Maths.RopeTheta, RopeDims: p.Maths.RopeDims, Threshold: o.Threshold, PadToKernel: o.PadToKernel, QLora: o.QLora}
 		if o.Threshold > 0 {
 			again.RopeDims = 0
 		}

@@ -42,14 +42,14 @@ type Deepseek struct {
 	padded         bool
 }
 
-// NewDeepseek lays out a model of shape s converted with o. Exact q_lora writes
-// the query through a path of full rank, for engines that know no other.
-func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, qLora bool) *Deepseek {
+// NewDeepseek lays out a model of shape s converted with o, its query projected
+// as q says.
+func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, q QLora) *Deepseek {
 	d := &Deepseek{
 		Rank: o.Rank, RopeDims: o.RopeDims, LatentNorm: norm, Residual: residual,
 		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim},
 	}
-	if qLora {
+	if d.QLoraRank = q.Rank(); q == QLoraExact {
 		d.QLoraRank = s.Hidden
 	}
 	return d
@@ -212,14 +212,19 @@ func (w *deepseekWriter) norms() error {
 	})
 }
 
-// queryNorm writes q_a_layernorm, linear by the same means: q_a is then a
-// multiple of the identity, which every type holds exactly.
+// queryNorm writes q_a_layernorm, linear by the same means. A q_a of full rank
+// is then a multiple of the identity, which every type holds exactly.
 func (w *deepseekWriter) queryNorm() error {
 	norm := w.open(family.QANorm)
-	scale := math.Ldexp(1, linearExponent(w.MeanInput, norm.DType()))
+	square := w.MeanInput
+	if w.CompressedQuery != nil {
+		square = 1
+	}
+	scale := math.Ldexp(1, linearExponent(square, norm.DType()))
 	w.queryA = scale / w.input
 	var weight float64
 	weight, w.qFix = rounded(math.Sqrt(Eps)/scale, norm.DType())
+	w.qFix *= math.Sqrt(1 + scale*scale*square/Eps) // the norm's gain at the mean square
 	return constant(norm, weight, w.QLoraRank)
 }
 
@@ -263,14 +268,17 @@ func (w *deepseekWriter) query() error {
 	name, scale := family.QProj, scale/w.input
 	if w.QLoraRank > 0 {
 		name, scale = family.QBProj, scale*w.input*w.qFix
-		err := w.tensor(family.QAProj, w.shape.Hidden, func(out *rowWriter) error { return out.diagonal(w.queryA) })
-		if err != nil {
+		if err := w.queryDown(); err != nil {
 			return err
 		}
 	}
-	return w.tensor(name, w.shape.Hidden, func(out *rowWriter) error {
+	width := w.shape.Hidden
+	if w.CompressedQuery != nil {
+		width = w.QLoraRank
+	}
+	return w.tensor(name, width, func(out *rowWriter) error {
 		for h := range w.shape.Heads {
-			q, err := w.Query(h)
+			q, err := w.headQuery(h)
 			if err != nil {
 				return err
 			}
@@ -286,6 +294,26 @@ func (w *deepseekWriter) query() error {
 		}
 		return nil
 	})
+}
+
+// queryDown writes the first half of the query's path.
+func (w *deepseekWriter) queryDown() error {
+	return w.tensor(family.QAProj, w.shape.Hidden, func(out *rowWriter) error {
+		if w.CompressedQuery == nil {
+			return out.diagonal(w.queryA)
+		}
+		return out.rows(w.CompressedQuery.Down, w.queryA, 1, w.QLoraRank)
+	})
+}
+
+// headQuery returns the projection to the queries of head h, from the compressed
+// query if there is one, [D × d or q_lora_rank].
+func (w *deepseekWriter) headQuery(h int) (mat.Matrix, error) {
+	if w.CompressedQuery == nil {
+		return w.Query(h)
+	}
+	D := w.shape.HeadDim
+	return w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, w.QLoraRank), nil
 }
 
 // down writes the latent rows over the rotary key's.

@@ -45,6 +45,7 @@ type Options struct {
 	Select    rope.Strategy // which pairs may keep their rotation
 	Threshold float64       // if positive: those of at least this share of the sensitivity
 	Weights   Weights
+	QueryRank int // q_lora_rank; 0: the query is not compressed
 }
 
 // Attention is an attention layer with what is known of it.
@@ -194,6 +195,11 @@ type Layer struct {
 	Rotary *mat.Dense // [dr × d], interleaved
 	Key    *rope.SharedKey
 
+	// CompressedQuery, if not nil, takes the place of the original queries: those
+	// of all heads, [H·D], are Up·(Down·x), with a mean square of 1 per channel
+	// between.
+	CompressedQuery *lowrank.Factors
+
 	Energy    float64 // share of the stack's energy, in its measure, that the rank keeps
 	MeanInput float64 // mean square of x per channel
 }
@@ -213,23 +219,26 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	l.Down, l.Up = factors.Down, factors.Up
 	l.Energy = 1 - ratio(lowrank.Loss(factors.Spectrum, o.Rank), lowrank.Loss(factors.Spectrum, 0))
 	l.MeanInput = a.Stats.Input.Trace() / float64(a.Stats.Hidden)
-	l.normalise(a.Stats.Input)
-	return l, nil
+	normalise(l.Down, l.Up, a.Stats.Input)
+	if o.QueryRank > 0 {
+		l.CompressedQuery, err = a.compressQuery(o)
+	}
+	return l, err
 }
 
-// normalise scales the latent, whose basis is free, to mean square 1 per channel
-// for inputs of the given second moments.
-func (l *Layer) normalise(input linalg.Metric) {
-	weighted := mat.DenseCopyOf(l.Down)
+// normalise scales the latent down·x, [r], whose basis is free, to mean square 1
+// per channel for inputs x of the given second moments.
+func normalise(down, up *mat.Dense, input linalg.Metric) {
+	weighted := mat.DenseCopyOf(down)
 	input.Apply(weighted)
-	for k := range l.Down.RawMatrix().Rows {
+	for k := range down.RawMatrix().Rows {
 		scale := mat.Norm(weighted.RowView(k), 2)
 		if scale == 0 {
 			continue // beyond the rank of the stack
 		}
-		row := l.Down.RowView(k).(*mat.VecDense)
+		row := down.RowView(k).(*mat.VecDense)
 		row.ScaleVec(1/scale, row)
-		column := l.Up.ColView(k).(*mat.VecDense)
+		column := up.ColView(k).(*mat.VecDense)
 		column.ScaleVec(scale, column)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/rope"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
@@ -236,4 +237,58 @@ func (d *deadHeads) OutputRows(from, to int) (*mat.Dense, error) {
 	o, err := d.Projections.OutputRows(from, to)
 	o.Slice(0, to-from, 16, 32).(*mat.Dense).Zero()
 	return o, err
+}
+
+// TestCompressedQuery: at the rank of the stacked queries they are what they
+// were, whatever the measure; below, the loss of scores falls as the rank grows
+// and is least in the measure of scores.
+func TestCompressedQuery(t *testing.T) {
+	m := testmodel.Llama{KVHeads: 2, Layers: 1}.Open(t)
+	loss := func(w Weights, rank int) float64 {
+		l := convert(t, m, Options{Rank: 8, RopeDims: 4, RopeTheta: 1000, Weights: w, QueryRank: rank})
+		return scoreLoss(t, m, l.CompressedQuery)
+	}
+	if l := convert(t, m, Options{Rank: 8, RopeDims: 4, RopeTheta: 1000}); l.CompressedQuery != nil {
+		t.Error("compressed without being asked")
+	}
+	for _, w := range AllWeights() {
+		last := math.Inf(1)
+		for _, rank := range []int{1, 8, 20, 32} {
+			now, best := loss(w, rank), loss(WeightsAttention, rank)
+			if !(now < last) || now < best*(1-1e-9)-1e-9 {
+				t.Errorf("%s: loss %g at rank %d, %g below; in the measure of scores %g", w, now, rank, last, best)
+			}
+			last = now
+		}
+		if last > 1e-12 {
+			t.Errorf("%s: loss %g at full rank", w, last)
+		}
+	}
+}
+
+// scoreLoss is what compressed queries lose, Σ_h σ_h tr(δW C δWᵀ E[k kᵀ]), of what
+// there is.
+func scoreLoss(t *testing.T, m *family.Model, f *lowrank.Factors) float64 {
+	t.Helper()
+	a, err := Input{Model: m}.Read(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, all := 0.0, 0.0
+	weights, D := a.Stats.QueryWeights(), m.HeadDim
+	var compressed mat.Dense
+	compressed.Mul(f.Up, f.Down)
+	for h := range m.Heads {
+		q, err := a.Query(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var off, product mat.Dense
+		off.Sub(q, compressed.Slice(h*D, (h+1)*D, 0, m.Hidden))
+		product.Mul(a.Stats.Input.Gram(&off), weights[h])
+		lost += mat.Trace(&product)
+		product.Mul(a.Stats.Input.Gram(q), weights[h])
+		all += mat.Trace(&product)
+	}
+	return lost / all
 }

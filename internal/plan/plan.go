@@ -77,7 +77,7 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p := &Plan{Input: m.Source.Path, Output: out, Source: m, DType: o.DType}
 	p.Maths = o.Maths(s)
 	p.Residual = o.residual(m)
-	p.Layout = mla.NewDeepseek(m.Shape(), p.Maths, o.LatentNorm, p.Residual, o.QLoraExact)
+	p.Layout = mla.NewDeepseek(m.Shape(), p.Maths, o.LatentNorm, p.Residual, o.QLora)
 	if o.PadToKernel {
 		if err := p.Layout.PadToKernel(); err != nil {
 			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}

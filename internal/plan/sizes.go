@@ -32,7 +32,7 @@ type Options struct {
 	Threshold   float64
 	Weights     mla.Weights
 	LatentNorm  mla.LatentNorm
-	QLoraExact  bool
+	QLora       mla.QLora
 	PadToKernel bool
 
 	DType    DTypeRule
@@ -46,7 +46,7 @@ func Defaults() Options {
 
 // Maths returns the choices about the mathematics of a layer of the given sizes.
 func (o *Options) Maths(s Sizes) mla.Options {
-	return mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: o.Select, Threshold: o.Threshold, Weights: o.Weights}
+	return mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: o.Select, Threshold: o.Threshold, Weights: o.Weights, QueryRank: o.QLora.Rank()}
 }
 
 // Sizes are the sizes of a conversion. Zero means: to be searched for.
@@ -84,6 +84,9 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 	}
 	if err := o.checkRope(m); err != nil {
 		return s, err
+	}
+	if most := min(m.Heads*m.HeadDim, m.Hidden); o.QLora.Rank() > most {
+		return s, &UsageError{fmt.Sprintf("--q-lora %d is above %d, the rank of the stacked queries", o.QLora, most), "--q-lora exact keeps the query as it is"}
 	}
 	if s.RopeDims == 0 && o.Cache == 0 && o.Threshold == 0 {
 		s.RopeDims = max(2, m.HeadDim/4*2)
