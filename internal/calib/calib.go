@@ -201,13 +201,16 @@ func (l *Layer) ScoreWeights() []float64 {
 }
 
 // QueryWeights returns, per query head, how much output an error of its queries
-// costs, [H] of [D × D]: (σ_h/D)·E[k kᵀ] of its KV head.
-func (l *Layer) QueryWeights() []*mat.SymDense {
+// costs, [H] of [D × D]: (σ_h/D)·E[k kᵀ] of its KV head, as RoPE at the given
+// frequencies turns it. Without the turning, KL is up to a quarter higher at small
+// ranks.
+func (l *Layer) QueryWeights(frequencies []float64) []*mat.SymDense {
 	blocks := make([]*mat.SymDense, l.Heads)
+	turned := l.Distances.Turning(frequencies)
 	for h, sigma := range l.ScoreWeights() {
 		from := l.KVHead(h) * l.HeadDim
 		blocks[h] = mat.NewSymDense(l.HeadDim, nil)
-		blocks[h].ScaleSym(sigma/float64(l.HeadDim), l.Keys.SliceSym(from, from+l.HeadDim))
+		blocks[h].ScaleSym(sigma/float64(l.HeadDim), turned(l.Keys.SliceSym(from, from+l.HeadDim)))
 	}
 	return blocks
 }

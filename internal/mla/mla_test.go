@@ -275,7 +275,7 @@ func scoreLoss(t *testing.T, m *family.Model, f *lowrank.Factors) float64 {
 		t.Fatal(err)
 	}
 	lost, all := 0.0, 0.0
-	weights, D := a.Stats.QueryWeights(), m.HeadDim
+	weights, D := a.Stats.QueryWeights(a.Frequencies), m.HeadDim
 	var compressed mat.Dense
 	compressed.Mul(f.Up, f.Down)
 	for h := range m.Heads {

@@ -36,7 +36,7 @@ func (a *Attention) compressQuery(o Options) (*lowrank.Factors, error) {
 		p.Right = a.Stats.Input
 	}
 	if o.Weights == WeightsAttention || o.Weights == WeightsCalibrated {
-		p.Left = a.Stats.QueryWeights()
+		p.Left = a.Stats.QueryWeights(a.Frequencies)
 	}
 	f, err := lowrank.Factor(p, o.QueryRank)
 	if err != nil {
