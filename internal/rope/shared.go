@@ -51,8 +51,29 @@ const (
 // complex Hermitian covariance E[y' y'ᴴ], y' = a ∘ z over the pairs of all KV
 // heads, a² = E|q|²·(1−|ρ|²): the combinations whose rotation is worth most.
 func Share(m *Moments, frequencies []float64, candidates []bool, ropeDims int, theta float64) (*SharedKey, error) {
+	b := newBuilder(m, frequencies, ropeDims, theta)
+	spacing := 2 * math.Log(theta) / float64(ropeDims)
+	for _, group := range assign(m.Distances, frequencies, b.Frequencies, candidates, spacing) {
+		if err := b.serve(group); err != nil {
+			return nil, fmt.Errorf("rotary key: %w", err)
+		}
+	}
+	return b.done(), nil
+}
+
+// builder is a rotary key being built.
+type builder struct {
+	*Moments
+	*SharedKey
+	pair   []float64 // ω_i
+	ledger *ledger
+}
+
+// newBuilder begins a rotary key of ropeDims dimensions and base theta in which no
+// slot carries anything yet.
+func newBuilder(m *Moments, frequencies []float64, ropeDims int, theta float64) *builder {
 	n, rows := ropeDims/2, m.Keys.SymmetricDim()
-	b := builder{
+	return &builder{
 		Moments: m,
 		SharedKey: &SharedKey{
 			Frequencies: Frequencies(theta, ropeDims),
@@ -63,28 +84,19 @@ func Share(m *Moments, frequencies []float64, candidates []bool, ropeDims int, t
 		pair:   frequencies,
 		ledger: newLedger(m, frequencies),
 	}
-	spacing := 2 * math.Log(theta) / float64(ropeDims)
-	for _, group := range assign(m.Distances, frequencies, b.Frequencies, candidates, spacing) {
-		if err := b.serve(group); err != nil {
-			return nil, fmt.Errorf("rotary key: %w", err)
-		}
-	}
-	b.Lost, b.ScoreError = b.ledger.lost()
-	return b.SharedKey, nil
 }
 
-// builder is the state of Share.
-type builder struct {
-	*Moments
-	*SharedKey
-	pair   []float64 // ω_i
-	ledger *ledger
+// done closes the books and returns the key.
+func (b *builder) done() *SharedKey {
+	b.Lost, b.ScoreError = b.ledger.lost()
+	return b.SharedKey
 }
 
 // serve fills the slots of one group with the leading eigenvectors of its
 // weighted covariance.
 func (b *builder) serve(group *slotGroup) error {
-	members, weight := b.membersOf(group)
+	members := b.membersOf(group)
+	weight := b.weightsOf(members)
 	values, vectors, err := linalg.TopHermitian(len(members), min(len(group.slots), len(members)), func(x, y int) complex128 {
 		p, q := members[x], members[y]
 		return complex(weight[x]*weight[y], 0) * b.keyCovariance(p.head, p.pair, q.head, q.pair)
@@ -93,6 +105,14 @@ func (b *builder) serve(group *slotGroup) error {
 		return err
 	}
 	group.orderByFit(b.pair, b.Frequencies)
+	b.fill(group, members, weight, values, vectors)
+	return nil
+}
+
+// fill gives the slots of a group, in their order, the eigenvectors of its
+// covariance in theirs, as far as there is anything to carry. Vectors are of y' = a
+// ∘ z with weights a.
+func (b *builder) fill(group *slotGroup, members []member, weight, values []float64, vectors [][]complex128) {
 	used := 0
 	for used < len(vectors) && values[used] > rankFloor*values[0] {
 		used++ // beyond, the group has fewer dimensions than slots
@@ -109,20 +129,26 @@ func (b *builder) serve(group *slotGroup) error {
 		}
 	}
 	b.ledger.settle(members, values, used)
-	return nil
 }
 
-// membersOf lists the pairs of a group over all KV heads, and their weights a.
-func (b *builder) membersOf(group *slotGroup) ([]member, []float64) {
+// membersOf lists the pairs of a group over all KV heads.
+func (b *builder) membersOf(group *slotGroup) []member {
 	var members []member
-	var weight []float64
-	largest := 0.0
 	for g := range b.KVHeads {
 		for _, i := range group.pairs {
-			w := math.Sqrt(b.queryEnergy(g, i) * b.Distances.Lost(b.pair[i]))
-			members, weight = append(members, member{g, i}), append(weight, w)
-			largest = max(largest, w)
+			members = append(members, member{g, i})
 		}
+	}
+	return members
+}
+
+// weightsOf returns the weights a of members.
+func (b *builder) weightsOf(members []member) []float64 {
+	weight := make([]float64, len(members))
+	largest := 0.0
+	for k, at := range members {
+		weight[k] = math.Sqrt(b.queryEnergy(at.head, at.pair) * b.Distances.Lost(b.pair[at.pair]))
+		largest = max(largest, weight[k])
 	}
 	if largest == 0 {
 		largest = 1
@@ -130,7 +156,7 @@ func (b *builder) membersOf(group *slotGroup) ([]member, []float64) {
 	for k := range weight {
 		weight[k] += weightFloor * largest
 	}
-	return members, weight
+	return weight
 }
 
 // put writes multiplication by the complex numbers collect and expand as real
