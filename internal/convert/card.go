@@ -37,7 +37,10 @@ func (r *run) command() string {
 	if r.Stats != nil {
 		words = append(words, "--stats STATS")
 	}
-	if r.Layout.QLoraRank > 0 {
+	switch {
+	case m.QueryRank > 0:
+		words = append(words, "--q-lora", fmt.Sprint(m.QueryRank))
+	case r.Layout.QLoraRank > 0:
 		words = append(words, "--q-lora exact")
 	}
 	if r.Layout.Padded() {

@@ -304,7 +304,7 @@ func TestThreshold(t *testing.T) {
 // TestCard: the command on the model card makes the same weights again.
 func TestCard(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	for _, o := range []plan.Options{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: true, QLora: mla.QLoraExact}} {
+	for _, o := range []plan.Options{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: true, QLora: mla.QLoraExact}, {Rank: 8, QLora: 5}} {
 		out := filepath.Join(t.TempDir(), "out")
 		p, err := convertTo(m, out, o, convert.Options{})
 		if err != nil {
@@ -317,6 +317,9 @@ func TestCard(t *testing.T) {
 		}
 		if o.PadToKernel {
 			words = append(words, "--pad-to-kernel", "--q-lora exact")
+		}
+		if o.QLora.Rank() > 0 {
+			words = append(words, "--q-lora 5")
 		}
 		for _, want := range words {
 			if !strings.Contains(card, want) {
