@@ -23,10 +23,7 @@ const attendedPart = 0.5
 // the layer's KeyValue. Errors are those of reading the weights.
 func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 	l := &Layer{Shape: p.Shape(), concentration: 1}
-	c, attended := mat.NewSymDense(l.Hidden, nil), mat.NewSymDense(l.Hidden, nil)
-	c.ScaleSym((1-attendedPart)/sums.Tokens, sums.Input)
-	attended.ScaleSym(attendedPart/total(sums.Values), sums.Attended)
-	c.AddSym(c, attended)
+	c := inputMoments(sums)
 	lift := shrinkage * mat.Trace(c) / float64(l.Hidden)
 	for j := range l.Hidden {
 		c.SetSym(j, j, c.At(j, j)+lift)
@@ -39,6 +36,20 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 	l.Near = rope.DataFreeNear(len(l.Distances))
 	l.scores, l.values = mean(sums.Scores, sums.Tokens), mean(sums.Values, sums.Tokens)
 	return l, l.project(p, stack)
+}
+
+// inputMoments returns C, before anything is added to it.
+func inputMoments(sums *Sums) *mat.SymDense {
+	c := mat.NewSymDense(sums.Input.SymmetricDim(), nil)
+	if sums.Attended == nil {
+		c.ScaleSym(1/sums.Tokens, sums.Input)
+		return c
+	}
+	c.ScaleSym((1-attendedPart)/sums.Tokens, sums.Input)
+	attended := mat.NewSymDense(c.SymmetricDim(), nil)
+	attended.ScaleSym(attendedPart/total(sums.Values), sums.Attended)
+	c.AddSym(c, attended)
+	return c
 }
 
 // normalised divides by the total.

@@ -14,7 +14,7 @@ import (
 type Sums struct {
 	Tokens   float64
 	Input    *mat.SymDense // [d × d]: Σ x xᵀ over the attention inputs x
-	Attended *mat.SymDense // [d × d]: Σ_t w_t x_t x_tᵀ, w_t = Σ_h Σ_s a_st²: as they are attended to
+	Attended *mat.SymDense // [d × d]: Σ_t w_t x_t x_tᵀ, w_t = Σ_h Σ_s a_st²: as they are attended to; nil: unknown
 	Mean     []float64     // [d]: Σ x
 
 	QueryNorms []float64 // [H·J]: Σ |q_{h,i}| over tokens
@@ -50,6 +50,14 @@ func (s *Sums) vectors() map[string][]float64 {
 // file.
 func (s *Sums) moments() map[string]*mat.SymDense {
 	return map[string]*mat.SymDense{"input_moment": s.Input, "attended_moment": s.Attended}
+}
+
+// Plain returns the sums without what is known of how inputs are attended to: what
+// published methods go by.
+func (s *Sums) Plain() *Sums {
+	plain := *s
+	plain.Attended = nil
+	return &plain
 }
 
 // Add adds the sums of other tokens of the same layer. The sample stays.

@@ -64,6 +64,9 @@ carries; the new one goes beside OUT, and into it.
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		o.config = *config
+		if err := checkMethod(cmd, &o.Options); err != nil {
+			return err
+		}
 		return runConvert(cmd, output(), &o, args[0], args[1])
 	})
 	return cmd

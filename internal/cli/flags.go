@@ -131,6 +131,8 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
 	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim)", positive)
 	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
+	flag(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published, for comparison)", oneOf(mla.Methods()...))
+	flag(f, &o.FreqFold, "freq-fold", "N", "", "with --method transmla: adjacent rotary pairs that fold together (default: head_dim / rope-dims)", positive)
 	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies()), oneOf(rope.Strategies()...))
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
 	flag(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
@@ -142,6 +144,14 @@ func jobsFlag(cmd *cobra.Command, jobs *int) {
 		n, err := positive(text)
 		return min(n, runtime.NumCPU()), err
 	})
+}
+
+// checkMethod refuses flags that say what the method says itself.
+func checkMethod(cmd *cobra.Command, o *plan.Options) error {
+	if o.Method != mla.MethodAttention && cmd.Flags().Changed("weights") {
+		return &plan.UsageError{What: fmt.Sprintf("--weights does not go with --method %s, which has its own", o.Method), Tip: "leave --weights out"}
+	}
+	return nil
 }
 
 // configFlag adds --config.

@@ -52,6 +52,9 @@ KV cache at a few ranks. Nothing is written but the picture that --plot names.
 		if format := pictureFormat(o.picture); o.picture != "" && format != "png" && format != "svg" {
 			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", o.picture), Tip: "end the name in .png or .svg"}
 		}
+		if err := checkMethod(cmd, &o.Options); err != nil {
+			return err
+		}
 		o.config = *config
 		r, err := runInspect(cmd, output(), &o, args[0])
 		if err != nil {
@@ -78,7 +81,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err := measure(cmd, &o.Options, stats); err != nil {
 		return nil, err
 	}
-	input := mla.Input{Model: m, Stats: stats}
+	input := mla.Input{Model: m, Stats: stats, Method: o.Method}
 	sizes, err := o.Sizes(m)
 	if err != nil {
 		return nil, err

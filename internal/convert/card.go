@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/report"
 )
 
@@ -33,7 +34,8 @@ func (r *run) command() string {
 	} else {
 		words = append(words, "--rope-dims", fmt.Sprint(m.RopeDims))
 	}
-	words = append(words, "--rope-theta", fmt.Sprint(m.RopeTheta), "--rope-select", string(m.Select), "--weights", string(m.Weights), "--latent-norm", string(r.Layout.LatentNorm))
+	words = append(words, methodWords(m)...)
+	words = append(words, "--latent-norm", string(r.Layout.LatentNorm))
 	if r.Stats != nil {
 		words = append(words, "--stats STATS")
 	}
@@ -50,4 +52,16 @@ func (r *run) command() string {
 		words = append(words, "--dtype", strings.ToLower(string(r.DType)))
 	}
 	return strings.Join(append(words, "IN", "OUT"), " ")
+}
+
+// methodWords are the flags of the method and of what it leaves open.
+func methodWords(m mla.Options) []string {
+	if m.Method != mla.MethodTransMLA {
+		return []string{"--rope-theta", fmt.Sprint(m.RopeTheta), "--rope-select", string(m.Select), "--weights", string(m.Weights)}
+	}
+	words := []string{"--method", string(m.Method)}
+	if m.FreqFold > 0 {
+		words = append(words, "--freq-fold", fmt.Sprint(m.FreqFold))
+	}
+	return words
 }

@@ -158,7 +158,7 @@ func layerMemory(s family.Shape, query bool) int64 {
 
 // layer converts layer n and writes its tensors.
 func (r *run) layer(n int) error {
-	attention, err := mla.Input{Model: r.Source, Stats: r.Stats}.Read(n)
+	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.Read(n)
 	if err != nil {
 		return err
 	}

@@ -117,6 +117,7 @@ func TestLossless(t *testing.T) {
 		"rank, plain SVD": {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights, o.QLora = mla.WeightsNone, 32 })},
 		"plain SVD":       {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNone })},
 		"norm weights":    {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNorm })},
+		"TransMLA":        {testmodel.Llama{}, with(func(o *plan.Options) { o.Method = mla.MethodTransMLA })},
 		"wider than deep": {testmodel.Llama{Hidden: 12}, plan.Options{RopeDims: 8, Rank: 12}},
 	} {
 		t.Run(name, func(t *testing.T) {

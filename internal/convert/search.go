@@ -21,6 +21,7 @@ func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, prog
 	if s.Known() {
 		return s, nil
 	}
+	m.Method = o.Method
 	x := &search{Input: m, Options: o, ctx: ctx, progress: progress}
 	for k := range min(m.Layers, sampledLayers) {
 		x.layers = append(x.layers, k*m.Layers/min(m.Layers, sampledLayers))
@@ -194,7 +195,10 @@ func (x *search) try(candidates []candidate, passes int) error {
 		}
 		return x.add(candidates, func(c candidate) (float64, error) {
 			maths := x.Maths(c.Sizes)
-			maths.Weights = mla.WeightsCalibrated
+			maths.QueryRank = 0 // a trial has queries of its own
+			if maths.Method != mla.MethodTransMLA {
+				maths.Weights = mla.WeightsCalibrated
+			}
 			return trial.Loss(maths)
 		})
 	})

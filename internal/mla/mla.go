@@ -26,6 +26,7 @@ type Weights string
 const (
 	WeightsNone      Weights = "none"      // matrix entries: the paper's plain joint SVD
 	WeightsNorm      Weights = "norm"      // keys and values, for inputs of the second moments C
+	WeightsBalanced  Weights = "balanced"  // the same, keys scaled to the norm of the values: TransMLA's
 	WeightsAttention Weights = "attention" // attention output, as far as it is known without data
 
 	// WeightsCalibrated is WeightsAttention from statistics of the activations.
@@ -34,16 +35,18 @@ const (
 
 // AllWeights lists the measures.
 func AllWeights() []Weights {
-	return []Weights{WeightsNone, WeightsNorm, WeightsAttention, WeightsCalibrated}
+	return []Weights{WeightsNone, WeightsNorm, WeightsBalanced, WeightsAttention, WeightsCalibrated}
 }
 
 // Options are the choices that the mathematics of a layer leaves open.
 type Options struct {
+	Method    Method
 	Rank      int           // r, kv_lora_rank
 	RopeDims  int           // dr, qk_rope_head_dim
 	RopeTheta float64       // θ', base of the rotary key's frequencies
 	Select    rope.Strategy // which pairs may keep their rotation
 	Threshold float64       // if positive: those of at least this share of the sensitivity
+	FreqFold  int           // of MethodTransMLA: adjacent pairs that fold together; 0: as few as possible
 	Weights   Weights
 	QueryRank int // q_lora_rank; 0: the query is not compressed
 }
@@ -61,7 +64,8 @@ type Attention struct {
 // Input is a model to convert, and what is known of its activations.
 type Input struct {
 	*family.Model
-	Stats calib.Reader // nil: nothing
+	Stats  calib.Reader // nil: nothing
+	Method Method       // that the layers will be converted with
 }
 
 // Read reads layer n of a model and derives its statistics.
@@ -72,6 +76,9 @@ func (in Input) Read(n int) (*Attention, error) {
 	sums, err := in.Stats.Sums(n)
 	if err != nil {
 		return nil, err
+	}
+	if in.Method == MethodTransMLA {
+		sums = sums.Plain()
 	}
 	return Analyse(in.Attention(n), sums, in.Model)
 }
@@ -102,6 +109,9 @@ func (a *Attention) Sensitivity() [][]float64 { return rope.Sensitivity(a.moment
 
 // SharedKey builds the rotary key for the given options.
 func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
+	if o.Method == MethodTransMLA {
+		return rope.Fold(a.moments, o.RopeTheta, o.RopeDims, o.FreqFold)
+	}
 	candidates := o.Select.Candidates(a.moments, o.RopeDims/2)
 	if o.Threshold > 0 {
 		candidates = rope.Above(rope.Shares(a.Sensitivity()), o.Threshold)
@@ -178,8 +188,11 @@ func (a *Attention) problem(stack *mat.Dense, w Weights) lowrank.Problem {
 	if w != WeightsNone {
 		p.Right = a.Stats.Input
 	}
-	if w == WeightsAttention || w == WeightsCalibrated {
+	switch w {
+	case WeightsAttention, WeightsCalibrated:
 		p.Left = a.Stats.Weights()
+	case WeightsBalanced:
+		p.Left = balance(stack, p.Right, a.Stats.KVHeads)
 	}
 	return p
 }

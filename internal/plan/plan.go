@@ -20,6 +20,7 @@ type Plan struct {
 	Output   string        `json:"output"`
 	Source   *family.Model `json:"source"`
 	Target   *family.Model `json:"target"`
+	Method   mla.Method    `json:"method"`
 	Theta    *float64      `json:"rope_theta"` // θ' before padding; null: will be searched for
 	Cache    Cache         `json:"cache"`
 	Residual float64       `json:"residual_scale"` // factor of the residual stream
@@ -74,7 +75,7 @@ type Shard struct {
 // New plans the conversion of m to out with the given options and sizes. Sizes
 // must be known but for Theta.
 func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
-	p := &Plan{Input: m.Source.Path, Output: out, Source: m, DType: o.DType}
+	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.DType}
 	p.Maths = o.Maths(s)
 	p.Residual = o.residual(m)
 	p.Layout = mla.NewDeepseek(m.Shape(), p.Maths, o.LatentNorm, p.Residual, o.QLora)

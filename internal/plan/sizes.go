@@ -28,6 +28,8 @@ type Options struct {
 	RopeDims int // qk_rope_head_dim
 	Theta    float64
 
+	Method      mla.Method
+	FreqFold    int // of TransMLA: pairs that fold together
 	Select      rope.Strategy
 	Threshold   float64
 	Weights     mla.Weights
@@ -41,12 +43,19 @@ type Options struct {
 
 // Defaults returns what is asked for unless the user says otherwise.
 func Defaults() Options {
-	return Options{Select: rope.BySensitivity, Weights: mla.WeightsAttention, LatentNorm: mla.NormLinear, MaxShard: 5e9}
+	return Options{Method: mla.MethodAttention, Select: rope.BySensitivity, Weights: mla.WeightsAttention, LatentNorm: mla.NormLinear, MaxShard: 5e9}
 }
 
 // Maths returns the choices about the mathematics of a layer of the given sizes.
 func (o *Options) Maths(s Sizes) mla.Options {
-	return mla.Options{Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, Select: o.Select, Threshold: o.Threshold, Weights: o.Weights, QueryRank: o.QLora.Rank()}
+	maths := mla.Options{
+		Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, FreqFold: o.FreqFold,
+		Select: o.Select, Threshold: o.Threshold, Weights: o.Weights, QueryRank: o.QLora.Rank(),
+	}
+	if o.Method == mla.MethodTransMLA {
+		maths.Weights = mla.WeightsBalanced
+	}
+	return maths
 }
 
 // Sizes are the sizes of a conversion. Zero means: to be searched for.
@@ -69,7 +78,7 @@ func MaxRank(m *family.Model) int { return min(2*m.KVHeads*m.HeadDim, m.Hidden) 
 // MaxRopeDims is the size of the largest rotary key that carries something: all
 // pairs of all KV heads, or of one head where a strategy chooses whole pairs.
 func (o *Options) MaxRopeDims(m *family.Model) int {
-	if o.Select == rope.BySensitivity {
+	if o.Select == rope.BySensitivity && o.Method != mla.MethodTransMLA {
 		return m.KVHeads * m.HeadDim
 	}
 	return m.HeadDim
@@ -78,7 +87,7 @@ func (o *Options) MaxRopeDims(m *family.Model) int {
 // Sizes works out the sizes from the options, as far as these say, and checks
 // them against the model.
 func (o *Options) Sizes(m *family.Model) (Sizes, error) {
-	s := Sizes{Rank: o.Rank, RopeDims: o.RopeDims, Theta: o.Theta}
+	s := Sizes{Rank: o.Rank, RopeDims: o.RopeDims, Theta: o.theta(m)}
 	if min(o.DKV, 1)+min(o.Rank, 1)+min(o.Cache, 1) > 1 {
 		return s, &UsageError{"--dkv, --kv-lora-rank and --cache all say how large the latent is", "give one of them"}
 	}
@@ -90,6 +99,9 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 	}
 	if s.RopeDims == 0 && o.Cache == 0 && o.Threshold == 0 {
 		s.RopeDims = max(2, m.HeadDim/4*2)
+	}
+	if err := o.checkMethod(m, s.RopeDims); err != nil {
+		return s, err
 	}
 	switch {
 	case o.DKV > 0:
@@ -145,8 +157,11 @@ var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 func (o *Options) Splits(m *family.Model) []Sizes {
 	var splits []Sizes
 	for _, dims := range ropeGrid {
+		if o.Method == mla.MethodTransMLA && o.foldable(m, dims) != nil {
+			continue
+		}
 		if dims <= o.MaxRopeDims(m) && dims < o.Cache {
-			splits = append(splits, Sizes{Rank: min(o.Cache-dims, MaxRank(m)), RopeDims: dims, Theta: o.Theta})
+			splits = append(splits, Sizes{Rank: min(o.Cache-dims, MaxRank(m)), RopeDims: dims, Theta: o.theta(m)})
 		}
 	}
 	return splits

@@ -16,10 +16,14 @@ import (
 // its leading components keep their rotation. Nothing weighs what a pair is worth.
 //
 // Of the pairs ω_i = theta^(−2i/D) every D/ropeDims-th turns as a slot does, which
-// is why ropeDims must divide D, D/ropeDims must divide fold, and fold D/2.
+// is why ropeDims must divide D, D/ropeDims must divide fold, and fold D/2. A fold
+// of 0 is the smallest, D/ropeDims.
 func Fold(m *Moments, theta float64, ropeDims, fold int) (*SharedKey, error) {
 	J := m.pairs()
 	step := 2 * J / ropeDims
+	if fold == 0 {
+		fold = step
+	}
 	if ropeDims*step != 2*J || fold%step != 0 || J%fold != 0 {
 		return nil, fmt.Errorf("internal: %d pairs in blocks of %d for %d rotary dimensions", J, fold, ropeDims)
 	}

@@ -1,0 +1,44 @@
+package mla
+
+import (
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/linalg"
+)
+
+// Method is a way to convert: this program's own, or a published one for
+// comparison.
+type Method string
+
+// The methods.
+const (
+	MethodAttention Method = "attention" // what attention loses (design §4 and 5)
+	MethodTransMLA  Method = "transmla"  // RoRoPE, FreqFold and balanced PCA (Meng et al. 2025)
+)
+
+// Methods lists the methods.
+func Methods() []Method { return []Method{MethodAttention, MethodTransMLA} }
+
+// balance returns the blocks of A² under which the keys of a stack of G KV heads,
+// [2·G·D × d], have the norm of its values, both over inputs of the given second
+// moments.
+func balance(stack *mat.Dense, input linalg.Metric, G int) []*mat.SymDense {
+	weighted := mat.DenseCopyOf(stack)
+	input.Apply(weighted)
+	n, d := weighted.Dims()
+	keys, values := mat.Norm(weighted.Slice(0, n/2, 0, d), 2), mat.Norm(weighted.Slice(n/2, n, 0, d), 2)
+	factor := 1.0
+	if keys > 0 && values > 0 {
+		factor = values / keys
+	}
+	blocks := make([]*mat.SymDense, 2*G)
+	for i := range blocks {
+		blocks[i] = mat.NewSymDense(n/len(blocks), nil)
+		for k := range n / len(blocks) {
+			if blocks[i].SetSym(k, k, 1); i < G {
+				blocks[i].SetSym(k, k, factor*factor)
+			}
+		}
+	}
+	return blocks
+}
