@@ -44,7 +44,7 @@ func TestFold(t *testing.T) {
 					t.Errorf("%v: slot %d takes %g of row %d", c, s, got, row)
 				}
 			}
-			if s*step%c.fold != 0 && lengthOf(key.Expand, 2*s) > lengthOf(key.Expand, 2*(s-1))*(1+1e-9) {
+			if s*step%c.fold != 0 && carried(l, key, s) > carried(l, key, s-1)*(1+1e-9) {
 				t.Errorf("%v: slot %d carries more than the one before", c, s)
 			}
 		}
@@ -61,9 +61,19 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// lengthOf is the norm of a column: of Expand, the deviation that a slot of mean
-// square 1 carries.
-func lengthOf(m *mat.Dense, column int) float64 { return mat.Norm(m.ColView(column), 2) }
+// carried is the energy of the keys that a slot carries.
+func carried(l *layer, key *SharedKey, slot int) float64 {
+	expand := mat.Norm(key.Expand.ColView(2*slot), 2)
+	return expand * expand * meanSquare(l, key, slot)
+}
+
+// meanSquare is the mean square of a slot's two rotary dimensions.
+func meanSquare(l *layer, key *SharedKey, slot int) float64 {
+	var keys mat.Dense
+	keys.Mul(key.Collect.Slice(2*slot, 2*slot+2, 0, l.kvHeads*2*l.pairs), l.k)
+	norm := mat.Norm(&keys, 2)
+	return norm * norm / 2
+}
 
 func TestFoldRefuses(t *testing.T) {
 	l := newLayer(2, 1, 6, 20, 5)

@@ -18,7 +18,7 @@ type SharedKey struct {
 	// Frequencies are ν_m = θ'^(−2m/dr), in radians per token.
 	Frequencies []float64
 	// Collect is [2n × G·D]: the rotary key is Collect·k, with a mean square of
-	// 1 per row.
+	// 1 over the slots in use, larger in those that scores depend on more.
 	Collect *mat.Dense
 	// Expand is [G·D × 2n]: Expand·Collect·k is the part of the keys k that
 	// keeps its rotation. Its transpose, restricted to the rows of a KV head,
@@ -86,8 +86,9 @@ func newBuilder(m *Moments, frequencies []float64, ropeDims int, theta float64) 
 	}
 }
 
-// done closes the books and returns the key.
+// done scales the slots, closes the books and returns the key.
 func (b *builder) done() *SharedKey {
+	b.level()
 	b.Lost, b.ScoreError = b.ledger.lost()
 	return b.SharedKey
 }
