@@ -189,7 +189,8 @@ func (w *deepseekWriter) norms() error {
 	}
 	w.input, w.rows, w.upFix = 1, 1, 1
 	latent := w.open(family.KVANorm)
-	weight := math.Sqrt(float64(w.Rank) / float64(w.KVLoraRank)) // the mean square is over padding, too
+	square := float64(w.Rank) / float64(w.KVLoraRank) // over padding, too
+	weight := math.Sqrt(square)
 	if w.LatentNorm == NormLinear {
 		exponent := linearExponent(1, latent.DType())
 		rows := 0
@@ -197,7 +198,7 @@ func (w *deepseekWriter) norms() error {
 			rows = exponent / 2
 		}
 		w.input, w.rows = math.Ldexp(1, exponent-rows), math.Ldexp(1, rows)
-		weight, w.upFix = rounded(math.Sqrt(Eps)/(w.input*w.rows), latent.DType())
+		weight, w.upFix = linearWeight(w.input*w.rows, square, latent.DType())
 	}
 	if err := constant(latent, weight, w.KVLoraRank); err != nil {
 		return err
@@ -223,8 +224,7 @@ func (w *deepseekWriter) queryNorm() error {
 	scale := math.Ldexp(1, linearExponent(square, norm.DType()))
 	w.queryA = scale / w.input
 	var weight float64
-	weight, w.qFix = rounded(math.Sqrt(Eps)/scale, norm.DType())
-	w.qFix *= math.Sqrt(1 + scale*scale*square/Eps) // the norm's gain at the mean square
+	weight, w.qFix = linearWeight(scale, square, norm.DType())
 	return constant(norm, weight, w.QLoraRank)
 }
 
@@ -243,10 +243,12 @@ func linearExponent(square float64, t checkpoint.DType) int {
 	return int(math.Floor(math.Log2(tolerance*Eps/square) / 2))
 }
 
-// rounded returns v as type t holds it, and v relative to that.
-func rounded(v float64, t checkpoint.DType) (held, fix float64) {
-	held = checkpoint.Round(v, t)
-	return held, v / held
+// linearWeight returns the weight, as type t holds it, of a norm on a vector of the
+// given mean square times scale², such that the scale is undone; and what is left to
+// multiply with: the rounding, and the gain at that mean square.
+func linearWeight(scale, square float64, t checkpoint.DType) (weight, fix float64) {
+	weight = checkpoint.Round(math.Sqrt(Eps)/scale, t)
+	return weight, math.Sqrt(Eps+scale*scale*square) / scale / weight
 }
 
 func constant(sink Sink, v float64, n int) error {
