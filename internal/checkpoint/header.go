@@ -21,6 +21,9 @@ const (
 	maxHeader = 100_000_000
 	// largeHeader is the length from which a header takes memory that matters.
 	largeHeader = 10_000_000
+	// headerMemory is what the program tries to stay below while it reads a large
+	// header.
+	headerMemory = 400 << 20
 	// maxMetadata bounds the entries of __metadata__, of which checkpoints have a
 	// handful.
 	maxMetadata = 100_000
@@ -78,7 +81,9 @@ func readHeader(r io.Reader, size int64) (*header, error) {
 		return nil, fmt.Errorf("invalid header length: %d bytes after the first 8, and the file has %d", n, size)
 	}
 	if n > largeHeader {
-		defer debug.SetGCPercent(debug.SetGCPercent(25)) // bounded memory is worth some time here
+		// bounded memory is worth some time here, on a busy machine too
+		defer debug.SetGCPercent(debug.SetGCPercent(25))
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(headerMemory, debug.SetMemoryLimit(-1))))
 	}
 	h, err := parseHeader(io.LimitReader(r, int64(n)))
 	if err != nil {
