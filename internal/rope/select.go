@@ -34,8 +34,8 @@ func (s Strategy) Candidates(m *Moments, slots int) []bool {
 		norm := make([]float64, J)
 		for i := range J {
 			order[i] = i
-			for h := range m.Query {
-				norm[i] += math.Sqrt(m.Query[h][i] * m.keyEnergy(h/m.group(), i))
+			for g := range m.KVHeads {
+				norm[i] += m.norms(g, i)
 			}
 		}
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(norm[b], norm[a]) })
@@ -54,6 +54,16 @@ func (s Strategy) Candidates(m *Moments, slots int) []bool {
 		fill(mask)
 	}
 	return mask
+}
+
+// norms returns the rms ‖q_i‖·‖k_i‖ of pair i, summed over the query heads of KV
+// head g. The paper multiplies means of norms, which second moments do not tell.
+func (m *Moments) norms(g, i int) float64 {
+	sum := 0.0
+	for h := g * m.group(); h < (g+1)*m.group(); h++ {
+		sum += math.Sqrt(m.Query[h][i] * m.keyEnergy(g, i))
+	}
+	return sum
 }
 
 func fill(mask []bool) {
