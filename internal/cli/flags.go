@@ -128,10 +128,13 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.DKV, "dkv", "N", "", "latent floats per KV head, the paper's d_kv (default: half of head_dim)", positive)
 	flag(f, &o.Rank, "kv-lora-rank", "R", "", "latent floats in all: dkv times the number of KV heads", positive)
 	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
-	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim)", positive)
+	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim); in the mha2mla layout of each KV head's (an eighth)", positive)
 	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
-	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies()), oneOf(rope.Strategies()...))
+	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect)
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
+	flag(f, &o.Method, "method", "M", string(plan.MethodAttention), "what presets the other choices: "+list(plan.Methods()), oneOf(plan.Methods()...))
+	flag(f, &o.Layout, "layout", "L", string(mla.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", oneOf(mla.FormDeepseek, mla.FormReference))
+	flag(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", oneOf(plan.SVDJoint, plan.SVDSplit))
 	flag(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
 }
 

@@ -14,11 +14,13 @@ func (r *run) card() []byte {
 	base := filepath.Base(filepath.Clean(r.Input))
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "---\nbase_model: %q\ntags:\n- mla\n- mha2mla\n---\n\n# %s with latent attention\n\n", base, base)
-	fmt.Fprintf(&b, "Converted from %s by mha2mla %s to multi-head latent attention, as a dense DeepSeek-V3\nthat stock engines load. No weight was trained.\n\n", base, r.Version)
+	fmt.Fprintf(&b, "Converted from %s by mha2mla %s to %s. No weight was trained.\n\n", base, r.Version, r.Layout.About())
 	fmt.Fprintf(&b, "    %s\n\n", r.command())
 	fmt.Fprintf(&b, "| | before | after |\n|---|---|---|\n")
 	fmt.Fprintf(&b, "| KV cache, floats per token and layer | %d | %d (%s) |\n", r.Cache.Before, r.Cache.After, report.Change(r.Cache.Saving))
-	fmt.Fprintf(&b, "| kv_lora_rank | | %d |\n| qk_rope_head_dim | | %d |\n| rope_theta | %g | %g |\n", r.Target.MLA.KVLoraRank, r.Target.MLA.RopeDim, r.Source.RopeTheta, r.Target.RopeTheta)
+	for _, f := range r.Layout.Facts(r.Source, r.Target) {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.Name, f.Before, f.After)
+	}
 	fmt.Fprintf(&b, "\nMeasure it against its source with `mha2mla verify SOURCE CONVERTED --tokens ids.json`.\n")
 	return b.Bytes()
 }
@@ -26,22 +28,9 @@ func (r *run) card() []byte {
 // command is the command that makes these weights again: every choice spelled
 // out, and nothing that does not change them.
 func (r *run) command() string {
-	m := r.Maths
-	words := []string{"mha2mla convert", "--kv-lora-rank", fmt.Sprint(m.Rank)}
-	if m.Threshold > 0 {
-		words = append(words, "--rope-threshold", fmt.Sprint(m.Threshold))
-	} else {
-		words = append(words, "--rope-dims", fmt.Sprint(m.RopeDims))
-	}
-	words = append(words, "--rope-theta", fmt.Sprint(m.RopeTheta), "--rope-select", string(m.Select), "--weights", string(m.Weights), "--latent-norm", string(r.Layout.LatentNorm))
-	if r.Layout.QLoraRank > 0 {
-		words = append(words, "--q-lora exact")
-	}
-	if r.Layout.Padded() {
-		words = append(words, "--pad-to-kernel")
-	}
-	if r.DType != "" {
-		words = append(words, "--dtype", strings.ToLower(string(r.DType)))
+	words := append([]string{"mha2mla convert"}, r.Layout.Flags()...)
+	if dtype := r.DType.Flag(); dtype != "" {
+		words = append(words, "--dtype", dtype)
 	}
 	return strings.Join(append(words, "IN", "OUT"), " ")
 }

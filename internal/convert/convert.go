@@ -19,6 +19,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // Options say how a plan is carried out. The weights do not depend on them.
@@ -38,9 +39,8 @@ type Result struct {
 
 // LayerResult is what was kept of one layer.
 type LayerResult struct {
-	Layer  int     `json:"layer"`
-	Energy float64 `json:"energy"` // share of the stack's energy, as the weights measure it
-	Slots  [][]int `json:"slots"`  // rotary pairs that each slot of the rotary key serves
+	Layer int `json:"layer"`
+	mla.Summary
 }
 
 // run is one conversion under way.
@@ -155,12 +155,12 @@ func (r *run) layer(n int) error {
 	if err != nil {
 		return err
 	}
-	layer, err := attention.Convert(r.Maths)
+	layer, err := r.Layout.Convert(attention)
 	if err != nil {
 		return err
 	}
-	r.result.Layers[n] = LayerResult{n, layer.Energy, layer.Key.Serves}
-	return r.Layout.Write(layer, attention, func(name string) mla.Sink {
+	r.result.Layers[n] = LayerResult{n, layer.Summary()}
+	return layer.Write(attention, func(name string) mla.Sink {
 		return &countingSink{r.writer(family.InLayer(n, name)), r}
 	})
 }
@@ -222,9 +222,20 @@ func (r *run) content(name string) ([]byte, error) {
 		return r.index()
 	case name == plan.CardFile:
 		return r.card(), nil
+	case name == r.RankFile:
+		return r.ranks()
 	default:
 		return r.Config, nil
 	}
+}
+
+// ranks returns the content of the file of rankings.
+func (r *run) ranks() ([]byte, error) {
+	var all []rope.Ranking
+	for _, l := range r.result.Layers {
+		all = append(all, l.Ranking)
+	}
+	return family.EncodeRankings(all)
 }
 
 // index returns the text of the shard index.

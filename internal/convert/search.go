@@ -147,11 +147,11 @@ func (x *search) bases(splits []plan.Sizes, passes int) ([]candidate, error) {
 				if err := context.Cause(x.ctx); err != nil {
 					return err
 				}
-				key, err := layer.SharedKey(x.Maths(c.Sizes))
+				choice, err := layer.Choose(x.Maths(c.Sizes))
 				if err != nil {
 					return err
 				}
-				group[i].loss += layer.RotationLoss(key)
+				group[i].loss += layer.RotationLoss(choice)
 			}
 		}
 		return nil
@@ -165,11 +165,11 @@ func (x *search) bases(splits []plan.Sizes, passes int) ([]candidate, error) {
 
 // rankLoss is the predicted loss of a layer at the rank of s.
 func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
-	key, err := layer.SharedKey(x.Maths(s))
+	choice, err := layer.Choose(x.Maths(s))
 	if err != nil {
 		return 0, err
 	}
-	spectrum, err := layer.Spectrum(key, mla.WeightsAttention)
+	spectrum, err := layer.Spectrum(choice, mla.WeightsAttention)
 	if err != nil {
 		return 0, err
 	}

@@ -38,12 +38,25 @@ func AllWeights() []Weights {
 
 // Options are the choices that the mathematics of a layer leaves open.
 type Options struct {
+	Form      Form          // zero: FormDeepseek
 	Rank      int           // r, kv_lora_rank
-	RopeDims  int           // dr, qk_rope_head_dim
+	RopeDims  int           // dr, qk_rope_head_dim; in FormReference per KV head
 	RopeTheta float64       // θ', base of the rotary key's frequencies
 	Select    rope.Strategy // which pairs may keep their rotation
-	Threshold float64       // if positive: those of at least this share of the sensitivity
+
+	// Rankings of the layers, if not nil, decide instead of Select.
+	Rankings  []rope.Ranking
+	Threshold float64 // if positive: those of at least this share of the sensitivity
 	Weights   Weights
+	Split     bool // in FormReference: keys and values are factored apart, each at half the rank
+}
+
+// ranking is that of layer n; nil if Select decides.
+func (o *Options) ranking(n int) rope.Ranking {
+	if o.Rankings == nil {
+		return nil
+	}
+	return o.Rankings[n]
 }
 
 // Attention is an attention layer with what is known of it.
@@ -53,6 +66,7 @@ type Attention struct {
 	Stats       *calib.Layer // what goes through the layer
 	Frequencies []float64    // ω_i, [J]
 	moments     *rope.Moments
+	layer       int
 }
 
 // Input is a model to convert, and what is known of its activations.
@@ -70,25 +84,25 @@ func (in Input) Read(n int) (*Attention, error) {
 	}
 	if in.Stats == nil {
 		stats, err := calib.DataFree(p, stack, in.MaxPositions)
-		return analysed(p, stack, stats, in.RopeTheta), err
+		return analysed(p, stack, stats, in.RopeTheta, n), err
 	}
 	sums, err := in.Stats.Sums(n)
 	if err != nil {
 		return nil, err
 	}
 	stats, err := calib.Observed(p, stack, sums)
-	return analysed(p, stack, stats, in.RopeTheta), err
+	return analysed(p, stack, stats, in.RopeTheta, n), err
 }
 
 // analysed puts a layer together with its statistics.
-func analysed(p calib.Projections, stack *mat.Dense, stats *calib.Layer, theta float64) *Attention {
+func analysed(p calib.Projections, stack *mat.Dense, stats *calib.Layer, theta float64, layer int) *Attention {
 	if stats == nil {
 		return nil
 	}
-	return &Attention{p, stack, stats, rope.Frequencies(theta, p.Shape().HeadDim), stats.Moments()}
+	return &Attention{p, stack, stats, rope.Frequencies(theta, p.Shape().HeadDim), stats.Moments(), layer}
 }
 
-// Analyse derives the data-free statistics of a layer with rotary base theta in
+// Analyse derives the data-free statistics of a first layer with rotary base theta in
 // a model of maxPositions positions.
 func Analyse(p calib.Projections, theta float64, maxPositions int) (*Attention, error) {
 	stack, err := p.KeyValue()
@@ -96,7 +110,7 @@ func Analyse(p calib.Projections, theta float64, maxPositions int) (*Attention, 
 		return nil, err
 	}
 	stats, err := calib.DataFree(p, stack, maxPositions)
-	return analysed(p, stack, stats, theta), err
+	return analysed(p, stack, stats, theta, 0), err
 }
 
 // Sensitivity returns S(h,i) of design §4, [H][J].
@@ -105,17 +119,21 @@ func (a *Attention) Sensitivity() [][]float64 { return rope.Sensitivity(a.moment
 // SharedKey builds the rotary key for the given options.
 func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	candidates := o.Select.Candidates(a.moments, o.RopeDims/2)
+	if ranking := o.ranking(a.layer); ranking != nil {
+		candidates = ranking.Candidates(o.RopeDims / 2)
+	}
 	if o.Threshold > 0 {
 		candidates = rope.Above(rope.Shares(a.Sensitivity()), o.Threshold)
 	}
 	return rope.Share(a.moments, a.Frequencies, candidates, o.RopeDims, o.RopeTheta)
 }
 
-// RotationShare is the predicted share of the layer's rotation that key does not
-// carry, its heads weighted by the energy of their output.
-func (a *Attention) RotationShare(key *rope.SharedKey) float64 {
+// RotationShare is the predicted share of the layer's rotation that c gives up,
+// its heads weighted by the energy of their output.
+func (a *Attention) RotationShare(c Choice) float64 {
 	loss, energy := 0.0, 0.0
-	for h, lost := range key.Lost {
+	shares, _ := c.Losses()
+	for h, lost := range shares {
 		loss += lost * a.Stats.OutputEnergy(h)
 		energy += a.Stats.OutputEnergy(h)
 	}
@@ -129,15 +147,16 @@ func (a *Attention) RotationShare(key *rope.SharedKey) float64 {
 // most. Values from 0.5 to 1 are as good.
 const dataFreeRotation = 0.7
 
-// RotationLoss is the predicted loss of attention output to the rotation that key
-// does not carry, relative to the output's energy.
-func (a *Attention) RotationLoss(key *rope.SharedKey) float64 {
+// RotationLoss is the predicted loss of attention output to the rotation that c
+// gives up, relative to the output's energy.
+func (a *Attention) RotationLoss(c Choice) float64 {
 	if !a.Stats.Calibrated() {
-		return dataFreeRotation * a.RotationShare(key)
+		return dataFreeRotation * a.RotationShare(c)
 	}
 	loss := 0.0
+	_, scoreErrors := c.Losses()
 	for h, sigma := range a.Stats.ScoreWeights() {
-		loss += sigma * key.ScoreError[h] / float64(a.Stats.HeadDim)
+		loss += sigma * scoreErrors[h] / float64(a.Stats.HeadDim)
 	}
 	return ratio(loss, a.Stats.Energy())
 }
@@ -156,12 +175,8 @@ func ratio(a, b float64) float64 {
 }
 
 // Spectrum returns what each rank of the stack adds under the measure w, once
-// key has taken the rotation out of it.
-func (a *Attention) Spectrum(key *rope.SharedKey, w Weights) ([]float64, error) {
-	stack := mat.DenseCopyOf(a.Stack)
-	a.takeRotation(stack, key)
-	return lowrank.Spectrum(a.problem(stack, w))
-}
+// c has taken the rotation out of it.
+func (a *Attention) Spectrum(c Choice, w Weights) ([]float64, error) { return c.spectrum(a, w) }
 
 // takeRotation subtracts from the keys of stack what key carries, so that only
 // content is left, and returns the rotary rows, [dr × d].
