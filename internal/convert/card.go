@@ -13,7 +13,11 @@ import (
 func (r *run) card() []byte {
 	base := filepath.Base(filepath.Clean(r.Input))
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "---\nbase_model: %q\ntags:\n- mla\n- mha2mla\n---\n\n# %s with latent attention\n\n", base, base)
+	title, tag := "latent attention", "mla"
+	if r.Target.MLA == nil && r.Target.PerHead == nil {
+		title, tag = "fewer KV heads", "gqa"
+	}
+	fmt.Fprintf(&b, "---\nbase_model: %q\ntags:\n- %s\n- mha2mla\n---\n\n# %s with %s\n\n", base, tag, base, title)
 	fmt.Fprintf(&b, "Converted from %s by mha2mla %s to %s. No weight was trained.\n\n", base, r.Version, r.Layout.About())
 	fmt.Fprintf(&b, "    %s\n\n", r.command())
 	fmt.Fprintf(&b, "| | before | after |\n|---|---|---|\n")

@@ -142,7 +142,7 @@ func TestReferenceCard(t *testing.T) {
 		want []string
 	}{
 		{plan.Options{Layout: mla.FormReference, Rank: 8, RopeDims: 4, SVD: plan.SVDSplit}, []string{"engines do not load it", "--layout mha2mla", "--svd split", "| 32 | 16 ("}},
-		{plan.Options{Method: plan.MethodGroupedMean, Cache: 16}, []string{"grouped-query", "--method gqa-mean --cache 16", "| num_key_value_heads | 2 | 1 |"}},
+		{plan.Options{Method: plan.MethodGroupedMean, Cache: 16}, []string{"with fewer KV heads", "grouped-query", "--method gqa-mean --cache 16", "| num_key_value_heads | 2 | 1 |"}},
 		{plan.Options{Rank: 8}, []string{"engines load", "| kv_lora_rank |  | 8 |"}},
 	} {
 		out := filepath.Join(t.TempDir(), "out")

@@ -1,9 +1,10 @@
 // Package mla turns one attention layer into multi-head latent attention: a
-// rotary key shared by all heads, and a latent from which content keys and
-// values are projected up.
+// rotary key shared by all heads, or one of each KV head, and a latent from which
+// content keys and values are projected up.
 //
-// The mathematics knows no engine; what a layout adds to it for the engines that
-// load it stands in a file of its own (deepseek.go).
+// The mathematics (mla.go, perhead.go) knows no engine; what a layout adds to it
+// for those that load it stands in a file of its own (deepseek.go, reference.go;
+// grouped.go for what is no latent attention).
 package mla
 
 import (
