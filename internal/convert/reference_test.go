@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -14,6 +15,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // TestReferenceLossless converts to the reference's form with all pairs and full
@@ -133,6 +135,48 @@ func TestReferenceRealCheckpoint(t *testing.T) {
 		}
 	}
 }
+
+// TestReferenceCalibrated: where all pairs keep their rotation, so that the rank
+// decides, statistics of other text than it is measured on bring the form much
+// nearer to its source; they serve the paper's choices, too.
+func TestReferenceCalibrated(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	sequences, err := tokens.Read(filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	windows := tokens.Windows(sequences, 256, 0)
+	var stats gathered
+	err = calib.Collect(t.Context(), m, windows[len(windows)-32:], func(_ int, s *calib.Sums) error {
+		stats = append(stats, s)
+		return nil
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	measure := func(o plan.Options, stats calib.Reader) float64 {
+		o.Layout = mla.FormReference
+		out := filepath.Join(t.TempDir(), "out")
+		if _, err := convertTo(m, out, o, convert.Options{Stats: stats}); err != nil {
+			t.Fatal(err)
+		}
+		return storiesKL(t, testmodel.Open(t, out))
+	}
+	rank := plan.Options{Cache: 48, RopeDims: 8}
+	got, without := measure(rank, stats), measure(rank, nil)
+	if !(got <= 0.22 && got < 0.9*without) {
+		t.Errorf("KL %g with statistics, %g without", got, without)
+	}
+	paper := plan.Options{Cache: 32, RopeDims: 4, Select: rope.ByNorm, Weights: mla.WeightsNone}
+	if got := measure(paper, stats); !(got <= 2.85) {
+		t.Errorf("KL %g with the paper's choices", got)
+	}
+}
+
+// gathered are statistics in memory.
+type gathered []*calib.Sums
+
+func (g gathered) Sums(n int) (*calib.Sums, error) { return g[n], nil }
 
 // TestReferenceCard: the card makes no promise that the form does not keep.
 func TestReferenceCard(t *testing.T) {
