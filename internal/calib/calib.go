@@ -39,6 +39,8 @@ type Layer struct {
 
 	concentration  float64   // see rope.Moments
 	scores, values []float64 // [H]: σ_h and τ_h from data; nil without
+
+	queryNorms, keyNorms []float64 // see rope.Moments
 }
 
 // Reader reads what was gathered of a layer.
@@ -114,6 +116,7 @@ func (l *Layer) Moments() *rope.Moments {
 	J := l.HeadDim / 2
 	m := &rope.Moments{
 		Query: make([][]float64, l.Heads), Keys: l.Keys, KVHeads: l.KVHeads,
+		QueryNorms: l.queryNorms, KeyNorms: l.keyNorms,
 		Distances: l.Distances, Near: l.Near, Concentration: l.concentration,
 	}
 	for h, q := range l.Queries {

@@ -34,6 +34,7 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 	}
 	l.Distances = normalised(sums.Distances)
 	l.Near = rope.DataFreeNear(len(l.Distances))
+	l.queryNorms, l.keyNorms = mean(sums.QueryNorms, sums.Tokens), mean(sums.KeyNorms, sums.Tokens)
 	l.scores, l.values = mean(sums.Scores, sums.Tokens), mean(sums.Values, sums.Tokens)
 	return l, l.project(p, stack)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -38,12 +39,13 @@ func newConvert() *cobra.Command {
 		Short: "Convert a checkpoint",
 		Long: `convert reads the checkpoint IN and writes OUT, in which multi-head latent
 attention takes the place of MHA or GQA. Stock engines load it as a dense
-DeepSeek-V3. IN and OUT are .safetensors files or Hugging Face directories. The
+DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and OUT are .safetensors files or Hugging Face directories. The
 configuration is --config, else config.json beside IN, else the one that IN
 carries; the new one goes beside OUT, and into it.
 
   mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
+  mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
 ` + exitHelp,
 		Args: exactly("IN", "OUT"),
@@ -64,7 +66,7 @@ carries; the new one goes beside OUT, and into it.
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		o.config = *config
-		if err := checkMethod(cmd, &o.Options); err != nil {
+		if err := o.Preset(cmd.Flags().Changed); err != nil {
 			return err
 		}
 		return runConvert(cmd, output(), &o, args[0], args[1])
@@ -124,6 +126,9 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	}
 	defer m.Source.Close()
 	if err := checkOutput(m, out, o.force); err != nil { // before the search, which takes time
+		return err
+	}
+	if err := o.ReadRankings(m); err != nil {
 		return err
 	}
 	sizes, err := o.Sizes(m)
@@ -187,7 +192,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 	if err != nil {
 		return err
 	}
-	if stats == nil {
+	if stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
 	done := struct {
@@ -200,12 +205,16 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 // printPlan prints what was or will be written.
 func printPlan(w io.Writer, p *plan.Plan) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	theta := "searched for"
-	if p.Theta != nil {
-		theta = fmt.Sprintf("%.9g (source %.9g)", p.Target.RopeTheta, p.Source.RopeTheta)
-	}
 	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", p.Input, p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
-	fmt.Fprintf(t, "%s\tkv_lora_rank %d, qk_rope_head_dim %d, rope_theta %s\n", p.Output, p.Target.MLA.KVLoraRank, p.Target.MLA.RopeDim, theta)
+	var sizes []string
+	for _, f := range p.Layout.Facts(p.Source, p.Target) {
+		text := f.Name + " " + f.After
+		if f.Before != "" {
+			text += fmt.Sprintf(" (source %s)", f.Before)
+		}
+		sizes = append(sizes, text)
+	}
+	fmt.Fprintf(t, "%s\t%s\n", p.Output, strings.Join(sizes, ", "))
 	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (%s)\n", p.Cache.Before, p.Cache.After, report.Change(p.Cache.Saving))
 	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), byteSize(p.Bytes), len(p.Shards))
 	return t.Flush()

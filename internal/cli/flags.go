@@ -129,12 +129,14 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.DKV, "dkv", "N", "", "latent floats per KV head, the paper's d_kv (default: half of head_dim)", positive)
 	flag(f, &o.Rank, "kv-lora-rank", "R", "", "latent floats in all: dkv times the number of KV heads", positive)
 	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
-	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim)", positive)
+	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim); in the mha2mla layout of each KV head's (an eighth)", positive)
 	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
-	flag(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published, for comparison)", oneOf(mla.Methods()...))
 	flag(f, &o.FreqFold, "freq-fold", "N", "", "with --method transmla: adjacent rotary pairs that fold together (default: head_dim / rope-dims)", positive)
-	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies()), oneOf(rope.Strategies()...))
+	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect)
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
+	flag(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published ones, for comparison)", oneOf(mla.Methods()...))
+	flag(f, &o.Layout, "layout", "L", string(mla.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", oneOf(mla.FormDeepseek, mla.FormReference))
+	flag(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", oneOf(plan.SVDJoint, plan.SVDSplit))
 	flag(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
 }
 
@@ -144,14 +146,6 @@ func jobsFlag(cmd *cobra.Command, jobs *int) {
 		n, err := positive(text)
 		return min(n, runtime.NumCPU()), err
 	})
-}
-
-// checkMethod refuses flags that say what the method says itself.
-func checkMethod(cmd *cobra.Command, o *plan.Options) error {
-	if o.Method != mla.MethodAttention && cmd.Flags().Changed("weights") {
-		return &plan.UsageError{What: fmt.Sprintf("--weights does not go with --method %s, which has its own", o.Method), Tip: "leave --weights out"}
-	}
-	return nil
 }
 
 // configFlag adds --config.

@@ -52,7 +52,7 @@ KV cache at a few ranks. Nothing is written but the picture that --plot names.
 		if format := pictureFormat(o.picture); o.picture != "" && format != "png" && format != "svg" {
 			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", o.picture), Tip: "end the name in .png or .svg"}
 		}
-		if err := checkMethod(cmd, &o.Options); err != nil {
+		if err := o.Preset(cmd.Flags().Changed); err != nil {
 			return err
 		}
 		o.config = *config
@@ -73,6 +73,12 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 		return nil, err
 	}
 	defer m.Source.Close()
+	if o.Form() == mla.FormGrouped {
+		return nil, &plan.UsageError{What: fmt.Sprintf("--method %s has no latent to inspect", o.Method), Tip: "convert, and verify the result"}
+	}
+	if err := o.ReadRankings(m); err != nil {
+		return nil, err
+	}
 	stats, done, err := o.open(ctx, u, m, "")
 	if err != nil {
 		return nil, err
@@ -101,7 +107,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 // printInspection prints the report for people.
 func printInspection(w io.Writer, r *inspect.Report, heads bool) error {
 	fmt.Fprintf(w, "Sensitivity to the loss of rotation, by rotary pair from fast to slow\n")
-	fmt.Fprintf(w, "(█ a tenth of the layer's or more … ▁ a thousandth); ● keeps its rotation\nwith a rotary key of %d dimensions at rope_theta %.9g.\n\n", r.Sizes.RopeDims, r.Sizes.Theta)
+	fmt.Fprintf(w, "(█ a tenth of the layer's or more … ▁ a thousandth); ● keeps its rotation\n%s.\n\n", rotaryKeys(r))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\tsensitivity\tkept\trank for 90 %%\t95 %%\t99 %%\n")
 	for _, l := range r.Layers {
@@ -112,9 +118,17 @@ func printInspection(w io.Writer, r *inspect.Report, heads bool) error {
 	}
 	fmt.Fprintf(t, "\nkv_lora_rank\tdkv\tcache, floats per token and layer\tsaving\tenergy kept\n")
 	for _, c := range r.Cache {
-		fmt.Fprintf(t, "%d\t%.4g\t%d + %d = %d\t%.1f %%\t%.2f %%\n", c.Rank, c.DKV, c.Rank, r.Sizes.RopeDims, c.Floats, 100*c.Saving, 100*c.Energy)
+		fmt.Fprintf(t, "%d\t%.4g\t%d + %d = %d\t%.1f %%\t%.2f %%\n", c.Rank, c.DKV, c.Rank, r.Rotary, c.Floats, 100*c.Saving, 100*c.Energy)
 	}
 	return t.Flush()
+}
+
+// rotaryKeys says what carries the rotation.
+func rotaryKeys(r *inspect.Report) string {
+	if r.Layout == mla.FormReference {
+		return fmt.Sprintf("in some KV head, each of which has a rotary key of %d dimensions", r.Sizes.RopeDims)
+	}
+	return fmt.Sprintf("with a rotary key of %d dimensions at rope_theta %.9g", r.Sizes.RopeDims, r.Sizes.Theta)
 }
 
 // printHeads prints the sensitivities of each head of a layer, as shares of the

@@ -95,7 +95,7 @@ func measure(cmd *cobra.Command, o *plan.Options, stats calib.Reader) error {
 		return &plan.UsageError{What: "--weights calibrated needs statistics", Tip: "name them with --stats, or gather them with mha2mla calibrate"}
 	case stats != nil && chosen && o.Weights == mla.WeightsAttention:
 		return &plan.UsageError{What: "--weights attention is for conversions without statistics", Tip: "with --stats it is called calibrated"}
-	case stats != nil && !chosen:
+	case stats != nil && !chosen && o.Weights == mla.WeightsAttention:
 		o.Weights = mla.WeightsCalibrated
 	}
 	return nil

@@ -4,11 +4,7 @@ package convert
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -38,9 +34,8 @@ type Result struct {
 
 // LayerResult is what was kept of one layer.
 type LayerResult struct {
-	Layer  int     `json:"layer"`
-	Energy float64 `json:"energy"` // share of the stack's energy, as the weights measure it
-	Slots  [][]int `json:"slots"`  // rotary pairs that each slot of the rotary key serves
+	Layer int `json:"layer"`
+	mla.Summary
 }
 
 // run is one conversion under way.
@@ -162,12 +157,12 @@ func (r *run) layer(n int) error {
 	if err != nil {
 		return err
 	}
-	layer, err := attention.Convert(r.Maths)
+	layer, err := r.Layout.Convert(attention)
 	if err != nil {
 		return err
 	}
-	r.result.Layers[n] = LayerResult{n, layer.Energy, layer.Key.Serves}
-	return r.Layout.Write(layer, attention, func(name string) mla.Sink {
+	r.result.Layers[n] = LayerResult{n, layer.Summary()}
+	return layer.Write(attention, func(name string) mla.Sink {
 		return &countingSink{r.writer(family.InLayer(n, name)), r}
 	})
 }
@@ -204,47 +199,4 @@ type countingSink struct {
 func (s *countingSink) Close() error {
 	s.run.advance(s.TensorWriter.Bytes())
 	return s.TensorWriter.Close()
-}
-
-// writeOthers writes the files beside the weights.
-func (r *run) writeOthers(out *checkpoint.Output) error {
-	for _, name := range r.Others {
-		content, err := r.content(name)
-		if err != nil {
-			return err
-		}
-		if err := out.WriteFile(name, content); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// content returns the content of a file beside the weights.
-func (r *run) content(name string) ([]byte, error) {
-	switch {
-	case slices.Contains(r.Companions, name):
-		return os.ReadFile(filepath.Join(r.Source.Source.Dir, name))
-	case name == checkpoint.IndexFile:
-		return r.index()
-	case name == plan.CardFile:
-		return r.card(), nil
-	default:
-		return r.Config, nil
-	}
-}
-
-// index returns the text of the shard index.
-func (r *run) index() ([]byte, error) {
-	shards := make(map[string]string, len(r.Tensors))
-	parameters := int64(0)
-	for _, t := range r.Tensors {
-		shards[t.Name] = r.Shards[t.Shard].File
-		parameters += t.Elements()
-	}
-	text, err := json.MarshalIndent(map[string]any{
-		"metadata":   map[string]int64{"total_size": r.Bytes, "total_parameters": parameters},
-		"weight_map": shards,
-	}, "", "  ")
-	return append(text, '\n'), err
 }

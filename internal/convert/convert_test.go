@@ -37,6 +37,11 @@ func defaults(o plan.Options) plan.Options {
 // convertTo converts m to out.
 func convertTo(m *family.Model, out string, o plan.Options, run convert.Options) (*plan.Plan, error) {
 	o = defaults(o)
+	if o.Method == mla.MethodTransMLA {
+		if err := o.Preset(func(string) bool { return false }); err != nil {
+			return nil, err
+		}
+	}
 	sizes, err := o.Sizes(m)
 	if err != nil {
 		return nil, err

@@ -156,11 +156,11 @@ func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, erro
 	err := x.each(0, passes, func(layer *mla.Attention) error {
 		for _, group := range candidates {
 			err := x.add(group, func(c candidate) (float64, error) {
-				key, err := layer.SharedKey(x.Maths(c.Sizes))
+				choice, err := layer.Choose(x.Maths(c.Sizes))
 				if err != nil {
 					return 0, err
 				}
-				return layer.RotationLoss(key), nil
+				return layer.RotationLoss(choice), nil
 			})
 			if err != nil {
 				return err
@@ -221,11 +221,11 @@ func (x *search) add(candidates []candidate, loss func(candidate) (float64, erro
 
 // rankLoss is the predicted loss of a layer at the rank of s.
 func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
-	key, err := layer.SharedKey(x.Maths(s))
+	choice, err := layer.Choose(x.Maths(s))
 	if err != nil {
 		return 0, err
 	}
-	spectrum, err := layer.Spectrum(key, mla.WeightsAttention)
+	spectrum, err := layer.Spectrum(choice, mla.WeightsAttention)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 // Package decoder runs a canonical decoder on tokens in float32, with the
 // semantics of the stock classes: LlamaForCausalLM for MHA, GQA and MQA,
-// DeepseekV3ForCausalLM without experts for latent attention.
+// DeepseekV3ForCausalLM without experts for latent attention; and with those of
+// the reference implementation of the MHA2MLA paper.
 //
 // It holds one layer at a time and reads it from the disk when asked.
 package decoder
@@ -100,9 +101,12 @@ type Layer struct {
 func (d Decoder) Layer(n int) (*Layer, error) {
 	l := &Layer{eps: d.NormEps}
 	r := layerReader{Decoder: d, layer: n}
-	if d.MLA != nil {
+	switch {
+	case d.MLA != nil:
 		l.attention = r.latent()
-	} else {
+	case d.PerHead != nil:
+		l.attention = r.perHead()
+	default:
 		l.attention = r.grouped()
 	}
 	l.mlpNorm = r.vector(family.MLPNorm)

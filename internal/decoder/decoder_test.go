@@ -7,6 +7,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/rope"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
@@ -23,6 +24,7 @@ func logits(t testing.TB, m *family.Model, tokens []int) Matrix {
 // TestAgainstNaive runs both classes in all their forms beside the naive pass.
 // The sequence is longer than the block of queries.
 func TestAgainstNaive(t *testing.T) {
+	ranks := []rope.Ranking{{{3, 0, 2, 1}, {1, 2, 3, 0}}, {{0, 1, 2, 3}, {2, 0, 1, 3}}}
 	for name, m := range map[string]testmodel.Llama{
 		"MHA":                    {},
 		"GQA":                    {KVHeads: 2},
@@ -33,6 +35,10 @@ func TestAgainstNaive(t *testing.T) {
 		"latent, all different":  {Untied: true, Theta: 500, Latent: &testmodel.Latent{Rank: 10, RopeDims: 6, NopeDim: 7, ValueDim: 5}},
 		"latent, query too":      {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
 		"latent, bfloat16, tied": {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
+		"per head":               {PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
+		"per head, all rotary":   {PerHead: &testmodel.PerHead{LowRank: 5, RopeDims: 8}},
+		"per head, split":        {KVHeads: 2, Untied: true, Theta: 500, PerHead: &testmodel.PerHead{LowRank: 4, RopeDims: 2, Split: true}},
+		"per head, by rank":      {KVHeads: 2, PerHead: &testmodel.PerHead{LowRank: 6, RopeDims: 4, Ranks: ranks}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := m.Open(t)

@@ -68,6 +68,9 @@ type head struct{ q, k, v []float64 }
 // heads returns the heads of one token of an input to the attention.
 func (n *naive) heads(prefix string, x []float64, position int) []head {
 	all := make([]head, n.Heads)
+	if n.PerHead != nil {
+		return n.perHead(prefix, x, position)
+	}
 	if n.MLA == nil {
 		q, k, v := n.linear(prefix+"q_proj.weight", x), n.linear(prefix+"k_proj.weight", x), n.linear(prefix+"v_proj.weight", x)
 		D := n.HeadDim
@@ -97,6 +100,68 @@ func (n *naive) heads(prefix string, x []float64, position int) []head {
 		turn(query[nope:], position, n.RopeTheta, even, odd)
 		up := b[h*(nope+dv) : (h+1)*(nope+dv)]
 		all[h] = head{query, append(clone(up[:nope]), rotary...), up[nope:]}
+	}
+	return all
+}
+
+// perHead returns the heads of one token in the reference's form: every row of
+// queries and keys is put back where it was, and the pairs that are kept turn
+// there.
+func (n *naive) perHead(prefix string, x []float64, position int) []head {
+	var layer int
+	if _, err := fmt.Sscanf(prefix, "model.layers.%d.", &layer); err != nil {
+		panic(err)
+	}
+	c := n.linear(prefix+"kv_proj.down_k.weight", x)
+	cv := n.linear(prefix+"kv_proj.down_v.weight", x)
+	if !n.PerHead.Split {
+		c = n.linear(prefix+"kv_proj.down_kv.weight", x)
+		cv = c
+	}
+	q, rotary := n.linear(prefix+"q_proj.weight", x), n.linear(prefix+"k_r_proj.weight", x)
+	content, v := n.linear(prefix+"kv_proj.up_k.weight", c), n.linear(prefix+"kv_proj.up_v.weight", cv)
+	D, group := n.HeadDim, n.Heads/n.KVHeads
+	next := func(from *[]float64) (v float64) { v, *from = (*from)[0], (*from)[1:]; return v }
+	turns := make([][]bool, n.KVHeads) // which rows are rotary
+	for g, pairs := range n.PerHead.Kept(layer) {
+		turns[g] = make([]bool, D)
+		for _, i := range pairs {
+			turns[g][i], turns[g][i+D/2] = true, true
+		}
+	}
+	keys := make([][]float64, n.KVHeads)
+	for g := range keys {
+		for i := range D {
+			if turns[g][i] {
+				keys[g] = append(keys[g], next(&rotary))
+			} else {
+				keys[g] = append(keys[g], next(&content))
+			}
+		}
+	}
+	all := make([]head, n.Heads)
+	for _, first := range []bool{true, false} { // the rotary rows of all heads come first
+		for h := range all {
+			if first {
+				all[h] = head{make([]float64, D), clone(keys[h/group]), v[h/group*D : (h/group+1)*D]}
+			}
+			for i := range D {
+				if turns[h/group][i] == first {
+					all[h].q[i] = next(&q)
+				}
+			}
+		}
+	}
+	for h := range all {
+		for i := range D / 2 {
+			if turns[h/group][i] {
+				angle := float64(position) * math.Pow(n.RopeTheta, -2*float64(i)/float64(D))
+				for _, part := range [][]float64{all[h].q, all[h].k} {
+					a, b := part[i], part[i+D/2]
+					part[i], part[i+D/2] = a*math.Cos(angle)-b*math.Sin(angle), a*math.Sin(angle)+b*math.Cos(angle)
+				}
+			}
+		}
 	}
 	return all
 }

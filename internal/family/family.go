@@ -27,6 +27,8 @@ type Model struct {
 	TiedHead     bool    `json:"tie_word_embeddings"`
 	MLA          *MLA    `json:"mla,omitempty"` // nil for MHA, GQA and MQA
 
+	PerHead *PerHead `json:"mha2mla,omitempty"` // nil but for the reference's form
+
 	Config *Config            `json:"-"` // the whole configuration
 	Source *checkpoint.Source `json:"-"` // the weights
 }
@@ -42,8 +44,11 @@ type MLA struct {
 
 // CacheFloats is the number of floats the KV cache takes per token and layer.
 func (m *Model) CacheFloats() int {
-	if m.MLA != nil {
+	switch {
+	case m.MLA != nil:
 		return m.MLA.KVLoraRank + m.MLA.RopeDim
+	case m.PerHead != nil:
+		return m.PerHead.cacheFloats(m.KVHeads)
 	}
 	return 2 * m.KVHeads * m.HeadDim
 }
@@ -52,8 +57,11 @@ func (m *Model) CacheFloats() int {
 // of the weights that fill it.
 func (m *Model) CacheBytes() int64 {
 	name := KProj
-	if m.MLA != nil {
+	switch {
+	case m.MLA != nil:
 		name = KVAProj
+	case m.PerHead != nil:
+		name = KRProj
 	}
 	return int64(m.CacheFloats()) * int64(m.Layers) * m.Source.Lookup(InLayer(0, name)).DType.Size()
 }
@@ -108,7 +116,10 @@ func Read(src *checkpoint.Source, configPath string) (*Model, error) {
 		return nil, &checkpoint.FormatError{Path: from, What: err.Error()}
 	}
 	m.Source = src
-	return m, m.bind()
+	if err := m.bind(); err != nil || m.PerHead == nil {
+		return m, err
+	}
+	return m, m.PerHead.rank(m)
 }
 
 // adapter recognises LoRA weights by their tensors.
@@ -156,7 +167,7 @@ func describe(config *Config) (*Model, error) {
 
 // Convertible is an error if the model has latent attention already.
 func (m *Model) Convertible() error {
-	if m.MLA != nil {
+	if m.MLA != nil || m.PerHead != nil {
 		return alreadyMLA(m.Architecture)
 	}
 	return nil

@@ -19,6 +19,11 @@ func readLlama(f *fields, m *Model) error {
 	if f.Has("partial_rotary_factor") && f.number("partial_rotary_factor", 1) != 1 {
 		return &UnsupportedError{"partial rotary embeddings are not supported", ""}
 	}
+	if m.KVHeads > 0 && m.HeadDim > 0 {
+		if err := f.perHead(m); err != nil {
+			return err
+		}
+	}
 	return f.refuse()
 }
 

@@ -47,7 +47,10 @@ type TensorShape struct {
 // attention of a layer, its input norm included. The names have no prefix.
 func (m *Model) AttentionTensors() []TensorShape {
 	d, H, G, D := int64(m.Hidden), int64(m.Heads), int64(m.KVHeads), int64(m.HeadDim)
-	if m.MLA == nil {
+	switch {
+	case m.PerHead != nil:
+		return m.PerHead.attentionTensors(m)
+	case m.MLA == nil:
 		return []TensorShape{
 			{InputNorm, []int64{d}},
 			{QProj, []int64{H * D, d}},

@@ -16,6 +16,8 @@ import (
 type Report struct {
 	Model  *family.Model `json:"model"`
 	Sizes  plan.Sizes    `json:"sizes"` // those inspected
+	Layout mla.Form      `json:"layout"`
+	Rotary int           `json:"rotary_floats"` // of the cache, per token and layer
 	Layers []Layer       `json:"layers"`
 	Cache  []Cache       `json:"cache"`
 }
@@ -25,8 +27,8 @@ type Layer struct {
 	Layer        int         `json:"layer"`
 	Sensitivity  [][]float64 `json:"sensitivity"`   // [H][J], S(h,i) of design §4
 	Share        []float64   `json:"share"`         // [J], of the layer's sensitivity, over all heads
-	Kept         []bool      `json:"kept"`          // [J]: some slot of the rotary key serves the pair
-	Slots        [][]int     `json:"slots"`         // pairs that each slot serves
+	Kept         []bool      `json:"kept"`          // [J]: the pair keeps its rotation in some slot or KV head
+	Slots        [][]int     `json:"slots"`         // pairs that each slot serves, or that each KV head keeps
 	RotationLoss float64     `json:"rotation_loss"` // predicted share of the rotation that is lost
 	Rank90       int         `json:"rank_90"`       // ranks that keep 90, 95 and 99 % of the stack's energy
 	Rank95       int         `json:"rank_95"`
@@ -45,7 +47,7 @@ type Cache struct {
 
 // Run inspects every layer of m at the given sizes, which must be known.
 func Run(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Report, error) {
-	r := &Report{Model: m.Model, Sizes: s}
+	r := &Report{Model: m.Model, Sizes: s, Layout: o.Form(), Rotary: o.RotaryFloats(m.Model, s)}
 	maths := o.Maths(s)
 	for n := range m.Layers {
 		if err := context.Cause(ctx); err != nil {
@@ -60,7 +62,7 @@ func Run(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progres
 			progress(int64(n+1), int64(m.Layers))
 		}
 	}
-	r.listCaches(m.Model)
+	r.listCaches(m.Model, &o)
 	return r, nil
 }
 
@@ -69,18 +71,18 @@ func inspect(m mla.Input, n int, o mla.Options) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := attention.SharedKey(o)
+	choice, err := attention.Choose(o)
 	if err != nil {
 		return nil, err
 	}
-	spectrum, err := attention.Spectrum(key, o.Weights)
+	spectrum, err := attention.Spectrum(choice, o.Weights)
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Layer: n, Sensitivity: attention.Sensitivity(), Slots: key.Serves, RotationLoss: attention.RotationShare(key)}
+	l := &Layer{Layer: n, Sensitivity: attention.Sensitivity(), Slots: choice.Pairs(), RotationLoss: attention.RotationShare(choice)}
 	l.Share = rope.Shares(l.Sensitivity)
 	l.Kept = make([]bool, len(l.Share))
-	for _, pairs := range key.Serves {
+	for _, pairs := range choice.Pairs() {
 		for _, i := range pairs {
 			l.Kept[i] = true
 		}
@@ -97,13 +99,13 @@ func inspect(m mla.Input, n int, o mla.Options) (*Layer, error) {
 }
 
 // listCaches lists the cache at some ranks and the energy these keep.
-func (r *Report) listCaches(m *family.Model) {
+func (r *Report) listCaches(m *family.Model, o *plan.Options) {
 	for eighths := 1; eighths <= 8; eighths++ {
-		rank := min(eighths*m.KVHeads*m.HeadDim/8, plan.MaxRank(m))
+		rank := o.NearRank(m, r.Sizes, eighths*m.KVHeads*m.HeadDim/8)
 		if rank == 0 || len(r.Cache) > 0 && r.Cache[len(r.Cache)-1].Rank == rank {
 			continue
 		}
-		c := Cache{Rank: rank, DKV: float64(rank) / float64(m.KVHeads), Floats: rank + r.Sizes.RopeDims}
+		c := Cache{Rank: rank, DKV: float64(rank) / float64(m.KVHeads), Floats: rank + r.Rotary}
 		c.Saving = 1 - float64(c.Floats)/float64(m.CacheFloats())
 		for _, l := range r.Layers {
 			for _, v := range l.Spectrum[:min(rank, len(l.Spectrum))] {

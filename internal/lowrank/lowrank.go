@@ -23,8 +23,8 @@ type Problem struct {
 	// Stack is M, [n × d]: the content keys of all KV heads over their values.
 	// Factor and Spectrum overwrite it.
 	Stack *mat.Dense
-	// Left holds the blocks of A², [b × b] each, n/b of them from the top row
-	// down. Empty means A = I.
+	// Left holds the blocks of A² from the top row down; their sizes, which may
+	// differ, add up to n. Empty means A = I.
 	Left []*mat.SymDense
 	// Right is C, [d × d]. The zero value means C = I.
 	Right linalg.Metric
@@ -83,10 +83,12 @@ func Factor(p Problem, r int) (*Factors, error) {
 	}
 	f.Down.Mul(f.Up.T(), p.Stack)
 	p.Right.Undo(f.Down)
-	for i, root := range roots {
+	at := 0
+	for _, root := range roots {
 		b, _ := root.Dims()
-		block := f.Up.Slice(i*b, (i+1)*b, 0, r).(*mat.Dense).RawMatrix()
+		block := f.Up.Slice(at, at+b, 0, r).(*mat.Dense).RawMatrix()
 		blas64.Trsm(blas.Left, blas.NoTrans, 1, root.RawTriangular(), block)
+		at += b
 	}
 	return f, nil
 }
@@ -108,35 +110,48 @@ func (p *Problem) weigh() ([]*mat.TriDense, error) {
 		return nil, nil
 	}
 	n, d := p.Stack.Dims()
-	b := n / len(p.Left)
-	if p.Left[0].SymmetricDim() != b {
-		return nil, fmt.Errorf("internal: %d blocks of %d rows for a stack of %d", len(p.Left), p.Left[0].SymmetricDim(), n)
-	}
-	mean := 0.0
+	mean, rows := 0.0, 0
 	for _, block := range p.Left {
 		mean += mat.Trace(block) / float64(n)
+		rows += block.SymmetricDim()
+	}
+	if rows != n {
+		return nil, fmt.Errorf("internal: blocks of %d rows for a stack of %d", rows, n)
 	}
 	if mean == 0 {
 		mean = 1
 	}
 	roots := make([]*mat.TriDense, len(p.Left))
+	at := 0
 	for i, block := range p.Left {
-		lifted := mat.NewSymDense(b, nil)
-		lifted.CopySym(block)
-		lift := ridge * (mat.Trace(block)/float64(b) + ridge*mean)
-		for k := range b {
-			lifted.SetSym(k, k, lifted.At(k, k)+lift)
-		}
-		var chol mat.Cholesky
-		if !chol.Factorize(lifted) {
+		b := block.SymmetricDim()
+		var ok bool
+		if roots[i], ok = root(block, ridge*(mat.Trace(block)/float64(b)+ridge*mean)); !ok {
 			return nil, fmt.Errorf("weights of block %d are not positive definite", i)
 		}
-		roots[i] = mat.NewTriDense(b, mat.Upper, nil)
-		chol.UTo(roots[i])
-		rows := p.Stack.Slice(i*b, (i+1)*b, 0, d).(*mat.Dense).RawMatrix()
-		blas64.Trmm(blas.Left, blas.NoTrans, 1, roots[i].RawTriangular(), rows)
+		part := p.Stack.Slice(at, at+b, 0, d).(*mat.Dense).RawMatrix()
+		blas64.Trmm(blas.Left, blas.NoTrans, 1, roots[i].RawTriangular(), part)
+		at += b
 	}
 	return roots, nil
+}
+
+// root returns the upper Cholesky factor of block + lift·I, and whether there is
+// one.
+func root(block *mat.SymDense, lift float64) (*mat.TriDense, bool) {
+	b := block.SymmetricDim()
+	lifted := mat.NewSymDense(b, nil)
+	lifted.CopySym(block)
+	for k := range b {
+		lifted.SetSym(k, k, lifted.At(k, k)+lift)
+	}
+	var chol mat.Cholesky
+	if !chol.Factorize(lifted) {
+		return nil, false
+	}
+	upper := mat.NewTriDense(b, mat.Upper, nil)
+	chol.UTo(upper)
+	return upper, true
 }
 
 // gram returns the smaller of X Xᵀ and XᵀX.

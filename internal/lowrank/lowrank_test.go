@@ -60,15 +60,16 @@ func loss(m *mat.Dense, p Problem, f *Factors) float64 {
 	var diff mat.Dense
 	diff.Mul(f.Up, f.Down)
 	diff.Sub(m, &diff)
-	n, d := m.Dims()
+	_, d := m.Dims()
 	p.Right.Apply(&diff)
 	if p.Left == nil {
 		norm := mat.Norm(&diff, 2)
 		return norm * norm
 	}
-	sum, b := 0.0, n/len(p.Left)
-	for i, block := range p.Left {
-		part := diff.Slice(i*b, (i+1)*b, 0, d)
+	sum, at := 0.0, 0
+	for _, block := range p.Left {
+		part := diff.Slice(at, at+block.SymmetricDim(), 0, d)
+		at += block.SymmetricDim()
 		var weighted, square mat.Dense
 		weighted.Mul(block, part)
 		square.Mul(part.T(), &weighted)
@@ -89,6 +90,7 @@ func problems(t *testing.T, f func(t *testing.T, m *mat.Dense, p Problem)) {
 			"left":      {Left: blocks(n, 4, rng)},
 			"two-sided": {Left: blocks(n, 4, rng), Right: diagonal(d, rng)},
 			"full":      {Left: blocks(n, 4, rng), Right: full(d, rng)},
+			"uneven":    {Left: append(blocks(6, 3, rng), blocks(n-6, n-6, rng)...), Right: full(d, rng)},
 		} {
 			p.Stack = mat.DenseCopyOf(m)
 			t.Run(fmt.Sprintf("%s %d×%d", name, n, d), func(t *testing.T) { f(t, m, p) })
@@ -103,7 +105,8 @@ func TestOptimal(t *testing.T) {
 		n, d := m.Dims()
 		weighted := mat.DenseCopyOf(m)
 		p.Right.Apply(weighted)
-		for i, block := range p.Left { // the symmetric root, where the code uses Cholesky's
+		at := 0
+		for _, block := range p.Left { // the symmetric root, where the code uses Cholesky's
 			var eig mat.EigenSym
 			eig.Factorize(block, true)
 			var root, q mat.Dense
@@ -112,7 +115,8 @@ func TestOptimal(t *testing.T) {
 			root.Apply(func(_, j int, v float64) float64 { return v * math.Sqrt(values[j]) }, &q)
 			root.Mul(&root, q.T())
 			b := block.SymmetricDim()
-			part := weighted.Slice(i*b, (i+1)*b, 0, d).(*mat.Dense)
+			part := weighted.Slice(at, at+b, 0, d).(*mat.Dense)
+			at += b
 			part.Mul(&root, mat.DenseCopyOf(part))
 		}
 		var svd mat.SVD

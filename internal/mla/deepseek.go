@@ -40,13 +40,14 @@ type Deepseek struct {
 	LatentNorm     LatentNorm
 	Residual       float64 // factor of the residual stream, on o_proj
 	padded         bool
+	maths          Options
 }
 
 // NewDeepseek lays out a model of shape s converted with o, its query projected
 // as q says.
 func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, q QLora) *Deepseek {
 	d := &Deepseek{
-		Rank: o.Rank, RopeDims: o.RopeDims, LatentNorm: norm, Residual: residual,
+		Rank: o.Rank, RopeDims: o.RopeDims, LatentNorm: norm, Residual: residual, maths: o,
 		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim},
 	}
 	if d.QLoraRank = q.Rank(); q == QLoraExact {
@@ -70,9 +71,6 @@ func (d *Deepseek) PadToKernel() error {
 		d.Rank, d.RopeDims, d.NopeDim, largest.Rank, largest.RopeDims, kernelHeadDim)
 }
 
-// Padded reports whether the written sizes are those of a GPU kernel.
-func (d *Deepseek) Padded() bool { return d.padded }
-
 // stride is the distance of the slots in the padded rotary key.
 func (d *Deepseek) stride() int { return d.RopeDim / d.RopeDims }
 
@@ -87,7 +85,7 @@ func (d *Deepseek) WrittenTheta(theta float64) float64 {
 
 // Configure turns the configuration of the source into that of the target,
 // key by key as design §6 lists them.
-func (d *Deepseek) Configure(source *family.Model, theta float64) *family.Config {
+func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	c := source.Config.Clone()
 	// head_dim crashes the stock class; the others speak of what is gone
 	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor")
@@ -106,7 +104,7 @@ func (d *Deepseek) Configure(source *family.Model, theta float64) *family.Config
 		{"max_position_embeddings", source.MaxPositions},
 		{"hidden_act", "silu"},
 		{"rms_norm_eps", Eps},
-		{"rope_theta", theta},
+		{"rope_theta", target.RopeTheta},
 		{"rope_scaling", nil},
 		{"attention_bias", false},
 		{"tie_word_embeddings", false},
@@ -130,13 +128,6 @@ func (d *Deepseek) Configure(source *family.Model, theta float64) *family.Config
 		c.Set(kv.key, kv.value)
 	}
 	return c
-}
-
-// Sink takes the values of one tensor, in row-major order.
-type Sink interface {
-	DType() checkpoint.DType
-	WriteFloats([]float64) error
-	Close() error
 }
 
 // Write writes every tensor of a converted layer, opening each by its name
@@ -169,11 +160,7 @@ type deepseekWriter struct {
 
 // tensor writes one tensor of the given width through fill.
 func (w *deepseekWriter) tensor(name string, width int, fill func(*rowWriter) error) error {
-	sink := w.open(name)
-	if err := fill(&rowWriter{sink: sink, row: make([]float64, width)}); err != nil {
-		return err
-	}
-	return sink.Close()
+	return writeTensor(w.open(name), width, fill)
 }
 
 // norms writes the norms and fixes the factors that make them linear.

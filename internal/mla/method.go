@@ -6,18 +6,26 @@ import (
 	"github.com/mha2mla/mha2mla/internal/linalg"
 )
 
-// Method is a way to convert: this program's own, or a published one for
+// Method is a way to a smaller cache: this program's own, or a published one for
 // comparison.
 type Method string
 
 // The methods.
 const (
-	MethodAttention Method = "attention" // what attention loses (design §4 and 5)
-	MethodTransMLA  Method = "transmla"  // RoRoPE, FreqFold and balanced PCA (Meng et al. 2025)
+	MethodAttention   Method = "attention" // what attention loses (design §4 and 5)
+	MethodMHA2MLA     Method = "mha2mla"   // pairs per KV head by their norms, plain SVD (Ji et al. 2025)
+	MethodTransMLA    Method = "transmla"  // RoRoPE, FreqFold and balanced PCA (Meng et al. 2025)
+	MethodGroupedMean Method = "gqa-mean"  // KV heads pooled by their mean (Ainslie et al. 2023)
 )
 
 // Methods lists the methods.
-func Methods() []Method { return []Method{MethodAttention, MethodTransMLA} }
+func Methods() []Method {
+	return []Method{MethodAttention, MethodMHA2MLA, MethodTransMLA, MethodGroupedMean}
+}
+
+// published reports whether a method is another's, to be given what its authors
+// give it.
+func (m Method) published() bool { return m != MethodAttention && m != "" }
 
 // balance returns the blocks of A² under which the keys of a stack of G KV heads,
 // [2·G·D × d], have the norm of its values, both over inputs of the given second

@@ -1,9 +1,10 @@
 // Package mla turns one attention layer into multi-head latent attention: a
-// rotary key shared by all heads, and a latent from which content keys and
-// values are projected up.
+// rotary key shared by all heads, or one of each KV head, and a latent from which
+// content keys and values are projected up.
 //
-// The mathematics knows no engine; what a layout adds to it for the engines that
-// load it stands in a file of its own (deepseek.go).
+// The mathematics (mla.go, perhead.go) knows no engine; what a layout adds to it
+// for those that load it stands in a file of its own (deepseek.go, reference.go;
+// grouped.go for what is no latent attention).
 package mla
 
 import (
@@ -35,22 +36,36 @@ const (
 	WeightsCalibrated Weights = "calibrated"
 )
 
-// AllWeights lists the measures.
+// AllWeights lists the measures to choose from; WeightsBalanced comes with its
+// method.
 func AllWeights() []Weights {
-	return []Weights{WeightsNone, WeightsNorm, WeightsBalanced, WeightsAttention, WeightsCalibrated}
+	return []Weights{WeightsNone, WeightsNorm, WeightsAttention, WeightsCalibrated}
 }
 
 // Options are the choices that the mathematics of a layer leaves open.
 type Options struct {
+	Form      Form // zero: FormDeepseek
 	Method    Method
 	Rank      int           // r, kv_lora_rank
-	RopeDims  int           // dr, qk_rope_head_dim
+	RopeDims  int           // dr, qk_rope_head_dim; in FormReference per KV head
 	RopeTheta float64       // θ', base of the rotary key's frequencies
 	Select    rope.Strategy // which pairs may keep their rotation
-	Threshold float64       // if positive: those of at least this share of the sensitivity
-	FreqFold  int           // of MethodTransMLA: adjacent pairs that fold together; 0: as few as possible
+
+	// Rankings of the layers, if not nil, decide instead of Select.
+	Rankings  []rope.Ranking
+	Threshold float64 // if positive: those of at least this share of the sensitivity
+	FreqFold  int     // of MethodTransMLA: adjacent pairs that fold together; 0: as few as possible
 	Weights   Weights
-	QueryRank int // q_lora_rank; 0: the query is not compressed
+	Split     bool // in FormReference: keys and values are factored apart, each at half the rank
+	QueryRank int  // q_lora_rank; 0: the query is not compressed
+}
+
+// ranking is that of layer n; nil if Select decides.
+func (o *Options) ranking(n int) rope.Ranking {
+	if o.Rankings == nil {
+		return nil
+	}
+	return o.Rankings[n]
 }
 
 // Attention is an attention layer with what is known of it.
@@ -61,6 +76,7 @@ type Attention struct {
 	Frequencies []float64    // ω_i, [J]
 	moments     *rope.Moments
 	sample      []decoder.Matrix // attention inputs, [T × d] each
+	layer       int
 }
 
 // Input is a model to convert, and what is known of its activations.
@@ -73,26 +89,26 @@ type Input struct {
 // Read reads layer n of a model and derives its statistics.
 func (in Input) Read(n int) (*Attention, error) {
 	if in.Stats == nil {
-		return Analyse(in.Attention(n), nil, in.Model)
+		return Analyse(in.Attention(n), nil, in.Model, n)
 	}
 	sums, err := in.Stats.Sums(n)
 	if err != nil {
 		return nil, err
 	}
-	if in.Method == MethodTransMLA {
+	if in.Method.published() {
 		sums = sums.Plain()
 	}
-	return Analyse(in.Attention(n), sums, in.Model)
+	return Analyse(in.Attention(n), sums, in.Model, n)
 }
 
-// Analyse derives the statistics of a layer of m from sums, or without data if
+// Analyse derives the statistics of layer n of m from sums, or without data if
 // these are nil.
-func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model) (*Attention, error) {
+func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*Attention, error) {
 	stack, err := p.KeyValue()
 	if err != nil {
 		return nil, err
 	}
-	a := &Attention{Projections: p, Stack: stack, Frequencies: rope.Frequencies(m.RopeTheta, m.HeadDim)}
+	a := &Attention{Projections: p, Stack: stack, Frequencies: rope.Frequencies(m.RopeTheta, m.HeadDim), layer: n}
 	if sums == nil {
 		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
 	} else {
@@ -115,17 +131,21 @@ func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 		return rope.Fold(a.moments, o.RopeTheta, o.RopeDims, o.FreqFold)
 	}
 	candidates := o.Select.Candidates(a.moments, o.RopeDims/2)
+	if ranking := o.ranking(a.layer); ranking != nil {
+		candidates = ranking.Candidates(o.RopeDims / 2)
+	}
 	if o.Threshold > 0 {
 		candidates = rope.Above(rope.Shares(a.Sensitivity()), o.Threshold)
 	}
 	return rope.Share(a.moments, a.Frequencies, candidates, o.RopeDims, o.RopeTheta)
 }
 
-// RotationShare is the predicted share of the layer's rotation that key does not
-// carry, its heads weighted by the energy of their output.
-func (a *Attention) RotationShare(key *rope.SharedKey) float64 {
+// RotationShare is the predicted share of the layer's rotation that c gives up,
+// its heads weighted by the energy of their output.
+func (a *Attention) RotationShare(c Choice) float64 {
 	loss, energy := 0.0, 0.0
-	for h, lost := range key.Lost {
+	shares, _ := c.Losses()
+	for h, lost := range shares {
 		loss += lost * a.Stats.OutputEnergy(h)
 		energy += a.Stats.OutputEnergy(h)
 	}
@@ -139,15 +159,16 @@ func (a *Attention) RotationShare(key *rope.SharedKey) float64 {
 // most. Values from 0.5 to 1 are as good.
 const dataFreeRotation = 0.7
 
-// RotationLoss is the predicted loss of attention output to the rotation that key
-// does not carry, relative to the output's energy.
-func (a *Attention) RotationLoss(key *rope.SharedKey) float64 {
+// RotationLoss is the predicted loss of attention output to the rotation that c
+// gives up, relative to the output's energy.
+func (a *Attention) RotationLoss(c Choice) float64 {
 	if !a.Stats.Calibrated() {
-		return dataFreeRotation * a.RotationShare(key)
+		return dataFreeRotation * a.RotationShare(c)
 	}
 	loss := 0.0
+	_, scoreErrors := c.Losses()
 	for h, sigma := range a.Stats.ScoreWeights() {
-		loss += sigma * key.ScoreError[h] / float64(a.Stats.HeadDim)
+		loss += sigma * scoreErrors[h] / float64(a.Stats.HeadDim)
 	}
 	return ratio(loss, a.Stats.Energy())
 }
@@ -166,12 +187,8 @@ func ratio(a, b float64) float64 {
 }
 
 // Spectrum returns what each rank of the stack adds under the measure w, once
-// key has taken the rotation out of it.
-func (a *Attention) Spectrum(key *rope.SharedKey, w Weights) ([]float64, error) {
-	stack := mat.DenseCopyOf(a.Stack)
-	a.takeRotation(stack, key)
-	return lowrank.Spectrum(a.problem(stack, w))
-}
+// c has taken the rotation out of it.
+func (a *Attention) Spectrum(c Choice, w Weights) ([]float64, error) { return c.spectrum(a, w) }
 
 // takeRotation subtracts from the keys of stack what key carries, so that only
 // content is left, and returns the rotary rows, [dr × d].

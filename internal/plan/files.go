@@ -72,6 +72,9 @@ func (p *Plan) listOthers() error {
 	if !p.Whole {
 		name, err := p.configName()
 		p.Others = []string{name}
+		if p.RankFile != "" {
+			p.Others = append(p.Others, p.RankFile)
+		}
 		return err
 	}
 	if len(p.Shards) > 1 {
@@ -83,6 +86,9 @@ func (p *Plan) listOthers() error {
 	}
 	p.Others = append(p.Others, p.Companions...)
 	p.Others = append(p.Others, CardFile, checkpoint.ConfigFile)
+	if p.RankFile != "" {
+		p.Others = append(p.Others, p.RankFile)
+	}
 	return nil
 }
 

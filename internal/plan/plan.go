@@ -4,8 +4,6 @@
 package plan
 
 import (
-	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -30,13 +28,14 @@ type Plan struct {
 	Others   []string      `json:"other_files"`
 	Dropped  []string      `json:"dropped,omitempty"` // tensors of the source without a place
 
-	Whole      bool          `json:"-"` // the output is a directory
-	Companions []string      `json:"-"` // those of Others that are copied from the source
-	Folder     string        `json:"-"` // where the files go
-	Layout     *mla.Deepseek `json:"-"`
-	Maths      mla.Options   `json:"-"`
-	DType      DTypeRule     `json:"-"`
-	Config     []byte        `json:"-"`
+	Whole      bool        `json:"-"` // the output is a directory
+	Companions []string    `json:"-"` // those of Others that are copied from the source
+	Folder     string      `json:"-"` // where the files go
+	Layout     mla.Layout  `json:"-"`
+	RankFile   string      `json:"-"` // that of Others that is the ranking of rotary pairs
+	Maths      mla.Options `json:"-"`
+	DType      DTypeRule   `json:"-"`
+	Config     []byte      `json:"-"`
 }
 
 // Cache is the size of the KV cache in floats per token and layer.
@@ -75,44 +74,32 @@ type Shard struct {
 // New plans the conversion of m to out with the given options and sizes. Sizes
 // must be known but for Theta.
 func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
-	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.DType}
+	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.dtypeRule()}
 	p.Maths = o.Maths(s)
-	p.Residual = o.residual(m)
-	p.Layout = mla.NewDeepseek(m.Shape(), p.Maths, o.LatentNorm, p.Residual, o.QLora)
-	if o.PadToKernel {
-		if err := p.Layout.PadToKernel(); err != nil {
-			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}
-		}
+	if s.Theta > 0 && o.Form() == mla.FormDeepseek {
+		p.Theta = &s.Theta
 	}
-	theta := m.RopeTheta
-	if s.Theta > 0 {
-		p.Theta, theta = &s.Theta, p.Layout.WrittenTheta(s.Theta)
+	p.Folder, p.Whole = Place(out)
+	var err error
+	if p.Layout, err = o.layout(m, s, rankFile(out, p.Whole)); err != nil {
+		return nil, err
 	}
-	p.Target = p.target(m, theta)
+	p.Residual = p.Layout.ResidualScale()
+	p.Target = p.Layout.Target(m)
+	if p.Target.PerHead != nil {
+		p.RankFile = p.Target.PerHead.RankFile
+	}
 	p.Config = p.configure().Bytes()
 	p.Cache = Cache{Before: m.CacheFloats(), After: p.Target.CacheFloats()}
 	p.Cache.Saving = 1 - float64(p.Cache.After)/float64(p.Cache.Before)
 	p.listTensors()
-	p.Folder, p.Whole = Place(out)
 	p.shard(o.MaxShard)
 	return p, p.listOthers()
 }
 
-// target describes the model that will be written.
-func (p *Plan) target(m *family.Model, theta float64) *family.Model {
-	t := *m
-	t.Architecture = family.DeepseekClass
-	t.KVHeads = m.Heads
-	t.HeadDim = p.Layout.NopeDim + p.Layout.RopeDim
-	t.NormEps, t.RopeTheta, t.TiedHead = mla.Eps, theta, false
-	t.MLA = &p.Layout.MLA
-	t.Config, t.Source = nil, nil
-	return &t
-}
-
 // configure makes the configuration of the output.
 func (p *Plan) configure() *family.Config {
-	c := p.Layout.Configure(p.Source, p.Target.RopeTheta)
+	c := p.Layout.Configure(p.Source, p.Target)
 	name := torchName[p.DType.of(p.dtype(family.QProj))]
 	for _, key := range []string{"torch_dtype", "dtype"} {
 		if c.Has(key) {
@@ -127,28 +114,6 @@ func (p *Plan) dtype(name string) checkpoint.DType {
 	return p.Source.Source.Lookup(family.InLayer(0, name)).DType
 }
 
-// residual is the factor by which the residual stream is scaled so that an ε of
-// 1e-6 means what the source's did (design §6). Types of 16 bits get a power of
-// two, which keeps every mantissa.
-func (o *Options) residual(m *family.Model) float64 {
-	exact := math.Sqrt(mla.Eps / m.NormEps)
-	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
-	for _, name := range names {
-		if t := o.DType.of(m.Source.Lookup(name).DType); t == checkpoint.BF16 || t == checkpoint.F16 {
-			return math.Exp2(math.Round(math.Log2(exact)))
-		}
-	}
-	return exact
-}
-
-// typedAs names, for each computed tensor, the tensor of the source layer whose
-// type it takes.
-var typedAs = map[string]string{
-	family.InputNorm: family.InputNorm, family.KVANorm: family.InputNorm, family.QANorm: family.InputNorm,
-	family.QProj: family.QProj, family.QAProj: family.QProj, family.QBProj: family.QProj,
-	family.KVAProj: family.KProj, family.KVBProj: family.KProj, family.OProj: family.OProj,
-}
-
 // listTensors lists the tensors of the output in the order of their names.
 func (p *Plan) listTensors() {
 	source := p.Source.Source
@@ -158,8 +123,13 @@ func (p *Plan) listTensors() {
 			replaced[family.InLayer(n, t.Name)] = true
 		}
 		for _, t := range p.Target.AttentionTensors() {
-			like := source.Lookup(family.InLayer(n, typedAs[t.Name]))
-			spec := checkpoint.Spec{Name: family.InLayer(n, t.Name), DType: p.DType.of(like.DType), Shape: t.Shape}
+			like, computed := p.Layout.TypedAs(t.Name)
+			if !computed {
+				delete(replaced, family.InLayer(n, t.Name))
+				continue
+			}
+			dtype := p.DType.of(source.Lookup(family.InLayer(n, like)).DType)
+			spec := checkpoint.Spec{Name: family.InLayer(n, t.Name), DType: dtype, Shape: t.Shape}
 			p.Tensors = append(p.Tensors, Tensor{Spec: spec, Action: Compute})
 		}
 	}
@@ -174,7 +144,7 @@ func (p *Plan) listTensors() {
 			p.carry(t, t.Name, 1)
 		}
 	}
-	if p.Source.TiedHead {
+	if p.Source.TiedHead && p.Layout.OwnHead() {
 		p.carry(source.Lookup(family.Embedding), family.Head, 1)
 	}
 	slices.SortFunc(p.Tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
@@ -200,38 +170,4 @@ func (p *Plan) carry(t *checkpoint.Tensor, name string, factor float64) {
 		out.Action, out.Factor = Convert, factor
 	}
 	p.Tensors = append(p.Tensors, out)
-}
-
-// DTypeRule says which type a float tensor is written as: a type, or empty to
-// keep the source's, except that F16 becomes BF16: F16 reaches neither far
-// enough down for the linear latent norm nor up for the queries beside it.
-type DTypeRule checkpoint.DType
-
-// ParseDType returns the rule called name.
-func ParseDType(name string) (DTypeRule, error) {
-	rules := map[string]DTypeRule{"keep": "", "f32": DTypeRule(checkpoint.F32), "bf16": DTypeRule(checkpoint.BF16), "f16": DTypeRule(checkpoint.F16)}
-	rule, ok := rules[name]
-	if !ok {
-		return "", fmt.Errorf("unknown dtype %q: it is one of keep, f32, bf16, f16", name)
-	}
-	return rule, nil
-}
-
-// of is the type that a tensor of type t is written as.
-func (r DTypeRule) of(t checkpoint.DType) checkpoint.DType {
-	switch {
-	case !t.Float():
-		return t
-	case r != "":
-		return checkpoint.DType(r)
-	case t == checkpoint.F16:
-		return checkpoint.BF16
-	default:
-		return t
-	}
-}
-
-// torchName is what configurations call a type.
-var torchName = map[checkpoint.DType]string{
-	checkpoint.F64: "float64", checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16",
 }

@@ -28,9 +28,13 @@ type Options struct {
 	RopeDims int // qk_rope_head_dim
 	Theta    float64
 
-	Method      mla.Method
-	FreqFold    int // of TransMLA: pairs that fold together
-	Select      rope.Strategy
+	Method   mla.Method
+	FreqFold int      // of TransMLA: pairs that fold together
+	Layout   mla.Form // zero: deepseek
+	SVD      SVD      // zero: joint
+
+	Select      rope.Strategy  // or the name of a file of Rankings
+	Rankings    []rope.Ranking // [layers]: read from it
 	Threshold   float64
 	Weights     mla.Weights
 	LatentNorm  mla.LatentNorm
@@ -48,14 +52,11 @@ func Defaults() Options {
 
 // Maths returns the choices about the mathematics of a layer of the given sizes.
 func (o *Options) Maths(s Sizes) mla.Options {
-	maths := mla.Options{
-		Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, FreqFold: o.FreqFold,
-		Select: o.Select, Threshold: o.Threshold, Weights: o.Weights, QueryRank: o.QLora.Rank(),
+	return mla.Options{
+		Form: o.Form(), Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, FreqFold: o.FreqFold,
+		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
+		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(),
 	}
-	if o.Method == mla.MethodTransMLA {
-		maths.Weights = mla.WeightsBalanced
-	}
-	return maths
 }
 
 // Sizes are the sizes of a conversion. Zero means: to be searched for.
@@ -63,17 +64,37 @@ type Sizes struct {
 	Rank     int     `json:"kv_lora_rank"`
 	RopeDims int     `json:"qk_rope_head_dim"`
 	Theta    float64 `json:"rope_theta"` // θ'
+
+	// KVHeads is the size of a conversion to GQA, which has none of the others.
+	KVHeads int `json:"num_key_value_heads,omitempty"`
 }
 
 // Planned reports whether the sizes suffice for a plan, which does without θ'.
-func (s Sizes) Planned() bool { return s.Rank > 0 && s.RopeDims > 0 }
+func (s Sizes) Planned() bool { return s.KVHeads > 0 || s.Rank > 0 && s.RopeDims > 0 }
 
 // Known reports whether nothing is left to be searched for.
-func (s Sizes) Known() bool { return s.Planned() && s.Theta > 0 }
+func (s Sizes) Known() bool { return s.KVHeads > 0 || s.Planned() && s.Theta > 0 }
 
 // MaxRank is the rank of the stacked keys and values of a layer: a larger latent
 // would hold nothing more.
 func MaxRank(m *family.Model) int { return min(2*m.KVHeads*m.HeadDim, m.Hidden) }
+
+// RotaryFloats is the part of the cache that is rotary keys.
+func (o *Options) RotaryFloats(m *family.Model, s Sizes) int {
+	if o.Form() == mla.FormReference {
+		return m.KVHeads * s.RopeDims
+	}
+	return s.RopeDims
+}
+
+// NearRank is the largest rank up to r that a conversion with the rotary keys of s
+// can have.
+func (o *Options) NearRank(m *family.Model, s Sizes, r int) int {
+	if o.Form() == mla.FormReference {
+		return o.perHeadRank(m, s.RopeDims, r+o.RotaryFloats(m, s))
+	}
+	return min(r, MaxRank(m))
+}
 
 // MaxRopeDims is the size of the largest rotary key that carries something: all
 // pairs of all KV heads, or of one head where a strategy chooses whole pairs.
@@ -90,6 +111,15 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 	s := Sizes{Rank: o.Rank, RopeDims: o.RopeDims, Theta: o.theta(m)}
 	if min(o.DKV, 1)+min(o.Rank, 1)+min(o.Cache, 1) > 1 {
 		return s, &UsageError{"--dkv, --kv-lora-rank and --cache all say how large the latent is", "give one of them"}
+	}
+	if err := o.checkForm(); err != nil {
+		return s, err
+	}
+	switch o.Form() {
+	case mla.FormReference:
+		return o.perHeadSizes(m)
+	case mla.FormGrouped:
+		return o.groupedSizes(m)
 	}
 	if err := o.checkRope(m); err != nil {
 		return s, err
@@ -155,6 +185,9 @@ var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 // Splits returns the ways to divide --cache between latent and rotary key that
 // a search considers, thetas left open.
 func (o *Options) Splits(m *family.Model) []Sizes {
+	if o.Form() == mla.FormReference {
+		return o.perHeadSplits(m)
+	}
 	var splits []Sizes
 	for _, dims := range ropeGrid {
 		if o.Method == mla.MethodTransMLA && o.foldable(m, dims) != nil {

@@ -94,11 +94,14 @@ func (p Distances) Mismatch(a, b float64) float64 {
 // Moments are the second moments of one attention layer that the choice of
 // rotary pairs needs. H query heads, G KV heads, D = head_dim, J = D/2.
 type Moments struct {
-	Query     [][]float64   // [H][J]: E|q_{h,i}|²
-	Keys      *mat.SymDense // [G·D × G·D]: E[k kᵀ], KV heads stacked
-	KVHeads   int           // G
-	Distances Distances     // attended to
-	Near      Distances     // at which exact frequencies matter
+	Query   [][]float64   // [H][J]: E|q_{h,i}|²
+	Keys    *mat.SymDense // [G·D × G·D]: E[k kᵀ], KV heads stacked
+	KVHeads int           // G
+	// QueryNorms, [H·J], and KeyNorms, [G·J], are E|q_{h,i}| and E|z_{g,i}|; nil if
+	// they are not known.
+	QueryNorms, KeyNorms []float64
+	Distances            Distances // attended to
+	Near                 Distances // at which exact frequencies matter
 	// Concentration is an exponent for the eigenvalues of key covariances in
 	// predictions of what is lost: 1 if Keys is known from data, above 1 if it
 	// spreads energy more evenly than data would.

@@ -14,7 +14,7 @@ type Strategy string
 // choose as many pairs as there are slots and give up the rest.
 const (
 	BySensitivity Strategy = "sensitivity"
-	ByNorm        Strategy = "2-norm"  // largest rms ‖q_i‖ · rms ‖k_i‖, summed over the heads
+	ByNorm        Strategy = "2-norm"  // largest mean ‖q_i‖ · mean ‖k_i‖, summed over the heads
 	High          Strategy = "high"    // highest frequencies
 	Low           Strategy = "low"     // lowest frequencies
 	Uniform       Strategy = "uniform" // evenly spaced
@@ -34,8 +34,8 @@ func (s Strategy) Candidates(m *Moments, slots int) []bool {
 		norm := make([]float64, J)
 		for i := range J {
 			order[i] = i
-			for h := range m.Query {
-				norm[i] += math.Sqrt(m.Query[h][i] * m.keyEnergy(h/m.group(), i))
+			for g := range m.KVHeads {
+				norm[i] += m.norms(g, i)
 			}
 		}
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(norm[b], norm[a]) })
@@ -54,6 +54,20 @@ func (s Strategy) Candidates(m *Moments, slots int) []bool {
 		fill(mask)
 	}
 	return mask
+}
+
+// norms returns mean ‖q_i‖ · mean ‖k_i‖ of pair i, summed over the query heads of
+// KV head g; without data, roots of mean squares for the means.
+func (m *Moments) norms(g, i int) float64 {
+	sum := 0.0
+	for h := g * m.group(); h < (g+1)*m.group(); h++ {
+		if m.QueryNorms != nil {
+			sum += m.QueryNorms[h*m.pairs()+i] * m.KeyNorms[g*m.pairs()+i]
+		} else {
+			sum += math.Sqrt(m.Query[h][i] * m.keyEnergy(g, i))
+		}
+	}
+	return sum
 }
 
 func fill(mask []bool) {

@@ -13,17 +13,27 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // Latent makes a model a DeepseekV3ForCausalLM without experts.
 type Latent struct{ Rank, RopeDims, NopeDim, ValueDim, QRank int }
+
+// PerHead makes a model one of the reference's form, keeping the fastest pairs,
+// or with Ranks those of rank 0 and up in each layer and KV head.
+type PerHead struct {
+	LowRank, RopeDims int
+	Split             bool
+	Ranks             []rope.Ranking
+}
 
 // Llama is a LlamaForCausalLM to be made, or with Latent a model of the class
 // that this program writes. Zero fields get small values.
 type Llama struct {
 	Hidden, Intermediate, Layers, Heads, KVHeads, HeadDim, Vocab int
 
-	Latent *Latent
+	Latent  *Latent
+	PerHead *PerHead
 
 	Eps    float64
 	Theta  float64
@@ -89,7 +99,12 @@ func (m Llama) tensors() []tensor {
 		p := fmt.Sprintf("model.layers.%d.", n)
 		add(p+"input_layernorm.weight", 1, 0.2, d)
 		add(p+"post_attention_layernorm.weight", 1, 0.2, d)
-		if l := m.Latent; l != nil {
+		switch l := m.Latent; {
+		case m.PerHead != nil:
+			for _, t := range m.perHead(n) {
+				add(t.Name, t.mean, t.std, t.Shape...)
+			}
+		case l != nil:
 			H, r, dr, dv := int64(m.Heads), int64(l.Rank), int64(l.RopeDims), int64(l.ValueDim)
 			width := int64(l.NopeDim) + dr
 			if rq := int64(l.QRank); rq > 0 {
@@ -103,7 +118,7 @@ func (m Llama) tensors() []tensor {
 			add(p+"self_attn.kv_a_layernorm.weight", 1, 0.2, r)
 			add(p+"self_attn.kv_b_proj.weight", 0, 1/math.Sqrt(float64(r)), H*(int64(l.NopeDim)+dv), r)
 			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(H*dv)), d, H*dv)
-		} else {
+		default:
 			add(p+"self_attn.q_proj.weight", 0, 1.5*in, q, d)
 			add(p+"self_attn.k_proj.weight", 0, 1.5*in, kv, d)
 			add(p+"self_attn.v_proj.weight", 0, in, kv, d)
@@ -190,7 +205,7 @@ func (m Llama) WriteTo(dir string) error {
 			return err
 		}
 	}
-	return errors.Join(m.writeIndex(dir, fileOf), m.writeConfig(dir))
+	return errors.Join(m.writeIndex(dir, fileOf), m.writeConfig(dir), m.writeRanks(dir))
 }
 
 // file is the name of the n-th file.
@@ -253,6 +268,9 @@ func (m Llama) writeConfig(dir string) error {
 		if l.QRank > 0 {
 			config["q_lora_rank"] = l.QRank
 		}
+	}
+	if m.PerHead != nil {
+		config[family.PerHeadKey] = m.PerHead.config()
 	}
 	for key, value := range m.Config {
 		if config[key] = value; value == nil {

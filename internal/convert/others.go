@@ -1,0 +1,67 @@
+package convert
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
+
+// writeOthers writes the files beside the weights.
+func (r *run) writeOthers(out *checkpoint.Output) error {
+	for _, name := range r.Others {
+		content, err := r.content(name)
+		if err != nil {
+			return err
+		}
+		if err := out.WriteFile(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// content returns the content of a file beside the weights.
+func (r *run) content(name string) ([]byte, error) {
+	switch {
+	case slices.Contains(r.Companions, name):
+		return os.ReadFile(filepath.Join(r.Source.Source.Dir, name))
+	case name == checkpoint.IndexFile:
+		return r.index()
+	case name == plan.CardFile:
+		return r.card(), nil
+	case name == r.RankFile:
+		return r.ranks()
+	default:
+		return r.Config, nil
+	}
+}
+
+// ranks returns the content of the file of rankings.
+func (r *run) ranks() ([]byte, error) {
+	var all []rope.Ranking
+	for _, l := range r.result.Layers {
+		all = append(all, l.Ranking)
+	}
+	return family.EncodeRankings(all)
+}
+
+// index returns the text of the shard index.
+func (r *run) index() ([]byte, error) {
+	shards := make(map[string]string, len(r.Tensors))
+	parameters := int64(0)
+	for _, t := range r.Tensors {
+		shards[t.Name] = r.Shards[t.Shard].File
+		parameters += t.Elements()
+	}
+	text, err := json.MarshalIndent(map[string]any{
+		"metadata":   map[string]int64{"total_size": r.Bytes, "total_parameters": parameters},
+		"weight_map": shards,
+	}, "", "  ")
+	return append(text, '\n'), err
+}

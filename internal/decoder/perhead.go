@@ -1,0 +1,90 @@
+package decoder
+
+import (
+	"math"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
+
+// perHead is the attention of the reference implementation of the MHA2MLA paper.
+type perHead struct {
+	family.Shape
+	dr        int
+	norm      []float32
+	q         Matrix // rotary rows of all heads, then the others of all heads
+	kr        Matrix // rotary keys of all KV heads
+	down      []Matrix
+	upK, upV  Matrix // from the first and from the last of down
+	o         Matrix
+	eps       float64
+	frequency [][]float64 // of the pairs that each KV head keeps
+}
+
+func (r *layerReader) perHead() *perHead {
+	a := &perHead{
+		Shape: r.Shape(), dr: r.PerHead.RopeDim,
+		norm: r.vector(family.InputNorm),
+		q:    r.matrix(family.QProj), kr: r.matrix(family.KRProj), o: r.matrix(family.OProj),
+		upK: r.matrix(family.UpK), upV: r.matrix(family.UpV),
+		eps: r.NormEps,
+	}
+	if r.PerHead.Split {
+		a.down = []Matrix{r.matrix(family.DownK), r.matrix(family.DownV)}
+	} else {
+		a.down = []Matrix{r.matrix(family.DownKV)}
+	}
+	all := rope.Frequencies(r.RopeTheta, r.HeadDim)
+	for _, kept := range r.PerHead.Kept(r.layer) {
+		var own []float64
+		for _, i := range kept {
+			own = append(own, all[i])
+		}
+		a.frequency = append(a.frequency, own)
+	}
+	return a
+}
+
+// Attend is attention with RoPE on the halves of the rotary part of each head,
+// at the frequencies of the pairs that its KV head keeps.
+func (a *perHead) Attend(x Matrix) Matrix {
+	h := NewMatrix(x.Rows, x.Cols)
+	rmsNorm(h, x, a.norm, a.eps)
+	q, kr := project(h, a.q), project(h, a.kr)
+	c := project(h, a.down[0])
+	var content Matrix
+	if a.dr < a.HeadDim { // else there is none
+		content = project(c, a.upK)
+	}
+	if len(a.down) > 1 {
+		c = project(h, a.down[1])
+	}
+	v := project(c, a.upV)
+	out := NewMatrix(x.Rows, a.Heads*a.HeadDim)
+	scale := 1 / math.Sqrt(float64(a.HeadDim))
+	for g := range a.KVHeads {
+		turn := newRotation(a.frequency[g], x.Rows)
+		turn.apply(kr, g*a.dr, 1, a.dr/2)
+		key := a.joined(kr, g*a.dr, content, g*(a.HeadDim-a.dr))
+		for head := g * a.Group(); head < (g+1)*a.Group(); head++ {
+			turn.apply(q, head*a.dr, 1, a.dr/2)
+			query := a.joined(q, head*a.dr, q, a.Heads*a.dr+head*(a.HeadDim-a.dr))
+			attend(columns(out, head*a.HeadDim, a.HeadDim), query, key, columns(v, g*a.HeadDim, a.HeadDim), scale, nil)
+		}
+	}
+	return project(out, a.o)
+}
+
+// joined returns the rotary part of a head beside its content part, [T × D], each
+// from the given column of its matrix on.
+func (a *perHead) joined(rotary Matrix, from int, content Matrix, at int) Matrix {
+	m := NewMatrix(rotary.Rows, a.HeadDim)
+	for t := range m.Rows {
+		row := m.Data[t*m.Cols : (t+1)*m.Cols]
+		copy(row[:a.dr], rotary.Data[t*rotary.Stride+from:])
+		if a.dr < a.HeadDim {
+			copy(row[a.dr:], content.Data[t*content.Stride+at:])
+		}
+	}
+	return m
+}

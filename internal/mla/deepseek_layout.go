@@ -1,0 +1,98 @@
+package mla
+
+import (
+	"strconv"
+
+	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// About says what is written.
+func (d *Deepseek) About() string {
+	return "multi-head latent attention, as a dense DeepSeek-V3\nthat stock engines load"
+}
+
+// Target describes the model that is written. A base that is not known yet is
+// that of the source.
+func (d *Deepseek) Target(source *family.Model) *family.Model {
+	t := *source
+	t.Architecture = family.DeepseekClass
+	t.KVHeads = source.Heads
+	t.HeadDim = d.NopeDim + d.RopeDim
+	t.NormEps, t.TiedHead = Eps, false
+	if d.maths.RopeTheta > 0 {
+		t.RopeTheta = d.WrittenTheta(d.maths.RopeTheta)
+	}
+	t.MLA, t.Config, t.Source = &d.MLA, nil, nil
+	return &t
+}
+
+// TypedAs says which tensor has the type of each.
+func (d *Deepseek) TypedAs(name string) (string, bool) {
+	switch name {
+	case family.InputNorm, family.KVANorm, family.QANorm:
+		return family.InputNorm, true
+	case family.KVAProj, family.KVBProj:
+		return family.KProj, true
+	case family.OProj:
+		return family.OProj, true
+	default:
+		return family.QProj, true
+	}
+}
+
+// ResidualScale is the factor that makes Eps mean what the source's ε did.
+func (d *Deepseek) ResidualScale() float64 { return d.Residual }
+
+// OwnHead says that there is a head: vLLM never ties it.
+func (d *Deepseek) OwnHead() bool { return true }
+
+// Facts lists the sizes.
+func (d *Deepseek) Facts(source, target *family.Model) []Fact {
+	theta := Fact{"rope_theta", "", "searched for"}
+	if d.maths.RopeTheta > 0 {
+		theta = Fact{"rope_theta", number(source.RopeTheta, 9), number(target.RopeTheta, 9)}
+	}
+	return []Fact{
+		{"kv_lora_rank", "", strconv.Itoa(d.KVLoraRank)},
+		{"qk_rope_head_dim", "", strconv.Itoa(d.RopeDim)},
+		theta,
+	}
+}
+
+// Flags ask for this conversion.
+func (d *Deepseek) Flags() []string {
+	words := append(d.maths.mathsFlags(), "--latent-norm", string(d.LatentNorm))
+	switch {
+	case d.maths.QueryRank > 0:
+		words = append(words, "--q-lora", strconv.Itoa(d.maths.QueryRank))
+	case d.QLoraRank > 0:
+		words = append(words, "--q-lora", "exact")
+	}
+	if d.padded {
+		words = append(words, "--pad-to-kernel")
+	}
+	return words
+}
+
+// Convert converts a layer.
+func (d *Deepseek) Convert(a *Attention) (Converted, error) {
+	l, err := a.Convert(d.maths)
+	return &deepseekLayer{d, l}, err
+}
+
+// deepseekLayer is a layer in this layout.
+type deepseekLayer struct {
+	layout *Deepseek
+	layer  *Layer
+}
+
+// Summary says what was kept.
+func (l *deepseekLayer) Summary() Summary {
+	return Summary{Energy: l.layer.Energy, Slots: l.layer.Key.Serves}
+}
+
+// Write writes the tensors.
+func (l *deepseekLayer) Write(p calib.Projections, open func(name string) Sink) error {
+	return l.layout.Write(l.layer, p, open)
+}

@@ -1,0 +1,166 @@
+package mla
+
+import (
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/lowrank"
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
+
+// HeadLayer is an attention layer with latent attention and rotary keys of every
+// KV head's own. Of the D rows of a head, dr are rotary: pairs i of Keys.Kept,
+// rows i first and then rows i+J, both ascending; the others are content. For
+// an attention input x the rotary keys of all KV heads are Rotary·x, their
+// content keys UpK·DownK·x, their values UpV·DownV·x. Scores keep the scale 1/√D.
+type HeadLayer struct {
+	Keys         *rope.HeadKeys
+	Rotary       *mat.Dense // [G·dr × d]
+	DownK, DownV *mat.Dense // [r × d] with rows of unit length; one matrix unless split
+	UpK          *mat.Dense // [G·(D−dr) × r]; nil if there is no content
+	UpV          *mat.Dense // [G·D × r]
+	Energy       float64    // share of the stack's energy, in its measure, that the ranks keep
+}
+
+// HeadKeys chooses the pairs that each KV head keeps.
+func (a *Attention) HeadKeys(o Options) *rope.HeadKeys {
+	slots := o.RopeDims / 2
+	ranking := o.ranking(a.layer)
+	if ranking == nil {
+		ranking = o.Select.Rank(a.moments, a.Frequencies, slots)
+	}
+	return rope.KeepPerHead(a.moments, a.Frequencies, ranking, slots)
+}
+
+// headRows returns the rows of a head of dim rows that are rotary if the given
+// pairs are kept, and those that are not, each ascending.
+func headRows(kept []int, dim int) (rotary, content []int) {
+	turns := make([]bool, dim)
+	for _, i := range kept {
+		turns[i], turns[i+dim/2] = true, true
+	}
+	for row, yes := range turns {
+		if yes {
+			rotary = append(rotary, row)
+		} else {
+			content = append(content, row)
+		}
+	}
+	return rotary, content
+}
+
+// gather returns the given rows of m; nil if there are none.
+func gather(m *mat.Dense, rows []int) *mat.Dense {
+	if len(rows) == 0 {
+		return nil
+	}
+	_, c := m.Dims()
+	g := mat.NewDense(len(rows), c, nil)
+	for i, row := range rows {
+		g.SetRow(i, m.RawRowView(row))
+	}
+	return g
+}
+
+// keyRows returns the rows of the stack that are rotary keys of some KV head, and
+// those that are content keys.
+func (a *Attention) keyRows(keys *rope.HeadKeys) (rotary, content []int) {
+	for g, kept := range keys.Kept {
+		r, c := headRows(kept, a.Stats.HeadDim)
+		for _, row := range r {
+			rotary = append(rotary, g*a.Stats.HeadDim+row)
+		}
+		for _, row := range c {
+			content = append(content, g*a.Stats.HeadDim+row)
+		}
+	}
+	return rotary, content
+}
+
+// contentProblems states the factorisation of content keys and values under the
+// measure w: one problem, or split one of each.
+func (a *Attention) contentProblems(keys *rope.HeadKeys, w Weights, split bool) []lowrank.Problem {
+	_, content := a.keyRows(keys)
+	var values []int
+	for row := range a.Stats.KVHeads * a.Stats.HeadDim {
+		values = append(values, a.Stats.KVHeads*a.Stats.HeadDim+row)
+	}
+	whole := a.problem(nil, w)
+	keyBlocks, valueBlocks := whole.Left, whole.Left
+	if len(whole.Left) > 0 {
+		keyBlocks, valueBlocks = nil, whole.Left[a.Stats.KVHeads:]
+		for g, kept := range keys.Kept {
+			if _, rows := headRows(kept, a.Stats.HeadDim); len(rows) > 0 {
+				keyBlocks = append(keyBlocks, principal(whole.Left[g], rows))
+			}
+		}
+	}
+	part := func(rows []int, blocks []*mat.SymDense) lowrank.Problem {
+		return lowrank.Problem{Stack: gather(a.Stack, rows), Left: blocks, Right: whole.Right}
+	}
+	if split {
+		return []lowrank.Problem{part(content, keyBlocks), part(values, valueBlocks)}
+	}
+	return []lowrank.Problem{part(append(content, values...), append(keyBlocks, valueBlocks...))}
+}
+
+// principal returns the given rows and columns of m.
+func principal(m *mat.SymDense, rows []int) *mat.SymDense {
+	p := mat.NewSymDense(len(rows), nil)
+	for i, x := range rows {
+		for j := i; j < len(rows); j++ {
+			p.SetSym(i, j, m.At(x, rows[j]))
+		}
+	}
+	return p
+}
+
+// ConvertPerHead converts the layer to the given rank, the sum of both if keys
+// and values are split. It uses up a.Stack.
+func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
+	l := &HeadLayer{Keys: a.HeadKeys(o)}
+	rotary, content := a.keyRows(l.Keys)
+	l.Rotary = gather(a.Stack, rotary)
+	problems := a.contentProblems(l.Keys, o.Weights, o.Split)
+	a.Stack = nil
+	rank := o.Rank / len(problems)
+	kept, all := 0.0, 0.0
+	var factors []*lowrank.Factors
+	for _, p := range problems {
+		f, err := lowrank.Factor(p, rank)
+		if err != nil {
+			return nil, err
+		}
+		unitRows(f)
+		factors = append(factors, f)
+		kept += lowrank.Loss(f.Spectrum, rank)
+		all += lowrank.Loss(f.Spectrum, 0)
+	}
+	l.Energy = 1 - ratio(kept, all)
+	first, last := factors[0], factors[len(factors)-1]
+	l.DownK, l.DownV, l.UpV = first.Down, last.Down, last.Up
+	if o.Split {
+		l.UpK = first.Up
+		return l, nil
+	}
+	n, r := first.Up.Dims()
+	l.UpV = first.Up.Slice(len(content), n, 0, r).(*mat.Dense)
+	if len(content) > 0 {
+		l.UpK = first.Up.Slice(0, len(content), 0, r).(*mat.Dense)
+	}
+	return l, nil
+}
+
+// unitRows scales the basis of the latent, which is free, so that the rows of
+// Down have unit length. Those of a plain SVD are then Vᵀ, as the reference has
+// them, and Up is U·Σ.
+func unitRows(f *lowrank.Factors) {
+	r, _ := f.Down.Dims()
+	for k := range r {
+		row := f.Down.RowView(k).(*mat.VecDense)
+		if norm := mat.Norm(row, 2); norm > 0 {
+			row.ScaleVec(1/norm, row)
+			column := f.Up.ColView(k).(*mat.VecDense)
+			column.ScaleVec(norm, column)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package plan
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+)
+
+// Form is the form in which the model is written.
+func (o *Options) Form() mla.Form {
+	switch {
+	case o.Method == mla.MethodGroupedMean:
+		return mla.FormGrouped
+	case o.Layout == "":
+		return mla.FormDeepseek
+	default:
+		return o.Layout
+	}
+}
+
+// layout decides how m is written at the given sizes.
+func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout, error) {
+	switch o.Form() {
+	case mla.FormReference:
+		return mla.NewReference(m.Shape(), o.Maths(s), rankFile), nil
+	case mla.FormGrouped:
+		return mla.NewGrouped(m.Shape(), s.KVHeads), nil
+	}
+	d := mla.NewDeepseek(m.Shape(), o.Maths(s), o.LatentNorm, o.residual(m), o.QLora)
+	if o.PadToKernel {
+		if err := d.PadToKernel(); err != nil {
+			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}
+		}
+	}
+	return d, nil
+}
+
+// rankFile is the name of the file of rankings beside the output.
+func rankFile(out string, whole bool) string {
+	const name = "2_norm_rank.pth"
+	if whole {
+		return name
+	}
+	return strings.TrimSuffix(filepath.Base(out), ".safetensors") + "-" + name
+}
+
+// dtypeRule is the rule asked for. Only the deepseek layout has a reason to turn
+// F16 into BF16.
+func (o *Options) dtypeRule() DTypeRule {
+	if o.DType == "" && o.Form() != mla.FormDeepseek {
+		return keepAll
+	}
+	return o.DType
+}
+
+// residual is the factor by which the residual stream is scaled so that an ε of
+// 1e-6 means what the source's did (design §6). Types of 16 bits get a power of
+// two, which keeps every mantissa.
+func (o *Options) residual(m *family.Model) float64 {
+	exact := math.Sqrt(mla.Eps / m.NormEps)
+	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
+	for _, name := range names {
+		if t := o.DType.of(m.Source.Lookup(name).DType); t == checkpoint.BF16 || t == checkpoint.F16 {
+			return math.Exp2(math.Round(math.Log2(exact)))
+		}
+	}
+	return exact
+}
