@@ -23,6 +23,7 @@ type inspectFlags struct {
 	statsFlags
 	config  string
 	picture string
+	compare string
 }
 
 func newInspect() *cobra.Command {
@@ -35,15 +36,21 @@ func newInspect() *cobra.Command {
 to each rotary pair, which pairs would keep their rotation, the rank that keeps
 90, 95 and 99 % of the energy of the stacked keys and values, and the size of the
 KV cache at a few ranks. Nothing is written but the picture that --plot names.
+With --compare it converts the checkpoint by this program's method and by the
+published ones, at a few sizes of the cache or at --cache, and prints how far each
+is from the source.
 
   mha2mla inspect model/
   mha2mla inspect --plot sensitivity.png model/
   mha2mla inspect --json model/ | jq '.layers[0].share'
+  mha2mla inspect --compare ids.json --stats model.stats model/
 ` + exitHelp,
 		Args: exactly("IN"),
 	}
 	sizeFlags(cmd, &o.Options)
 	o.sharedFlags(cmd)
+	cmd.Flags().StringVar(&o.compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")
+	o.amountFlags(cmd, compareTokens)
 	config := configFlag(cmd, "config")
 	cmd.Flags().StringVar(&o.picture, "plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
 	heads := cmd.Flags().BoolP("verbose", "v", false, "the sensitivity of every head, too")
@@ -56,6 +63,13 @@ KV cache at a few ranks. Nothing is written but the picture that --plot names.
 			return err
 		}
 		o.config = *config
+		if o.compare != "" {
+			r, err := runCompare(cmd, output(), &o, args[0])
+			if err != nil {
+				return err
+			}
+			return output().result(r, func(w io.Writer) error { return printComparison(w, r) })
+		}
 		r, err := runInspect(cmd, output(), &o, args[0])
 		if err != nil {
 			return err

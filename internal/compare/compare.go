@@ -1,0 +1,154 @@
+// Package compare converts a checkpoint by every method at several sizes of its
+// cache and measures what each costs.
+package compare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/verify"
+)
+
+// Report is the table method × cache. Its fields are the JSON output.
+type Report struct {
+	Source  int   `json:"source_floats"` // cache of the source, floats per token and layer
+	Tokens  int   `json:"tokens"`        // compared on
+	Results []Row `json:"results"`
+}
+
+// Row is the best that a method does within a cache.
+type Row struct {
+	Method  mla.Method `json:"method"`
+	Cache   int        `json:"cache"`            // floats that were allowed
+	Floats  int        `json:"floats,omitempty"` // that are used; 0: the method cannot go so low
+	KL      float64    `json:"kl"`               // KL(source‖converted), nats per token
+	Top1    float64    `json:"top1_agreement"`
+	Setting string     `json:"setting"`
+}
+
+// Caches returns the sizes to compare at unless others are asked for: a half, 5/16
+// and 3/16 of the source's.
+func Caches(m *family.Model) []int {
+	full := m.CacheFloats()
+	return []int{full / 2, 5 * full / 16, 3 * full / 16}
+}
+
+// Run compares on windows of tokens. Methods with settings of their own get, at
+// every cache, the best of the settings their papers try, as measured on these
+// very tokens; this program's own gets what it finds without having seen them.
+// Conversions are written to folders in dir and removed again.
+func Run(ctx context.Context, in mla.Input, windows [][]int, caches []int, dir string, progress func(done, total int64)) (*Report, error) {
+	r := &Report{Source: in.CacheFloats()}
+	for _, w := range windows {
+		r.Tokens += len(w)
+	}
+	x := &comparison{Input: in, ctx: ctx, windows: windows, dir: dir}
+	total := len(caches) * len(mla.Methods())
+	for _, cache := range caches {
+		for _, method := range mla.Methods() {
+			row, err := x.best(method, cache)
+			if err != nil {
+				return nil, err
+			}
+			r.Results = append(r.Results, *row)
+			if progress != nil {
+				progress(int64(len(r.Results)), int64(total))
+			}
+		}
+	}
+	return r, nil
+}
+
+// comparison is a comparison under way.
+type comparison struct {
+	mla.Input
+	ctx     context.Context
+	windows [][]int
+	dir     string
+}
+
+// best returns what the best setting of a method does within a cache.
+func (x *comparison) best(method mla.Method, cache int) (*Row, error) {
+	best := &Row{Method: method, Cache: cache, Setting: "there is no setting so small"}
+	for _, o := range settings(method, cache, x.HeadDim) {
+		row, err := x.measure(o)
+		var usage *plan.UsageError
+		var unsupported *family.UnsupportedError
+		switch {
+		case errors.As(err, &usage), errors.As(err, &unsupported): // not at this size
+		case err != nil:
+			return nil, err
+		case best.Floats == 0 || row.KL < best.KL:
+			best = row
+		}
+	}
+	return best, nil
+}
+
+// measure converts with the given options and compares.
+func (x *comparison) measure(o plan.Options) (*Row, error) {
+	if x.Stats != nil && o.Weights == mla.WeightsAttention {
+		o.Weights = mla.WeightsCalibrated
+	}
+	in := x.Input
+	in.Method = o.Method
+	sizes, err := o.Sizes(in.Model)
+	if err != nil {
+		return nil, err
+	}
+	if sizes, err = convert.Search(x.ctx, in, o, sizes, nil); err != nil {
+		return nil, err
+	}
+	out := filepath.Join(x.dir, "converted")
+	p, err := plan.New(in.Model, out, o, sizes)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(out)
+	if _, err := convert.Run(x.ctx, p, convert.Options{Stats: x.Stats, Jobs: 1}); err != nil {
+		return nil, err
+	}
+	report, err := x.verify(out)
+	if err != nil {
+		return nil, err
+	}
+	return &Row{
+		Method: o.Method, Cache: o.Cache, Floats: p.Cache.After, KL: report.KL, Top1: report.Top1, Setting: setting(o, sizes),
+	}, nil
+}
+
+// verify compares the source with what was written.
+func (x *comparison) verify(out string) (*verify.Report, error) {
+	src, err := checkpoint.Open(out)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	converted, err := family.Read(src, "")
+	if err != nil {
+		return nil, err
+	}
+	return verify.Compare(x.ctx, x.Model, converted, x.windows, nil)
+}
+
+// setting says with which sizes a conversion was made.
+func setting(o plan.Options, s plan.Sizes) string {
+	switch o.Method {
+	case mla.MethodGroupedMean:
+		return fmt.Sprintf("%d KV heads", s.KVHeads)
+	case mla.MethodMHA2MLA:
+		return fmt.Sprintf("rank %d, %d rotary dimensions per KV head, %s", s.Rank, s.RopeDims, o.Select)
+	case mla.MethodTransMLA:
+		return fmt.Sprintf("rank %d, rope-dims %d, freq-fold %d", s.Rank, s.RopeDims, o.FreqFold)
+	default:
+		return fmt.Sprintf("rank %d, rope-dims %d, rope_theta %.9g", s.Rank, s.RopeDims, s.Theta)
+	}
+}
