@@ -5,6 +5,7 @@ GO      ?= go
 BUILD   := .build
 PROGRAM := $(BUILD)/mha2mla
 MODEL   := testdata/stories260k
+IDS     := $(MODEL)/tinystories.ids.json
 
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
@@ -39,11 +40,14 @@ cross:
 		echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -o $(BUILD)/cross/ ./cmd/mha2mla || exit 1; \
 	done; done
 
-# converts the checkpoint in testdata at half the cache and measures the result
+# converts the checkpoint in testdata at half the cache and measures the result,
+# without data and calibrated on other text
 demo: build
 	$(PROGRAM) inspect --rope-dims 8 $(MODEL)
 	$(PROGRAM) convert --force --dkv 6 --rope-dims 8 $(MODEL) $(BUILD)/demo
-	$(PROGRAM) verify --max-tokens 16384 --max-kl 0.35 --tokens $(MODEL)/tinystories.ids.json $(MODEL) $(BUILD)/demo
+	$(PROGRAM) verify --max-tokens 16384 --max-kl 0.35 --tokens $(IDS) $(MODEL) $(BUILD)/demo
+	$(PROGRAM) convert --force --cache 32 --calibrate $(IDS) --max-tokens 16384 $(MODEL) $(BUILD)/demo
+	$(PROGRAM) verify --skip-tokens 16384 --max-tokens 16384 --max-kl 0.22 --tokens $(IDS) $(MODEL) $(BUILD)/demo
 
 # what the README promises must hold in a clean copy of what is committed
 ci: tidy lint build cross race

@@ -57,7 +57,7 @@ func printComparison(w io.Writer, r *compare.Report) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "cache\tmethod\tKL\tsame next token\tfloats\tsetting\n")
 	for _, row := range r.Results {
-		if row.Floats == 0 {
+		if !row.Works {
 			fmt.Fprintf(t, "%d\t%s\t\t\t\t%s\n", row.Cache, row.Method, row.Setting)
 			continue
 		}

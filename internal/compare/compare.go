@@ -27,9 +27,10 @@ type Report struct {
 // Row is the best that a method does within a cache.
 type Row struct {
 	Method  mla.Method `json:"method"`
-	Cache   int        `json:"cache"`            // floats that were allowed
-	Floats  int        `json:"floats,omitempty"` // that are used; 0: the method cannot go so low
-	KL      float64    `json:"kl"`               // KL(source‖converted), nats per token
+	Cache   int        `json:"cache"`  // floats that were allowed
+	Works   bool       `json:"works"`  // false: the method cannot do with so few, and the rest is empty
+	Floats  int        `json:"floats"` // that are used
+	KL      float64    `json:"kl"`     // KL(source‖converted), nats per token
 	Top1    float64    `json:"top1_agreement"`
 	Setting string     `json:"setting"`
 }
@@ -86,7 +87,7 @@ func (x *comparison) best(method mla.Method, cache int) (*Row, error) {
 		case errors.As(err, &usage), errors.As(err, &unsupported): // not at this size
 		case err != nil:
 			return nil, err
-		case best.Floats == 0 || row.KL < best.KL:
+		case !best.Works || row.KL < best.KL:
 			best = row
 		}
 	}
@@ -121,7 +122,7 @@ func (x *comparison) measure(o plan.Options) (*Row, error) {
 		return nil, err
 	}
 	return &Row{
-		Method: o.Method, Cache: o.Cache, Floats: p.Cache.After, KL: report.KL, Top1: report.Top1, Setting: setting(o, sizes),
+		Method: o.Method, Cache: o.Cache, Works: true, Floats: p.Cache.After, KL: report.KL, Top1: report.Top1, Setting: setting(o, sizes),
 	}, nil
 }
 

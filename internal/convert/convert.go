@@ -123,7 +123,7 @@ func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, r.Jobs))
 	room := semaphore.NewWeighted(layerBudget)
-	need := min(layerBudget, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0))
+	need := min(layerBudget, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
 	group.Go(func() error { return r.copyAll(ctx) })
 	for n := range r.Source.Layers {
 		group.Go(func() error {
@@ -138,8 +138,8 @@ func (r *run) work(ctx context.Context) error {
 }
 
 // layerMemory estimates the bytes that converting a layer takes, with its query
-// compressed or not.
-func layerMemory(s family.Shape, query bool) int64 {
+// compressed or not, and with statistics or not.
+func layerMemory(s family.Shape, query, stats bool) int64 {
 	factoring := func(rows int) int64 {
 		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
 		return 8 * (2*stack + 4*side*side)
@@ -147,6 +147,9 @@ func layerMemory(s family.Shape, query bool) int64 {
 	most := factoring(2 * s.KVHeads * s.HeadDim)
 	if query { // after the stack of keys and values, which has gone by then
 		most = max(most, factoring(s.Heads*s.HeadDim))
+	}
+	if stats { // C, two parts of it, and its factor
+		most += 4 * 8 * int64(s.Hidden) * int64(s.Hidden)
 	}
 	return most
 }
