@@ -110,7 +110,8 @@ func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 	if len(splits) > 1 {
 		passes++
 	}
-	if x.Stats != nil {
+	tries := x.Stats != nil && x.Form() == mla.FormDeepseek
+	if tries {
 		basesEach = tried/len(splits) + 1
 		passes++
 	}
@@ -122,7 +123,7 @@ func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 		return plan.Sizes{}, err
 	}
 	sortByLoss(chosen)
-	if x.Stats != nil {
+	if tries {
 		chosen = chosen[:min(len(chosen), tried)]
 		if err := x.try(chosen, passes); err != nil {
 			return plan.Sizes{}, err
@@ -196,9 +197,6 @@ func (x *search) try(candidates []candidate, passes int) error {
 		return x.add(candidates, func(c candidate) (float64, error) {
 			maths := x.Maths(c.Sizes)
 			maths.QueryRank = 0 // a trial has queries of its own
-			if maths.Method != mla.MethodTransMLA {
-				maths.Weights = mla.WeightsCalibrated
-			}
 			return trial.Loss(maths)
 		})
 	})

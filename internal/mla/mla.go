@@ -14,9 +14,6 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/decoder"
-	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/linalg"
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -68,63 +65,6 @@ func (o *Options) ranking(n int) rope.Ranking {
 	return o.Rankings[n]
 }
 
-// Attention is an attention layer with what is known of it.
-type Attention struct {
-	calib.Projections
-	Stack       *mat.Dense   // [2·G·D × d], keys over values
-	Stats       *calib.Layer // what goes through the layer
-	Frequencies []float64    // ω_i, [J]
-	moments     *rope.Moments
-	sample      []decoder.Matrix // attention inputs, [T × d] each
-	layer       int
-}
-
-// Input is a model to convert, and what is known of its activations.
-type Input struct {
-	*family.Model
-	Stats  calib.Reader // nil: nothing
-	Method Method       // that the layers will be converted with
-}
-
-// Read reads layer n of a model and derives its statistics.
-func (in Input) Read(n int) (*Attention, error) {
-	if in.Stats == nil {
-		return Analyse(in.Attention(n), nil, in.Model, n)
-	}
-	sums, err := in.Stats.Sums(n)
-	if err != nil {
-		return nil, err
-	}
-	if in.Method.published() {
-		sums = sums.Plain()
-	}
-	return Analyse(in.Attention(n), sums, in.Model, n)
-}
-
-// Analyse derives the statistics of layer n of m from sums, or without data if
-// these are nil.
-func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*Attention, error) {
-	stack, err := p.KeyValue()
-	if err != nil {
-		return nil, err
-	}
-	a := &Attention{Projections: p, Stack: stack, Frequencies: rope.Frequencies(m.RopeTheta, m.HeadDim), layer: n}
-	if sums == nil {
-		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
-	} else {
-		a.sample = sums.Sample
-		a.Stats, err = calib.Observed(p, stack, sums)
-	}
-	if err != nil {
-		return nil, err
-	}
-	a.moments = a.Stats.Moments()
-	return a, nil
-}
-
-// Sensitivity returns S(h,i) of design §4, [H][J].
-func (a *Attention) Sensitivity() [][]float64 { return rope.Sensitivity(a.moments, a.Frequencies) }
-
 // SharedKey builds the rotary key for the given options.
 func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	if o.Method == MethodTransMLA {
@@ -139,56 +79,6 @@ func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	}
 	return rope.Share(a.moments, a.Frequencies, candidates, o.RopeDims, o.RopeTheta)
 }
-
-// RotationShare is the predicted share of the layer's rotation that c gives up,
-// its heads weighted by the energy of their output.
-func (a *Attention) RotationShare(c Choice) float64 {
-	loss, energy := 0.0, 0.0
-	shares, _ := c.Losses()
-	for h, lost := range shares {
-		loss += lost * a.Stats.OutputEnergy(h)
-		energy += a.Stats.OutputEnergy(h)
-	}
-	return ratio(loss, energy)
-}
-
-// dataFreeRotation is how much output a layer is predicted to lose with all of
-// its rotation when nothing is known of its attention. Measured on five small
-// checkpoints at 5/16, 1/2 and 3/4 of the cache: the divisions of a cache found
-// have 1.2 times the divergence of the best one of a grid on average, 2.4 at
-// most. Values from 0.5 to 1 are as good.
-const dataFreeRotation = 0.7
-
-// RotationLoss is the predicted loss of attention output to the rotation that c
-// gives up, relative to the output's energy.
-func (a *Attention) RotationLoss(c Choice) float64 {
-	if !a.Stats.Calibrated() {
-		return dataFreeRotation * a.RotationShare(c)
-	}
-	loss := 0.0
-	_, scoreErrors := c.Losses()
-	for h, sigma := range a.Stats.ScoreWeights() {
-		loss += sigma * scoreErrors[h] / float64(a.Stats.HeadDim)
-	}
-	return ratio(loss, a.Stats.Energy())
-}
-
-// RankLoss is the predicted loss of attention output at rank r, relative to the
-// output's energy. Spectrum must be that of WeightsAttention.
-func (a *Attention) RankLoss(spectrum []float64, r int) float64 {
-	return ratio(lowrank.Loss(spectrum, r), a.Stats.Energy())
-}
-
-func ratio(a, b float64) float64 {
-	if b == 0 {
-		return 0
-	}
-	return a / b
-}
-
-// Spectrum returns what each rank of the stack adds under the measure w, once
-// c has taken the rotation out of it.
-func (a *Attention) Spectrum(c Choice, w Weights) ([]float64, error) { return c.spectrum(a, w) }
 
 // takeRotation subtracts from the keys of stack what key carries, so that only
 // content is left, and returns the rotary rows, [dr × d].

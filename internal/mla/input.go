@@ -1,0 +1,63 @@
+package mla
+
+import (
+	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/rope"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Attention is an attention layer with what is known of it.
+type Attention struct {
+	calib.Projections
+	Stack       *mat.Dense   // [2·G·D × d], keys over values
+	Stats       *calib.Layer // what goes through the layer
+	Frequencies []float64    // ω_i, [J]
+	moments     *rope.Moments
+	sample      []decoder.Matrix // attention inputs, [T × d] each
+	layer       int
+}
+
+// Input is a model to convert, and what is known of its activations.
+type Input struct {
+	*family.Model
+	Stats  calib.Reader // nil: nothing
+	Method Method       // that the layers will be converted with
+}
+
+// Read reads layer n of a model and derives its statistics.
+func (in Input) Read(n int) (*Attention, error) {
+	if in.Stats == nil {
+		return Analyse(in.Attention(n), nil, in.Model, n)
+	}
+	sums, err := in.Stats.Sums(n)
+	if err != nil {
+		return nil, err
+	}
+	if in.Method.published() {
+		sums = sums.Plain()
+	}
+	return Analyse(in.Attention(n), sums, in.Model, n)
+}
+
+// Analyse derives the statistics of layer n of m from sums, or without data if
+// these are nil.
+func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*Attention, error) {
+	stack, err := p.KeyValue()
+	if err != nil {
+		return nil, err
+	}
+	a := &Attention{Projections: p, Stack: stack, Frequencies: rope.Frequencies(m.RopeTheta, m.HeadDim), layer: n}
+	if sums == nil {
+		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
+	} else {
+		a.sample = sums.Sample
+		a.Stats, err = calib.Observed(p, stack, sums)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.moments = a.Stats.Moments()
+	return a, nil
+}
