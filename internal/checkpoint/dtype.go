@@ -66,31 +66,45 @@ func decode[T Real](dst []T, src []byte, t DType) {
 // rounding to nearest even. A finite value that t has no finite neighbour for
 // is an error: silently writing Inf would ruin the model.
 func encode(dst []byte, src []float64, t DType) error {
-	for i, v := range src {
-		var inf bool
-		switch t {
-		case F64:
+	overflow := -1
+	switch t {
+	case F64:
+		for i, v := range src {
 			binary.LittleEndian.PutUint64(dst[8*i:], math.Float64bits(v))
-		case F32:
-			f := float32(v)
-			inf = math.IsInf(float64(f), 0)
-			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(f))
-		case BF16:
-			b := floatToBrain(v)
-			inf = b&0x7fff == 0x7f80
-			binary.LittleEndian.PutUint16(dst[2*i:], b)
-		case F16:
-			h := floatToHalf(v)
-			inf = h&0x7fff == 0x7c00
-			binary.LittleEndian.PutUint16(dst[2*i:], h)
-		default:
-			panic("checkpoint: encode to " + string(t))
 		}
-		if inf && !math.IsInf(v, 0) {
-			return &rangeError{index: i, value: v, dtype: t}
+	case F32:
+		for i, v := range src {
+			b := math.Float32bits(float32(v))
+			if b&0x7fffffff == 0x7f800000 && !math.IsInf(v, 0) && overflow < 0 {
+				overflow = i
+			}
+			binary.LittleEndian.PutUint32(dst[4*i:], b)
 		}
+	case BF16:
+		overflow = encode16(dst, src, floatToBrain, 0x7f80)
+	case F16:
+		overflow = encode16(dst, src, floatToHalf, 0x7c00)
+	default:
+		panic("checkpoint: encode to " + string(t))
+	}
+	if overflow >= 0 {
+		return &rangeError{index: overflow, value: src[overflow], dtype: t}
 	}
 	return nil
+}
+
+// encode16 encodes to a type of 16 bits whose infinity is inf. It returns the
+// index of the first finite value that became infinite, or -1.
+func encode16(dst []byte, src []float64, round func(float64) uint16, inf uint16) int {
+	overflow := -1
+	for i, v := range src {
+		b := round(v)
+		if b&0x7fff == inf && !math.IsInf(v, 0) && overflow < 0 {
+			overflow = i
+		}
+		binary.LittleEndian.PutUint16(dst[2*i:], b)
+	}
+	return overflow
 }
 
 // rangeError says that element index of a slice does not fit its type.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
+	"github.com/mha2mla/mha2mla/internal/sysmem"
 )
 
 // convertFlags are the flags of convert.
@@ -29,6 +31,7 @@ type convertFlags struct {
 	config string
 	dryRun bool
 	force  bool
+	memory int64
 	jobs   int
 }
 
@@ -63,6 +66,7 @@ carries; the new one goes beside OUT, and into it.
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written and write nothing")
 	f.BoolVar(&o.force, "force", false, "replace OUT if it exists")
 	jobsFlag(cmd, &o.jobs)
+	flag(f, &o.memory, "memory", "SIZE", "", "memory to stay below, as far as one layer allows (default: what the machine has free)", size)
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		o.config = *config
@@ -73,6 +77,20 @@ carries; the new one goes beside OUT, and into it.
 	})
 	return cmd
 }
+
+// layerMemory is the memory that layers under way may share. It also tells the
+// runtime what to stay below.
+func (o *convertFlags) layerMemory() int64 {
+	total := o.memory
+	if total == 0 {
+		total = sysmem.Free()
+	}
+	debug.SetMemoryLimit(total)
+	return max(1, total-programMemory)
+}
+
+// programMemory is what the program takes beside layers: buffers, headers, itself.
+const programMemory = 256 << 20
 
 // qLora parses the values of --q-lora.
 func qLora(text string) (mla.QLora, error) {
@@ -186,7 +204,7 @@ func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes pl
 func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats calib.Reader) error {
 	progress, finish := u.progress("converting")
 	result, err := convert.Run(ctx, p, convert.Options{
-		Stats: stats, Jobs: o.jobs, Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
+		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
 	})
 	finish()
 	if err != nil {

@@ -20,7 +20,8 @@ import (
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
 	Stats    calib.Reader // of the activations; nil: none
-	Jobs     int          // layers and copies under way at a time
+	Jobs     int          // layers under way at a time, as far as Memory allows
+	Memory   int64        // bytes that layers under way may take; one is, however large; 0: no bound
 	Force    bool         // replace what exists
 	Version  string       // of the program, for the files' metadata
 	Progress func(done, total int64)
@@ -44,7 +45,7 @@ type run struct {
 	Options
 	writers []*checkpoint.Writer
 	shardOf map[string]int
-	warned  map[*checkpoint.Tensor]bool // only the copying looks at it
+	warned  map[*checkpoint.Tensor]bool // under mu
 
 	mu     sync.Mutex
 	done   int64
@@ -114,17 +115,13 @@ func (r *run) open(out *checkpoint.Output) error {
 	return nil
 }
 
-// layerBudget is the memory that layers being converted side by side may take;
-// one layer is always converted, however large.
-const layerBudget = 256 << 20
-
 // work converts all layers and copies everything else.
 func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, r.Jobs))
-	room := semaphore.NewWeighted(layerBudget)
-	need := min(layerBudget, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
-	group.Go(func() error { return r.copyAll(ctx) })
+	group.SetLimit(max(1, r.Jobs) + 1)
+	room := semaphore.NewWeighted(r.Memory)
+	need := min(r.Memory, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
+	group.Go(func() error { return r.carryAll(ctx) })
 	for n := range r.Source.Layers {
 		group.Go(func() error {
 			if err := room.Acquire(ctx, need); err != nil {

@@ -8,26 +8,34 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"golang.org/x/sync/errgroup"
 )
 
-// copyAll writes every tensor that is not computed.
-func (r *run) copyAll(ctx context.Context) error {
-	buf := make([]byte, 1<<20)
+// copyBytes is how much of a tensor is held while it is copied.
+const copyBytes = 1 << 20
+
+// copiers is how many tensors are copied at a time: while one is read another is
+// written. Copying waits for disks, not for processors.
+const copiers = 2
+
+// carryAll writes every tensor that is not computed.
+func (r *run) carryAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(copiers)
 	for _, t := range r.Tensors {
-		var err error
-		switch t.Action {
-		case plan.Copy:
-			err = r.copyTensor(ctx, t, buf)
-		case plan.Convert:
-			err = r.convertTensor(ctx, t, len(buf)/8)
-		default:
-			continue
-		}
-		if err != nil {
-			return err
+		if t.Action != plan.Compute {
+			group.Go(func() error { return r.carried(ctx, t) })
 		}
 	}
-	return nil
+	return group.Wait()
+}
+
+// carried writes a tensor that is not computed.
+func (r *run) carried(ctx context.Context, t plan.Tensor) error {
+	if t.Action == plan.Copy {
+		return r.copyTensor(ctx, t, make([]byte, copyBytes))
+	}
+	return r.convertTensor(ctx, t, copyBytes/8)
 }
 
 // copyTensor copies the bytes of a tensor, looking at floats as they pass.
@@ -90,9 +98,12 @@ func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) erro
 // warnNonFinite warns of a value that is carried along though it is none, once
 // for a tensor: a tied embedding is carried along twice.
 func (r *run) warnNonFinite(t *checkpoint.Tensor, index int64) {
-	if r.warned[t] {
+	r.mu.Lock()
+	before := r.warned[t]
+	r.warned[t] = true
+	r.mu.Unlock()
+	if before {
 		return
 	}
-	r.warned[t] = true
 	r.warn(fmt.Sprintf("tensor %q has a value at %v that is NaN or Inf; it is copied as it is", t.Name, t.Position(index)))
 }

@@ -1,0 +1,85 @@
+package sysmem
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// free reads what Linux says below root; 0 if it says nothing.
+func free(root string) int64 {
+	least := available(filepath.Join(root, "proc/meminfo"))
+	for _, group := range groups(filepath.Join(root, "proc/self/cgroup")) {
+		// a limit holds for all groups below
+		for dir := group; ; dir = path.Dir(dir) {
+			if left := room(filepath.Join(root, "sys/fs/cgroup", dir)); left > 0 && (least == 0 || left < least) {
+				least = left
+			}
+			if dir == "/" || dir == "." {
+				break
+			}
+		}
+	}
+	return least
+}
+
+// available returns MemAvailable.
+func available(meminfo string) int64 {
+	text, err := os.ReadFile(meminfo)
+	if err != nil {
+		return 0
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == "MemAvailable:" {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64) // 0 if it is none
+			return 1024 * kilobytes
+		}
+	}
+	return 0
+}
+
+// groups lists the control groups that bound the memory of the process: that of
+// version 2, and of version 1 the one for memory.
+func groups(file string) []string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	var paths []string
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		fields := strings.SplitN(line, ":", 3)
+		switch {
+		case len(fields) != 3:
+		case fields[1] == "":
+			paths = append(paths, fields[2])
+		case fields[1] == "memory":
+			paths = append(paths, path.Join("/memory", fields[2]))
+		}
+	}
+	return paths
+}
+
+// room returns what is left to a control group, 0 if it has no limit.
+func room(dir string) int64 {
+	for _, names := range [][2]string{{"memory.max", "memory.current"}, {"memory.limit_in_bytes", "memory.usage_in_bytes"}} {
+		limit, err := number(filepath.Join(dir, names[0]))
+		if err != nil {
+			continue // no such file, or the word max
+		}
+		used, _ := number(filepath.Join(dir, names[1]))
+		return max(1, limit-used)
+	}
+	return 0
+}
+
+func number(file string) (int64, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
