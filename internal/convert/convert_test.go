@@ -137,6 +137,27 @@ func TestLossless(t *testing.T) {
 	}
 }
 
+// TestLosslessCalibrated: statistics of fewer tokens than dimensions must not cost
+// what full rank keeps, on other tokens too.
+func TestLosslessCalibrated(t *testing.T) {
+	m := testmodel.Llama{KVHeads: 1}.Open(t)
+	for name, windows := range map[string][][]int{
+		"few":    {testmodel.Tokens(9, m.Vocab, 1)},
+		"same":   {{5, 5, 5, 5, 5, 5, 5, 5}},
+		"plenty": {testmodel.Tokens(120, m.Vocab, 1), testmodel.Tokens(120, m.Vocab, 2)},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		o := plan.Options{RopeDims: 8, Rank: 16, Weights: mla.WeightsCalibrated}
+		if _, err := convertTo(m, out, o, convert.Options{Stats: calibrated(t, m, windows)}); err != nil {
+			t.Fatal(err)
+		}
+		ids := testmodel.Tokens(100, m.Vocab, 4)
+		if off := worst(logits(t, m, ids), logits(t, testmodel.Open(t, out), ids)); !(off < 1e-3) {
+			t.Errorf("%s tokens: logits are off by %g", name, off)
+		}
+	}
+}
+
 // TestLosslessBFloat16: in 16 bits what is left is the rounding of the weights,
 // which a power of two for the residual stream keeps small.
 func TestLosslessBFloat16(t *testing.T) {

@@ -58,7 +58,7 @@ func (w *deepseekWriter) norms() error {
 	square := float64(w.Rank) / float64(w.KVLoraRank) // over padding, too
 	weight := math.Sqrt(square)
 	if w.LatentNorm == NormLinear {
-		exponent := linearExponent(1, latent.DType())
+		exponent := linearExponent(w.MostLatent, latent.DType())
 		rows := 0
 		if latent.DType() == checkpoint.F16 {
 			rows = exponent / 2
@@ -83,11 +83,11 @@ func (w *deepseekWriter) norms() error {
 // is then a multiple of the identity, which every type holds exactly.
 func (w *deepseekWriter) queryNorm() error {
 	norm := w.open(family.QANorm)
-	square := w.MeanInput
+	square, most := w.MeanInput, w.MostInput
 	if w.CompressedQuery != nil {
-		square = 1
+		square, most = 1, w.MostLatent
 	}
-	scale := math.Ldexp(1, linearExponent(square, norm.DType()))
+	scale := math.Ldexp(1, linearExponent(most, norm.DType()))
 	w.queryA = scale / w.input
 	var weight float64
 	weight, w.qFix = linearWeight(scale, square, norm.DType())

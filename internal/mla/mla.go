@@ -123,6 +123,11 @@ type Layer struct {
 
 	Energy    float64 // share of the stack's energy, in its measure, that the rank keeps
 	MeanInput float64 // mean square of x per channel
+
+	// MostLatent and MostInput bound the mean squares of the latent and of x that
+	// must be reckoned with: what the statistics say, or RMSNorm alone if that is
+	// more. A few tokens know little of others.
+	MostLatent, MostInput float64
 }
 
 // Convert converts the layer. It uses up a.Stack.
@@ -141,10 +146,28 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	l.Energy = 1 - ratio(lowrank.Loss(factors.Spectrum, o.Rank), lowrank.Loss(factors.Spectrum, 0))
 	l.MeanInput = a.Stats.Input.Trace() / float64(a.Stats.Hidden)
 	normalise(l.Down, l.Up, a.Stats.Input)
+	if err := l.bound(a); err != nil {
+		return nil, err
+	}
 	if o.QueryRank > 0 {
 		l.CompressedQuery, err = a.compressQuery(o)
 	}
 	return l, err
+}
+
+// bound works out the bounds.
+func (l *Layer) bound(a *Attention) error {
+	gamma, err := a.Norm()
+	if err != nil {
+		return err
+	}
+	any := linalg.DiagonalMetric(gamma)
+	latent := mat.DenseCopyOf(l.Down)
+	any.Apply(latent)
+	norm, r := mat.Norm(latent, 2), float64(latent.RawMatrix().Rows)
+	l.MostLatent = max(1, norm*norm/r)
+	l.MostInput = max(l.MeanInput, any.Trace()/float64(len(gamma)))
+	return nil
 }
 
 // normalise scales the channels of the latent down·x, [r], whose basis is free, for
