@@ -28,11 +28,12 @@ import (
 type convertFlags struct {
 	plan.Options
 	statsFlags
-	config string
-	dryRun bool
-	force  bool
-	memory int64
-	jobs   int
+	config  string
+	dryRun  bool
+	force   bool
+	memory  int64
+	verbose bool
+	jobs    int
 }
 
 func newConvert() *cobra.Command {
@@ -64,6 +65,7 @@ carries; the new one goes beside OUT, and into it.
 	o.gatherFlags(cmd)
 	config := configFlag(cmd, "config")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written and write nothing")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where the time went")
 	f.BoolVar(&o.force, "force", false, "replace OUT if it exists")
 	jobsFlag(cmd, &o.jobs)
 	flag(f, &o.memory, "memory", "SIZE", "", "memory to stay below, as far as one layer allows (default: what the machine has free)", size)
@@ -209,6 +211,11 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 	finish()
 	if err != nil {
 		return err
+	}
+	if o.verbose {
+		t := result.Timing
+		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
+			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
 	if stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")

@@ -52,6 +52,9 @@ func (u *ui) result(v any, table func(io.Writer) error) error {
 // warn prints a warning.
 func (u *ui) warn(message string) { fmt.Fprintf(u.err, "mha2mla: warning: %s\n", message) }
 
+// note prints what was asked for.
+func (u *ui) note(format string, args ...any) { fmt.Fprintf(u.err, "mha2mla: "+format+"\n", args...) }
+
 // hint prints what might be done better, unless quiet.
 func (u *ui) hint(message string) {
 	if !u.quiet {

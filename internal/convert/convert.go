@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -31,6 +32,7 @@ type Options struct {
 // Result is what a conversion found out. Its fields are part of the JSON output.
 type Result struct {
 	Layers []LayerResult `json:"layers"`
+	Timing Timing        `json:"-"` // no two runs have the same
 }
 
 // LayerResult is what was kept of one layer.
@@ -46,6 +48,8 @@ type run struct {
 	writers []*checkpoint.Writer
 	shardOf map[string]int
 	warned  map[*checkpoint.Tensor]bool // under mu
+
+	clock clock
 
 	mu     sync.Mutex
 	done   int64
@@ -64,6 +68,7 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 	if err := r.write(ctx, out); err != nil {
 		return nil, err
 	}
+	r.result.Timing = r.clock.Timing
 	return &r.result, out.Commit()
 }
 
@@ -153,18 +158,26 @@ func layerMemory(s family.Shape, query, stats bool) int64 {
 
 // layer converts layer n and writes its tensors.
 func (r *run) layer(n int) error {
-	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.Read(n)
+	weights := &timedReads{Projections: r.Source.Attention(n), clock: &r.clock}
+	start := time.Now()
+	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.ReadFrom(weights, n)
 	if err != nil {
 		return err
 	}
+	r.clock.add(&r.clock.Statistics, start, weights.take())
+	start = time.Now()
 	layer, err := r.Layout.Convert(attention)
 	if err != nil {
 		return err
 	}
+	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{n, layer.Summary()}
-	return layer.Write(attention, func(name string) mla.Sink {
+	start = time.Now()
+	err = layer.Write(attention, func(name string) mla.Sink {
 		return &countingSink{r.writer(family.InLayer(n, name)), r}
 	})
+	r.clock.add(&r.clock.Write, start, weights.take())
+	return err
 }
 
 func (r *run) writer(name string) *checkpoint.TensorWriter {

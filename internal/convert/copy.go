@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -32,6 +33,7 @@ func (r *run) carryAll(ctx context.Context) error {
 
 // carried writes a tensor that is not computed.
 func (r *run) carried(ctx context.Context, t plan.Tensor) error {
+	defer r.clock.add(&r.clock.Carry, time.Now(), 0)
 	if t.Action == plan.Copy {
 		return r.copyTensor(ctx, t, make([]byte, copyBytes))
 	}

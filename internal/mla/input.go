@@ -27,9 +27,12 @@ type Input struct {
 }
 
 // Read reads layer n of a model and derives its statistics.
-func (in Input) Read(n int) (*Attention, error) {
+func (in Input) Read(n int) (*Attention, error) { return in.ReadFrom(in.Attention(n), n) }
+
+// ReadFrom is Read where the weights of layer n come through p.
+func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 	if in.Stats == nil {
-		return Analyse(in.Attention(n), nil, in.Model, n)
+		return Analyse(p, nil, in.Model, n)
 	}
 	sums, err := in.Stats.Sums(n)
 	if err != nil {
@@ -38,7 +41,7 @@ func (in Input) Read(n int) (*Attention, error) {
 	if in.Method.published() {
 		sums = sums.Plain()
 	}
-	return Analyse(in.Attention(n), sums, in.Model, n)
+	return Analyse(p, sums, in.Model, n)
 }
 
 // Analyse derives the statistics of layer n of m from sums, or without data if
