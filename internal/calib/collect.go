@@ -2,6 +2,7 @@ package calib
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
@@ -35,24 +37,11 @@ func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, 
 		}
 	}
 	for n := range m.Layers {
-		layer, err := d.Layer(n)
+		sums, err := collectLayer(ctx, d, n, windows, s)
 		if err != nil {
 			return err
 		}
-		c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(m.Shape(), longest(windows))}
-		squares, err := outputs(m.Attention(n))
-		if err != nil {
-			return err
-		}
-		for _, square := range squares {
-			c.roots = append(c.roots, root(square))
-		}
-		for from := 0; from < len(windows); from += windowsAtOnce {
-			if err := c.group(ctx, from, min(from+windowsAtOnce, len(windows))); err != nil {
-				return err
-			}
-		}
-		if err := take(n, c.sums); err != nil {
+		if err := take(n, sums); err != nil {
 			return err
 		}
 		if progress != nil {
@@ -60,6 +49,31 @@ func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, 
 		}
 	}
 	return nil
+}
+
+// collectLayer takes all windows through layer n.
+func collectLayer(ctx context.Context, d decoder.Decoder, n int, windows [][]int, s *Streams) (*Sums, error) {
+	layer, err := d.Layer(n)
+	if err != nil {
+		return nil, err
+	}
+	c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(d.Shape(), longest(windows))}
+	squares, err := outputs(d.Attention(n))
+	if err != nil {
+		return nil, err
+	}
+	for _, square := range squares {
+		c.roots = append(c.roots, root(square))
+	}
+	for from := 0; from < len(windows); from += windowsAtOnce {
+		if err := c.group(ctx, from, min(from+windowsAtOnce, len(windows))); err != nil {
+			return nil, err
+		}
+	}
+	if slices.ContainsFunc(append(c.sums.Mean, c.sums.Scores...), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
+		return nil, &checkpoint.FormatError{Path: d.Source.Path, What: fmt.Sprintf("layer %d computes activations that are not finite", n)}
+	}
+	return c.sums, nil
 }
 
 // longest is the length of the longest window.

@@ -299,6 +299,22 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// TestNotFinite: weights that compute NaN are refused.
+func TestNotFinite(t *testing.T) {
+	bad := small
+	bad.Poison = map[string]float64{family.InLayer(0, family.DownProj): math.NaN()}
+	m := bad.Open(t)
+	windows := windowsOf(m, 1, 9)
+	path := filepath.Join(t.TempDir(), "model.stats")
+	var format *checkpoint.FormatError
+	if _, err := Gather(context.Background(), m, windows, nil, path, false, nil); !errors.As(err, &format) {
+		t.Errorf("got %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Dir(path) + "/*"); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
 // TestFew: fewer tokens than dimensions, the same token again and again, and a dead
 // head give finite statistics.
 func TestFew(t *testing.T) {
