@@ -90,21 +90,3 @@ func TestEncodeSpecial(t *testing.T) {
 		}
 	}
 }
-
-func TestFirstNonFinite(t *testing.T) {
-	for _, dtype := range []DType{F16, BF16, F32, F64} {
-		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-			values := []float64{1, -65000, 6e-8, 0, 1.5, bad, 2}
-			b := make([]byte, int64(len(values))*dtype.Size())
-			if err := encode(b, values, dtype); err != nil {
-				t.Fatal(err)
-			}
-			if got := FirstNonFinite(b, dtype); got != 5 {
-				t.Errorf("%s with %v: %d", dtype, bad, got)
-			}
-			if got := FirstNonFinite(b[:5*dtype.Size()], dtype); got != -1 {
-				t.Errorf("%s, finite: %d", dtype, got)
-			}
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -65,14 +66,38 @@ func (t *Tensor) ReadError(err error) error {
 // FirstNonFinite returns the index of the first element of float type t in src
 // that is NaN or Inf, or -1.
 func FirstNonFinite(src []byte, t DType) int {
-	// both have an exponent of ones: the top byte but its sign, and as much of
-	// the byte below as the exponent reaches
-	masks := map[DType][2]byte{F64: {0x7f, 0xf0}, F32: {0x7f, 0x80}, BF16: {0x7f, 0x80}, F16: {0x7c, 0}}[t]
+	exponent := exponents[t]
 	size := int(t.Size())
-	for top := size - 1; top < len(src); top += size {
-		if src[top]&masks[0] == masks[0] && src[top-1]&masks[1] == masks[1] {
-			return top / size
+	at := 0
+	for ; at+8 <= len(src); at += 8 { // several elements at a time
+		// lanes whose exponent is all ones become zero; the second line finds them
+		v := binary.LittleEndian.Uint64(src[at:])&exponent.mask ^ exponent.mask
+		if (v-exponent.ones)&^v&exponent.tops != 0 {
+			break
+		}
+	}
+	for ; at < len(src); at += size {
+		var word [8]byte
+		copy(word[:], src[at:at+size])
+		if lane := exponent.mask & (1<<(8*size-1) - 1); binary.LittleEndian.Uint64(word[:])&lane == lane {
+			return at / size
 		}
 	}
 	return -1
+}
+
+// lanes are 64 bits that hold several elements of one type.
+type lanes struct {
+	mask uint64 // the exponents
+	ones uint64 // the lowest bit of each
+	tops uint64 // the highest
+}
+
+// exponents tells where the exponents of a type are: they are all ones in NaN and
+// Inf.
+var exponents = map[DType]lanes{
+	F64:  {0x7ff0000000000000, 1, 1 << 63},
+	F32:  {0x7f8000007f800000, 0x0000000100000001, 0x8000000080000000},
+	BF16: {0x7f807f807f807f80, 0x0001000100010001, 0x8000800080008000},
+	F16:  {0x7c007c007c007c00, 0x0001000100010001, 0x8000800080008000},
 }
