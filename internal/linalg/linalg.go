@@ -1,16 +1,27 @@
 // Package linalg holds the dense linear algebra that the conversion is made of:
 // the leading eigenvectors of symmetric and of complex Hermitian matrices.
 //
-// Callers see two functions and no library; how they are computed, and how
-// fast, is this package's own business. Today it is gonum's.
+// Callers see a few functions; how they are computed, and how fast, is this
+// package's own business. A matrix is reduced to tridiagonal form by blocked
+// Householder reflections (tridiagonal.go), that form is divided and conquered
+// (divide.go, merge.go, secular.go), and only the wanted vectors are transformed
+// back. Every result is checked against the matrix (check.go), and gonum's
+// algorithm takes over where one fails. Results do not depend on the number of
+// processors.
 package linalg
 
 import (
 	"fmt"
 	"math"
+	"slices"
 
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
+
+// directOrder is the order up to which gonum's algorithm, which needs no blocks,
+// is as fast.
+const directOrder = 48
 
 // TopSym returns the eigenvalues of the symmetric n×n matrix a, all of them in
 // descending order, and orthonormal eigenvectors of the k largest as the
@@ -21,56 +32,121 @@ import (
 // It overwrites a. It is an error if a is not finite or the iteration does not
 // converge; a zero matrix is neither.
 func TopSym(a *mat.SymDense, k int) (values []float64, vectors *mat.Dense, err error) {
-	var eig mat.EigenSym
-	if values, err = factorize(&eig, a, true); err != nil {
+	raw := a.RawSymmetric()
+	scale, err := rescale(raw)
+	if err != nil {
 		return nil, nil, err
 	}
-	n := a.SymmetricDim()
-	ascending := eig.RawQ()
-	vectors = mat.NewDense(n, k, nil)
-	for j := range k {
-		for i := range n {
-			vectors.Set(i, j, ascending.At(i, n-1-j))
+	if raw.N > directOrder {
+		original := mirror(raw)
+		if values, vectors = topBlocked(raw, k); values != nil && original.confirms(values, vectors.RawMatrix()) {
+			return unscale(values, scale), vectors, nil
 		}
+		original.restore()
 	}
-	return values, vectors, nil
+	if values, vectors, err = topDirect(a, k); err != nil {
+		return nil, nil, err
+	}
+	return unscale(values, scale), vectors, nil
 }
 
 // ValuesSym returns the eigenvalues of the symmetric matrix a in descending
 // order, at a fraction of the cost of TopSym. It overwrites a; errors are those
 // of TopSym.
 func ValuesSym(a *mat.SymDense) ([]float64, error) {
-	return factorize(new(mat.EigenSym), a, false)
+	raw := a.RawSymmetric()
+	scale, err := rescale(raw)
+	if err != nil {
+		return nil, err
+	}
+	if raw.N > directOrder {
+		original := mirror(raw)
+		t, _ := tridiagonalise(raw)
+		if values, err := t.values(); err == nil && original.confirmsValues(values) {
+			slices.Reverse(values)
+			return unscale(values, scale), nil
+		}
+		original.restore()
+	}
+	values, _, err := topDirect(a, 0)
+	return unscale(values, scale), err
 }
 
-// factorize runs eig on a divided by its largest magnitude, because the
-// library's iteration panics on very small matrices, and refuses what is not
-// finite, because it answers NaN to that with no error.
-func factorize(eig *mat.EigenSym, a *mat.SymDense, vectors bool) ([]float64, error) {
+// topBlocked is TopSym without its guards; values are nil where it fails.
+func topBlocked(a blas64.Symmetric, k int) ([]float64, *mat.Dense) {
+	t, q := tridiagonalise(a)
+	values, z, err := t.top(k)
+	if err != nil {
+		return nil, nil
+	}
+	slices.Reverse(values)
+	vectors := mat.NewDense(a.N, k, nil)
+	for i := range a.N {
+		row := vectors.RawRowView(i)
+		copy(row, z.Data[i*z.Stride:])
+		slices.Reverse(row)
+	}
+	q.apply(vectors.RawMatrix())
+	return values, vectors
+}
+
+// topDirect is TopSym by gonum's algorithm, which computes all vectors, or none
+// if k is zero.
+func topDirect(a *mat.SymDense, k int) ([]float64, *mat.Dense, error) {
 	n := a.SymmetricDim()
-	norm := 0.0
+	var eig mat.EigenSym
+	if !eig.Factorize(a, k > 0) {
+		return nil, nil, fmt.Errorf("eigenvalues of a symmetric %d×%d matrix: %w", n, n, errNoConvergence)
+	}
+	values := eig.Values(nil)
+	slices.Reverse(values)
+	if k == 0 {
+		return values, nil, nil
+	}
+	ascending := eig.RawQ()
+	vectors := mat.NewDense(n, k, nil)
 	for i := range n {
-		for j := i; j < n; j++ {
-			v := math.Abs(a.At(i, j))
+		for j := range k {
+			vectors.Set(i, j, ascending.At(i, n-1-j))
+		}
+	}
+	return values, vectors, nil
+}
+
+// rescale multiplies a by a power of two that keeps the squares and the products
+// of its elements within range, and refuses what is not finite, because gonum
+// panics on very small matrices and answers NaN to infinities with no error. It
+// returns the exponent of what it has divided by.
+func rescale(a blas64.Symmetric) (exponent int, err error) {
+	norm := 0.0
+	for i := range a.N {
+		for j, v := range a.Data[i*a.Stride+i : i*a.Stride+a.N] {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, fmt.Errorf("matrix is not finite at (%d, %d)", i, j)
+				return 0, fmt.Errorf("matrix is not finite at (%d, %d)", i, i+j)
 			}
-			norm = max(norm, v)
+			norm = max(norm, math.Abs(v))
 		}
 	}
-	if norm > 0 {
-		for i := range n {
-			for j := i; j < n; j++ {
-				a.SetSym(i, j, a.At(i, j)/norm)
-			}
+	_, exponent = math.Frexp(norm)
+	const harmless = 100
+	if exponent >= -harmless && exponent <= harmless {
+		return 0, nil
+	}
+	for i := range a.N {
+		row := a.Data[i*a.Stride+i : i*a.Stride+a.N]
+		for j, v := range row {
+			row[j] = math.Ldexp(v, -exponent)
 		}
 	}
-	if !eig.Factorize(a, vectors) {
-		return nil, fmt.Errorf("eigenvalues of a symmetric %d×%d matrix: no convergence", n, n)
+	return exponent, nil
+}
+
+// unscale undoes rescale.
+func unscale(values []float64, exponent int) []float64 {
+	if exponent != 0 {
+		for i, v := range values {
+			values[i] = math.Ldexp(v, exponent)
+		}
 	}
-	values := make([]float64, n)
-	for i, v := range eig.RawValues() {
-		values[n-1-i] = v * norm
-	}
-	return values, nil
+	return values
 }
