@@ -31,15 +31,14 @@ func newChanges(group, n int) *changes {
 // reset empties the stack; columns before from are not used any more.
 func (c *changes) reset(from int) { c.from, c.stack.Rows = from, 0 }
 
-// push adds a group of zero vectors and returns the first and the middle one of
-// it, v and w.
-func (c *changes) push() (v, w []float64) {
+// push adds a group of zero vectors and returns the row of the first.
+func (c *changes) push() int {
 	at := c.stack.Rows
 	c.stack.Rows += c.group
 	for i := at; i < c.stack.Rows; i++ {
 		clear(c.row(i))
 	}
-	return c.row(at), c.row(at + c.group/2)
+	return at
 }
 
 // row returns a vector of the stack, [n].
@@ -72,8 +71,8 @@ func (c *changes) columns(j int) blas64.General {
 	return general(c.stack.Rows, c.n-j, c.n, c.stack.Data[j:])
 }
 
-// fillSwapped prepares subtract: the partners of the stack's vectors.
-func (c *changes) fillSwapped(e exchange) {
+// fillPartners prepares subtract: the partners of the stack's vectors.
+func (c *changes) fillPartners(e exchange) {
 	for i := range c.stack.Rows {
 		partner, sign := e(i)
 		to := c.other.Data[i*c.n : (i+1)*c.n]

@@ -55,15 +55,14 @@ func (o *original) restore() {
 	}
 }
 
-// multiply returns A·x.
-func (o *original) multiply(x []float64) []float64 {
-	y := make([]float64, len(x))
+// addProduct adds A·x, times upper for what is above the diagonal and times lower
+// for what is below, to y.
+func (o *original) addProduct(y, x []float64, upper, lower float64) {
 	for i, v := range x {
 		row := vector(o.a.Data[i*o.a.Stride : i*o.a.Stride+i])
-		y[i] += o.diagonal[i]*v + blas64.Dot(row, vector(x[:i]))
-		blas64.Axpy(v, row, vector(y[:i]))
+		y[i] += o.diagonal[i]*v + lower*blas64.Dot(row, vector(x[:i]))
+		blas64.Axpy(upper*v, row, vector(y[:i]))
 	}
-	return y
 }
 
 // tolerance is what backward stable algorithms stay far below: their errors grow
@@ -73,14 +72,17 @@ func tolerance(n int) float64 { return 100 * float64(n) * unitRoundoff }
 // confirmsValues reports whether the sum of the values, and that of their
 // squares, are those of the matrix.
 func (o *original) confirmsValues(values []float64) bool {
-	trace, square := 0.0, 0.0
+	return confirmsValues(values, o.trace, o.square)
+}
+
+func confirmsValues(values []float64, trace, square float64) bool {
+	norm, limit := math.Sqrt(square), tolerance(len(values))
 	for _, v := range values {
-		trace += v
-		square += v * v
+		trace -= v
+		square -= v * v
 	}
-	limit := tolerance(len(values)) * math.Sqrt(o.square)
-	return math.Abs(trace-o.trace) <= limit*math.Sqrt(float64(len(values))) &&
-		math.Abs(square-o.square) <= 2*limit*math.Sqrt(o.square)
+	return math.Abs(trace) <= limit*norm*math.Sqrt(float64(len(values))) &&
+		math.Abs(square) <= 2*limit*norm*norm
 }
 
 // confirms reports whether the columns z of vectors, for the first of the values,
@@ -92,30 +94,66 @@ func (o *original) confirmsValues(values []float64) bool {
 // certainty, at the cost of a few matrix-vector products. Values have to pass
 // confirmsValues too.
 func (o *original) confirms(values []float64, z blas64.General) bool {
-	if !o.confirmsValues(values) {
-		return false
-	}
-	g := signs(z.Cols)
-	scaled := make([]float64, z.Cols)
-	for i := range g {
-		scaled[i] = values[i] * g[i]
-	}
-	zg, want, back := make([]float64, z.Rows), make([]float64, z.Rows), make([]float64, z.Cols)
-	blas64.Gemv(blas.NoTrans, 1, z, vector(g), 0, vector(zg))
-	blas64.Gemv(blas.NoTrans, 1, z, vector(scaled), 0, vector(want))
-	blas64.Gemv(blas.Trans, 1, z, vector(zg), 0, vector(back))
+	p := newProbe(values, z.Cols)
+	zg, az := times(z, p.g), make([]float64, z.Rows)
+	o.addProduct(az, zg, 1, 1)
 	limit := tolerance(z.Rows) * math.Sqrt(float64(z.Cols))
-	return distance(back, g) <= limit && distance(o.multiply(zg), want) <= limit*math.Sqrt(o.square)
+	return o.confirmsValues(values) &&
+		distance(transposeTimes(z, zg), p.g) <= limit &&
+		distance(az, times(z, p.scaled)) <= limit*math.Sqrt(o.square)
 }
 
-// signs returns the same n random signs every time.
-func signs(n int) []float64 {
+// originalHermitian is original for a complex matrix, in its real and imaginary
+// parts.
+type originalHermitian struct{ re, im *original }
+
+// confirms is confirms of a real matrix for z = [Re Z, Im Z], [n × 2k].
+func (o originalHermitian) confirms(values []float64, z blas64.General) bool {
+	n, k := z.Rows, z.Cols/2
+	re, im := general(n, k, z.Stride, z.Data), general(n, k, z.Stride, z.Data[k:])
+	p := newProbe(values, k)
+	zRe, zIm := times(re, p.g), times(im, p.g)
+	azRe, azIm := make([]float64, n), make([]float64, n)
+	o.re.addProduct(azRe, zRe, 1, 1)
+	o.im.addProduct(azRe, zIm, -1, 1)
+	o.re.addProduct(azIm, zIm, 1, 1)
+	o.im.addProduct(azIm, zRe, 1, -1)
+	square := o.re.square + o.im.square
+	limit := tolerance(n) * math.Sqrt(float64(k))
+	backRe, backIm := transposeTimes(re, zRe), transposeTimes(re, zIm)
+	blas64.Axpy(1, vector(transposeTimes(im, zIm)), vector(backRe))
+	blas64.Axpy(-1, vector(transposeTimes(im, zRe)), vector(backIm))
+	return confirmsValues(values, o.re.trace, square) &&
+		distance(backRe, p.g) <= limit && blas64.Nrm2(vector(backIm)) <= limit &&
+		distance(azRe, times(re, p.scaled)) <= limit*math.Sqrt(square) &&
+		distance(azIm, times(im, p.scaled)) <= limit*math.Sqrt(square)
+}
+
+// probe is a vector g of random signs, the same every time, and Λ·g.
+type probe struct{ g, scaled []float64 }
+
+func newProbe(values []float64, k int) probe {
 	rng := rand.New(rand.NewPCG(1, 2))
-	g := make([]float64, n)
-	for i := range g {
-		g[i] = float64(int(rng.Uint64()&1)*2 - 1)
+	p := probe{make([]float64, k), make([]float64, k)}
+	for i := range k {
+		p.g[i] = float64(int(rng.Uint64()&1)*2 - 1)
+		p.scaled[i] = values[i] * p.g[i]
 	}
-	return g
+	return p
+}
+
+// times returns z·x.
+func times(z blas64.General, x []float64) []float64 {
+	y := make([]float64, z.Rows)
+	blas64.Gemv(blas.NoTrans, 1, z, vector(x), 0, vector(y))
+	return y
+}
+
+// transposeTimes returns zᵀ·x.
+func transposeTimes(z blas64.General, x []float64) []float64 {
+	y := make([]float64, z.Cols)
+	blas64.Gemv(blas.Trans, 1, z, vector(x), 0, vector(y))
+	return y
 }
 
 // distance returns ‖x − y‖; NaN if either holds one.

@@ -31,7 +31,7 @@ func (t tridiagonal) top(k int) (values []float64, vectors blas64.General, err e
 		return nil, blas64.General{}, err
 	}
 	vectors.Cols = k
-	return values, vectors, nil
+	return values, compact(vectors), nil // not to hold all n columns on
 }
 
 // divide writes eigenvectors of the k largest eigenvalues into the first k columns

@@ -12,7 +12,6 @@ package linalg
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/blas/blas64"
@@ -80,14 +79,9 @@ func topBlocked(a blas64.Symmetric, k int) ([]float64, *mat.Dense) {
 		return nil, nil
 	}
 	slices.Reverse(values)
-	vectors := mat.NewDense(a.N, k, nil)
-	for i := range a.N {
-		row := vectors.RawRowView(i)
-		copy(row, z.Data[i*z.Stride:])
-		slices.Reverse(row)
-	}
-	q.apply(vectors.RawMatrix())
-	return values, vectors
+	reverseColumns(z)
+	q.apply(z)
+	return values, mat.NewDense(z.Rows, z.Cols, z.Data)
 }
 
 // topDirect is TopSym by gonum's algorithm, which computes all vectors, or none
@@ -111,42 +105,4 @@ func topDirect(a *mat.SymDense, k int) ([]float64, *mat.Dense, error) {
 		}
 	}
 	return values, vectors, nil
-}
-
-// rescale multiplies a by a power of two that keeps the squares and the products
-// of its elements within range, and refuses what is not finite, because gonum
-// panics on very small matrices and answers NaN to infinities with no error. It
-// returns the exponent of what it has divided by.
-func rescale(a blas64.Symmetric) (exponent int, err error) {
-	norm := 0.0
-	for i := range a.N {
-		for j, v := range a.Data[i*a.Stride+i : i*a.Stride+a.N] {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return 0, fmt.Errorf("matrix is not finite at (%d, %d)", i, i+j)
-			}
-			norm = max(norm, math.Abs(v))
-		}
-	}
-	_, exponent = math.Frexp(norm)
-	const harmless = 100
-	if exponent >= -harmless && exponent <= harmless {
-		return 0, nil
-	}
-	for i := range a.N {
-		row := a.Data[i*a.Stride+i : i*a.Stride+a.N]
-		for j, v := range row {
-			row[j] = math.Ldexp(v, -exponent)
-		}
-	}
-	return exponent, nil
-}
-
-// unscale undoes rescale.
-func unscale(values []float64, exponent int) []float64 {
-	if exponent != 0 {
-		for i, v := range values {
-			values[i] = math.Ldexp(v, exponent)
-		}
-	}
-	return values
 }

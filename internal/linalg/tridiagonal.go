@@ -52,7 +52,7 @@ func tridiagonalise(a blas64.Symmetric) (tridiagonal, reflected) {
 		for j := from; j < to; j++ {
 			p.reduce(j)
 		}
-		p.changes.fillSwapped(func(row int) (int, float64) { return row ^ 1, 1 })
+		p.changes.fillPartners(partner)
 		p.changes.subtract(a.Data, a.Stride, to)
 	}
 	return p.t, reflected{a, p.tau}
@@ -68,13 +68,14 @@ type panel struct {
 	product []float64 // A·v, which becomes w
 }
 
+// partner exchanges v and w: the second factors of Σ (v·wᵀ + w·vᵀ).
+func partner(row int) (int, float64) { return row ^ 1, 1 }
+
 // reduce brings row j up to date and computes its reflector and the vector w.
 func (p *panel) reduce(j int) {
 	n := p.a.N
 	row := p.a.Data[j*p.a.Stride+j : j*p.a.Stride+n]
-	// The row is A[j, j:] − Σ (v_i[j]·w_i + w_i[j]·v_i): coefficients with v and w
-	// exchanged.
-	p.changes.subtractCombination(j, row, p.changes.at(j, func(row int) (int, float64) { return row ^ 1, 1 }))
+	p.changes.subtractCombination(j, row, p.changes.at(j, partner))
 	p.t.diagonal[j] = row[0]
 	if j == n-1 {
 		return
@@ -97,9 +98,9 @@ func (p *panel) reduce(j int) {
 	tau := p.tau[j]
 	blas64.Scal(tau, vector(y))
 	blas64.Axpy(-tau/2*blas64.Dot(vector(y), vector(row)), vector(row), vector(y))
-	v, w := p.changes.push()
-	copy(v[j+1:], row)
-	copy(w[j+1:], y)
+	at := p.changes.push()
+	copy(p.changes.row(at)[j+1:], row)
+	copy(p.changes.row(at + 1)[j+1:], y)
 }
 
 // apply sets z, [n × k], to Q·z: the reflectors of a panel are applied together as
@@ -140,10 +141,4 @@ func (r reflected) apply(z blas64.General) {
 		blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, t, x, 0, tx)
 		blas64.Gemm(blas.Trans, blas.NoTrans, -1, vectors, tx, 1, part)
 	}
-}
-
-func newGeneral(r, c int) blas64.General { return general(r, c, max(1, c), make([]float64, r*c)) }
-
-func general(r, c, stride int, data []float64) blas64.General {
-	return blas64.General{Rows: r, Cols: c, Stride: stride, Data: data}
 }
