@@ -91,17 +91,17 @@ func symvRows(a []float64, stride, from, to int, x, c []float64, down, across fl
 	m := len(x)
 	r := from
 	for ; r+4 <= to; r += 4 {
-		var c4, s4 [4]float64
-		var rows [4][]float64
+		var factors, dots [4]float64
 		for i := range 4 {
 			at := (r + i) * stride
-			rows[i] = a[at+r+4 : at+m]
-			c4[i] = across * c[r+i]
-			symvRow(a[at+r+i:at+r+4], x[r+i:r+4], c4[i], down, y[r+i:r+4])
+			factors[i] = across * c[r+i]
+			symvRow(a[at+r+i:at+r+4], x[r+i:r+4], factors[i], down, y[r+i:r+4])
 		}
-		dotAdd4(&rows, x[r+4:], y[r+4:m], &c4, &s4)
-		for i := range 4 {
-			y[r+i] += down * s4[i]
+		if r+4 < m {
+			dotAdd4(a[r*stride+r+4:], stride, x[r+4:], y[r+4:m], &factors, &dots)
+		}
+		for i, dot := range dots {
+			y[r+i] += down * dot
 		}
 	}
 	for ; r < to; r++ {
@@ -119,21 +119,21 @@ func symvRow(row, x []float64, c, down float64, y []float64) {
 	y[0] += down * sum
 }
 
-// dotAdd4 sets dots[i] = rows[i]·x and adds Σ c[i]·rows[i] to y. All vectors have
-// the length of x.
-func dotAdd4(rows *[4][]float64, x, y []float64, c, dots *[4]float64) {
+// dotAdd4 takes four rows of a, stride apart and of the length of x: it sets dots
+// to their products with x, and adds their sum with the given factors to y.
+func dotAdd4(a []float64, stride int, x, y []float64, factors, dots *[4]float64) {
 	n := len(x)
-	a0, a1, a2, a3 := rows[0][:n], rows[1][:n], rows[2][:n], rows[3][:n]
+	a0, a1, a2, a3 := a[:n], a[stride:][:n], a[2*stride:][:n], a[3*stride:][:n]
 	y = y[:n]
-	c0, c1, c2, c3 := c[0], c[1], c[2], c[3]
-	var s0, s1, s2, s3 float64
+	f0, f1, f2, f3 := factors[0], factors[1], factors[2], factors[3]
+	var d0, d1, d2, d3 float64
 	for j, xj := range x {
 		v0, v1, v2, v3 := a0[j], a1[j], a2[j], a3[j]
-		s0 += v0 * xj
-		s1 += v1 * xj
-		s2 += v2 * xj
-		s3 += v3 * xj
-		y[j] += (v0*c0 + v1*c1) + (v2*c2 + v3*c3)
+		d0 += v0 * xj
+		d1 += v1 * xj
+		d2 += v2 * xj
+		d3 += v3 * xj
+		y[j] += (v0*f0 + v1*f1) + (v2*f2 + v3*f3)
 	}
-	dots[0], dots[1], dots[2], dots[3] = s0, s1, s2, s3
+	dots[0], dots[1], dots[2], dots[3] = d0, d1, d2, d3
 }
