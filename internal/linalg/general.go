@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
 )
 
 // newGeneral returns a zero matrix, [r × c].
@@ -32,3 +33,7 @@ func compact(m blas64.General) blas64.General {
 	}
 	return c
 }
+
+// dense returns m, without gaps between its rows, as a matrix that shares its
+// storage.
+func dense(m blas64.General) *mat.Dense { return mat.NewDense(m.Rows, m.Cols, m.Data) }

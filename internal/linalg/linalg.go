@@ -81,7 +81,7 @@ func topBlocked(a blas64.Symmetric, k int) ([]float64, *mat.Dense) {
 	slices.Reverse(values)
 	reverseColumns(z)
 	q.apply(z)
-	return values, mat.NewDense(z.Rows, z.Cols, z.Data)
+	return values, dense(z)
 }
 
 // topDirect is TopSym by gonum's algorithm, which computes all vectors, or none
