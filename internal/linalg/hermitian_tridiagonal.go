@@ -31,10 +31,7 @@ func newSymmetric(n int) blas64.Symmetric {
 }
 
 // row returns row j from the diagonal on.
-func (h hermitian) row(j int) (re, im []float64) {
-	n := h.re.N
-	return h.re.Data[j*n+j : (j+1)*n], h.im.Data[j*n+j : (j+1)*n]
-}
+func (h hermitian) row(j int) (re, im []float64) { return upperRow(h.re, j), upperRow(h.im, j) }
 
 // hermitianPanel is panel for a complex matrix. With reflectors whose images are
 // real, as LAPACK's zhetrd uses them, the tridiagonal matrix is real too.

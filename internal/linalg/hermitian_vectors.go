@@ -20,11 +20,8 @@ func (r reflectedHermitian) apply(z blas64.General) blas64.General {
 	for i := range n {
 		copy(out.Data[i*2*k:], z.Data[i*z.Stride:i*z.Stride+k])
 	}
-	if n < 2 {
-		return out
-	}
 	storage := newGeneral(2*panelWidth, n)
-	for from := (n - 2) / panelWidth * panelWidth; from >= 0; from -= panelWidth {
+	for from := lastPanel(n); from >= 0; from -= panelWidth {
 		v := r.panel(from, min(n-1, from+panelWidth), storage)
 		part := general(v.Cols, 2*k, 2*k, out.Data[(from+1)*2*k:])
 		r.applyPanel(from, v, part)
@@ -35,12 +32,11 @@ func (r reflectedHermitian) apply(z blas64.General) blas64.General {
 // panel returns the vectors of reflectors from … to−1 as rows, real parts above
 // imaginary ones, from column from+1 on.
 func (r reflectedHermitian) panel(from, to int, storage blas64.General) blas64.General {
-	n := r.re.N
-	v := general(2*(to-from), n-from-1, n, storage.Data)
+	v := general(2*(to-from), r.re.N-from-1, storage.Stride, storage.Data)
 	for j := from; j < to; j++ {
 		re, im := r.row(j)
 		for i, x := range [][]float64{re, im} {
-			row := v.Data[(j-from+i*(to-from))*n:][:v.Cols]
+			row := v.Data[(j-from+i*(to-from))*v.Stride:][:v.Cols]
 			clear(row[:j-from])
 			copy(row[j-from:], x[1:])
 		}

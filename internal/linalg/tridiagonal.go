@@ -1,7 +1,6 @@
 package linalg
 
 import (
-	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	lapackgonum "gonum.org/v1/gonum/lapack/gonum"
 )
@@ -18,15 +17,6 @@ const panelWidth = 32
 type tridiagonal struct {
 	diagonal []float64 // [n]
 	beside   []float64 // [n−1]
-}
-
-// reflected is a symmetric matrix A = Q·T·Qᵀ reduced to tridiagonal T by n−1
-// Householder reflectors, Q = H₀·H₁⋯, H_j = I − tau_j·v_j·v_jᵀ. The vector v_j is
-// zero up to element j and one at j+1; from there on it is stored in row j of the
-// upper triangle of a.
-type reflected struct {
-	a   blas64.Symmetric
-	tau []float64
 }
 
 // tridiagonalise reduces a, of which it reads and overwrites the strict upper
@@ -73,11 +63,10 @@ func partner(row int) (int, float64) { return row ^ 1, 1 }
 
 // reduce brings row j up to date and computes its reflector and the vector w.
 func (p *panel) reduce(j int) {
-	n := p.a.N
-	row := p.a.Data[j*p.a.Stride+j : j*p.a.Stride+n]
+	row := upperRow(p.a, j)
 	p.changes.subtractCombination(j, row, p.changes.at(j, partner))
 	p.t.diagonal[j] = row[0]
-	if j == n-1 {
+	if len(row) == 1 {
 		return
 	}
 	row = row[1:]
@@ -91,7 +80,7 @@ func (p *panel) reduce(j int) {
 	y := p.product[:len(row)]
 	p.symv.multiply(y, p.a.Data[(j+1)*p.a.Stride+j+1:], p.a.Stride, row)
 	c := p.changes.dots(j+1, row)
-	for i := 0; i < len(c); i += 2 {
+	for i := 0; i < len(c); i += 2 { // v_i·(w_iᵀx) + w_i·(v_iᵀx)
 		c[i], c[i+1] = c[i+1], c[i]
 	}
 	p.changes.subtractCombination(j+1, y, c)
@@ -101,44 +90,4 @@ func (p *panel) reduce(j int) {
 	at := p.changes.push()
 	copy(p.changes.row(at)[j+1:], row)
 	copy(p.changes.row(at + 1)[j+1:], y)
-}
-
-// apply sets z, [n × k], to Q·z: the reflectors of a panel are applied together as
-// I − V·T·Vᵀ (Schreiber & Van Loan; LAPACK's dlarft and dlarfb), the last panel
-// first.
-func (r reflected) apply(z blas64.General) {
-	n := r.a.N
-	if n < 2 {
-		return
-	}
-	v := newGeneral(panelWidth, n)
-	for from := (n - 2) / panelWidth * panelWidth; from >= 0; from -= panelWidth {
-		to := min(n-1, from+panelWidth)
-		vectors := general(to-from, n-from-1, n, v.Data) // [panel × m], as rows
-		for j := from; j < to; j++ {
-			row := vectors.Data[(j-from)*n : (j-from)*n+vectors.Cols]
-			clear(row[:j-from])
-			copy(row[j-from:], r.a.Data[j*r.a.Stride+j+1:j*r.a.Stride+n])
-		}
-		t := newGeneral(to-from, to-from)
-		gram := newGeneral(to-from, to-from)
-		blas64.Gemm(blas.NoTrans, blas.Trans, 1, vectors, vectors, 0, gram)
-		for i := range gram.Rows {
-			// T is upper triangular, and its column i −tau_i·T·(Vᵀv_i), over tau_i.
-			tau := r.tau[from+i]
-			for row := range i {
-				sum := 0.0
-				for l := row; l < i; l++ {
-					sum += t.Data[row*t.Stride+l] * gram.Data[l*gram.Stride+i]
-				}
-				t.Data[row*t.Stride+i] = -tau * sum
-			}
-			t.Data[i*t.Stride+i] = tau
-		}
-		part := general(vectors.Cols, z.Cols, z.Stride, z.Data[(from+1)*z.Stride:])
-		x, tx := newGeneral(to-from, z.Cols), newGeneral(to-from, z.Cols)
-		blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, vectors, part, 0, x)
-		blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, t, x, 0, tx)
-		blas64.Gemm(blas.Trans, blas.NoTrans, -1, vectors, tx, 1, part)
-	}
 }
