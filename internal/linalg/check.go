@@ -65,9 +65,9 @@ func (o *original) addProduct(y, x []float64, upper, lower float64) {
 	}
 }
 
-// tolerance is what backward stable algorithms stay far below: their errors grow
-// with less than the order n, relative to the norm.
-func tolerance(n int) float64 { return 100 * float64(n) * unitRoundoff }
+// tolerance is what backward stable algorithms stay far below: measured errors are
+// a twentieth of n·eps, relative to the norm.
+func tolerance(n int) float64 { return 16 * float64(n) * unitRoundoff }
 
 // confirmsValues reports whether the sum of the values, and that of their
 // squares, are those of the matrix.

@@ -135,6 +135,17 @@ func TestHermitianUnguarded(t *testing.T) {
 	}
 }
 
+// TestHermitianValues asks for no vectors.
+func TestHermitianValues(t *testing.T) {
+	for _, n := range []int{1, 3, 70} {
+		rng := rand.New(rand.NewPCG(1, 1))
+		values, vectors, err := TopHermitian(n, 0, rotated(gram(n, n, 0, rng), 1, rng))
+		if len(values) != n || len(vectors) != 0 || err != nil {
+			t.Errorf("%d values, %d vectors, %v", len(values), len(vectors), err)
+		}
+	}
+}
+
 func TestHermitianProcessors(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
 	const n, k = 300, 20
@@ -165,28 +176,5 @@ func TestHermitianNotFinite(t *testing.T) {
 		}); err == nil {
 			t.Errorf("took %v", bad)
 		}
-	}
-}
-
-// BenchmarkHermitian compares with the real embedding, all of whose vectors gonum
-// computes.
-func BenchmarkHermitian(b *testing.B) {
-	for _, n := range []int{128, 512, 1024, 2048} {
-		rng := rand.New(rand.NewPCG(7, 7))
-		h := rotated(gram(n, n, 0, rng), 1, rng)
-		b.Run(fmt.Sprintf("%d/top", n), func(b *testing.B) {
-			for b.Loop() {
-				if _, _, err := TopHermitian(n, n/16, h); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(fmt.Sprintf("%d/embedded", n), func(b *testing.B) {
-			for b.Loop() {
-				if _, _, err := embeddedHermitian(n, n/16, h); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

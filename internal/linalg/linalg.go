@@ -28,8 +28,9 @@ const directOrder = 48
 //
 //	a · vectors[:, i] = values[i] · vectors[:, i]
 //
-// It overwrites a. It is an error if a is not finite or the iteration does not
-// converge; a zero matrix is neither.
+// K is at least 1. It overwrites a, the unused half of its storage included. It is an
+// error if a is not finite or the iteration does not converge; a zero matrix is
+// neither.
 func TopSym(a *mat.SymDense, k int) (values []float64, vectors *mat.Dense, err error) {
 	raw := a.RawSymmetric()
 	scale, err := rescale(raw)
@@ -50,8 +51,8 @@ func TopSym(a *mat.SymDense, k int) (values []float64, vectors *mat.Dense, err e
 }
 
 // ValuesSym returns the eigenvalues of the symmetric matrix a in descending
-// order, at a fraction of the cost of TopSym. It overwrites a; errors are those
-// of TopSym.
+// order, and computes no vectors. It overwrites a as TopSym does, and errors are
+// the same.
 func ValuesSym(a *mat.SymDense) ([]float64, error) {
 	raw := a.RawSymmetric()
 	scale, err := rescale(raw)
