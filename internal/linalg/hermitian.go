@@ -3,6 +3,7 @@ package linalg
 import (
 	"math"
 	"math/cmplx"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -15,10 +16,41 @@ import (
 // The phase of each vector is fixed by making its largest component real and
 // positive. Only the upper triangle of h is read. Errors are those of TopSym.
 func TopHermitian(n, k int, h func(i, j int) complex128) (values []float64, vectors [][]complex128, err error) {
-	// H = A + jB has the eigenvectors x + jy of the real symmetric
-	// [A −B; B A], where every eigenvalue stands twice: once with x + jy, once
-	// with j(x + jy). Orthogonalising over the complex numbers drops the
-	// second.
+	m := newHermitian(n, h)
+	exponent, err := rescale(m.re, m.im)
+	if err != nil {
+		return nil, nil, err
+	}
+	original := originalHermitian{mirror(m.re), mirror(m.im)}
+	t, q := m.tridiagonalise()
+	wanted := max(1, k) // at least one, for the check
+	values, z, err := t.top(wanted)
+	if err != nil {
+		return embeddedHermitian(n, k, h)
+	}
+	slices.Reverse(values)
+	reverseColumns(z)
+	both := q.apply(z)
+	if !original.confirms(values, both) {
+		return embeddedHermitian(n, k, h)
+	}
+	vectors = make([][]complex128, k)
+	parallel(k, func(c int) {
+		vectors[c] = make([]complex128, n)
+		for i := range n {
+			row := both.Data[i*both.Stride:]
+			vectors[c][i] = complex(row[c], row[wanted+c])
+		}
+		fixPhase(vectors[c])
+	})
+	return unscale(values, exponent), vectors, nil
+}
+
+// embeddedHermitian is TopHermitian by way of a real matrix of twice the order:
+// H = A + jB has the eigenvectors x + jy of the symmetric [A −B; B A], where every
+// eigenvalue stands twice, once with x + jy, once with j(x + jy). Orthogonalising
+// over the complex numbers drops the second.
+func embeddedHermitian(n, k int, h func(i, j int) complex128) (values []float64, vectors [][]complex128, err error) {
 	embedded := mat.NewSymDense(2*n, nil)
 	for i := range n {
 		embedded.SetSym(i, i, real(h(i, i)))

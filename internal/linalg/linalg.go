@@ -1,16 +1,26 @@
 // Package linalg holds the dense linear algebra that the conversion is made of:
 // the leading eigenvectors of symmetric and of complex Hermitian matrices.
 //
-// Callers see two functions and no library; how they are computed, and how
-// fast, is this package's own business. Today it is gonum's.
+// Callers see a few functions; how they are computed, and how fast, is this
+// package's own business. A matrix is reduced to tridiagonal form by blocked
+// Householder reflections (tridiagonal.go), that form is divided and conquered
+// (divide.go, merge.go, secular.go), and only the wanted vectors are transformed
+// back. Every result is checked against the matrix (check.go), and gonum's
+// algorithm takes over where one fails. Results do not depend on the number of
+// processors.
 package linalg
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
+
+// directOrder is the order up to which gonum's algorithm, which needs no blocks,
+// is as fast.
+const directOrder = 48
 
 // TopSym returns the eigenvalues of the symmetric n×n matrix a, all of them in
 // descending order, and orthonormal eigenvectors of the k largest as the
@@ -18,59 +28,82 @@ import (
 //
 //	a · vectors[:, i] = values[i] · vectors[:, i]
 //
-// It overwrites a. It is an error if a is not finite or the iteration does not
-// converge; a zero matrix is neither.
+// K is at least 1. It overwrites a, the unused half of its storage included. It is an
+// error if a is not finite or the iteration does not converge; a zero matrix is
+// neither.
 func TopSym(a *mat.SymDense, k int) (values []float64, vectors *mat.Dense, err error) {
-	var eig mat.EigenSym
-	if values, err = factorize(&eig, a, true); err != nil {
+	raw := a.RawSymmetric()
+	scale, err := rescale(raw)
+	if err != nil {
 		return nil, nil, err
 	}
+	if raw.N > directOrder {
+		original := mirror(raw)
+		if values, vectors = topBlocked(raw, k); values != nil && original.confirms(values, vectors.RawMatrix()) {
+			return unscale(values, scale), vectors, nil
+		}
+		original.restore()
+	}
+	if values, vectors, err = topDirect(a, k); err != nil {
+		return nil, nil, err
+	}
+	return unscale(values, scale), vectors, nil
+}
+
+// ValuesSym returns the eigenvalues of the symmetric matrix a in descending
+// order, and computes no vectors. It overwrites a as TopSym does, and errors are
+// the same.
+func ValuesSym(a *mat.SymDense) ([]float64, error) {
+	raw := a.RawSymmetric()
+	scale, err := rescale(raw)
+	if err != nil {
+		return nil, err
+	}
+	if raw.N > directOrder {
+		original := mirror(raw)
+		t, _ := tridiagonalise(raw)
+		if values, err := t.values(); err == nil && original.confirmsValues(values) {
+			slices.Reverse(values)
+			return unscale(values, scale), nil
+		}
+		original.restore()
+	}
+	values, _, err := topDirect(a, 0)
+	return unscale(values, scale), err
+}
+
+// topBlocked is TopSym without its guards; values are nil where it fails.
+func topBlocked(a blas64.Symmetric, k int) ([]float64, *mat.Dense) {
+	t, q := tridiagonalise(a)
+	values, z, err := t.top(k)
+	if err != nil {
+		return nil, nil
+	}
+	slices.Reverse(values)
+	reverseColumns(z)
+	q.apply(z)
+	return values, dense(z)
+}
+
+// topDirect is TopSym by gonum's algorithm, which computes all vectors, or none
+// if k is zero.
+func topDirect(a *mat.SymDense, k int) ([]float64, *mat.Dense, error) {
 	n := a.SymmetricDim()
+	var eig mat.EigenSym
+	if !eig.Factorize(a, k > 0) {
+		return nil, nil, fmt.Errorf("eigenvalues of a symmetric %d×%d matrix: %w", n, n, errNoConvergence)
+	}
+	values := eig.Values(nil)
+	slices.Reverse(values)
+	if k == 0 {
+		return values, nil, nil
+	}
 	ascending := eig.RawQ()
-	vectors = mat.NewDense(n, k, nil)
-	for j := range k {
-		for i := range n {
+	vectors := mat.NewDense(n, k, nil)
+	for i := range n {
+		for j := range k {
 			vectors.Set(i, j, ascending.At(i, n-1-j))
 		}
 	}
 	return values, vectors, nil
-}
-
-// ValuesSym returns the eigenvalues of the symmetric matrix a in descending
-// order, at a fraction of the cost of TopSym. It overwrites a; errors are those
-// of TopSym.
-func ValuesSym(a *mat.SymDense) ([]float64, error) {
-	return factorize(new(mat.EigenSym), a, false)
-}
-
-// factorize runs eig on a divided by its largest magnitude, because the
-// library's iteration panics on very small matrices, and refuses what is not
-// finite, because it answers NaN to that with no error.
-func factorize(eig *mat.EigenSym, a *mat.SymDense, vectors bool) ([]float64, error) {
-	n := a.SymmetricDim()
-	norm := 0.0
-	for i := range n {
-		for j := i; j < n; j++ {
-			v := math.Abs(a.At(i, j))
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, fmt.Errorf("matrix is not finite at (%d, %d)", i, j)
-			}
-			norm = max(norm, v)
-		}
-	}
-	if norm > 0 {
-		for i := range n {
-			for j := i; j < n; j++ {
-				a.SetSym(i, j, a.At(i, j)/norm)
-			}
-		}
-	}
-	if !eig.Factorize(a, vectors) {
-		return nil, fmt.Errorf("eigenvalues of a symmetric %d×%d matrix: no convergence", n, n)
-	}
-	values := make([]float64, n)
-	for i, v := range eig.RawValues() {
-		values[n-1-i] = v * norm
-	}
-	return values, nil
 }

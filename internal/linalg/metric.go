@@ -87,8 +87,6 @@ func (m Metric) Trace() float64 {
 	}
 }
 
-func vector(v []float64) blas64.Vector { return blas64.Vector{N: len(v), Inc: 1, Data: v} }
-
 // scaleColumns multiplies each column of x by a factor.
 func scaleColumns(x *mat.Dense, factor func(j int) float64) {
 	n, d := x.Dims()

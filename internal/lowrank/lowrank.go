@@ -5,6 +5,7 @@ package lowrank
 
 import (
 	"fmt"
+	"math"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -69,19 +70,23 @@ func Factor(p Problem, r int) (*Factors, error) {
 	for rank < r && f.Spectrum[rank] > rankFloor*f.Spectrum[0] {
 		rank++
 	}
-	for k := rank; k < r; k++ {
-		for i := range vectors.RawMatrix().Rows {
-			vectors.Set(i, k, 0)
-		}
+	for i := range vectors.RawMatrix().Rows {
+		clear(vectors.RawRowView(i)[rank:])
 	}
 	if n <= d {
 		f.Up = vectors
-	} else { // the vectors are those of XᵀX; U Λ^{1/2} = X V, and U is wanted
+		f.Down.Mul(f.Up.T(), p.Stack)
+	} else {
+		// The vectors are those of XᵀX. Up·Down is X·V·Vᵀ with U Λ^{1/2} = X·V split
+		// so that Up is U: no second product with X, and none of the rounding of U.
 		f.Up = mat.NewDense(n, r, nil)
 		f.Up.Mul(p.Stack, vectors)
-		normaliseColumns(f.Up)
+		lengths := normaliseColumns(f.Up)
+		f.Down.Copy(vectors.T())
+		for k, length := range lengths {
+			blas64.Scal(length, blas64.Vector{N: d, Inc: 1, Data: f.Down.RawRowView(k)})
+		}
 	}
-	f.Down.Mul(f.Up.T(), p.Stack)
 	p.Right.Undo(f.Down)
 	at := 0
 	for _, root := range roots {
@@ -166,15 +171,29 @@ func (p *Problem) gram() *mat.SymDense {
 	return e
 }
 
-// normaliseColumns gives every column that is not zero unit length.
-func normaliseColumns(m *mat.Dense) {
-	_, c := m.Dims()
-	for j := range c {
-		column := m.ColView(j).(*mat.VecDense)
-		if norm := mat.Norm(column, 2); norm > 0 {
-			column.ScaleVec(1/norm, column)
+// normaliseColumns gives every column that is not zero unit length, and returns
+// what their lengths were.
+func normaliseColumns(m *mat.Dense) []float64 {
+	r, c := m.Dims()
+	lengths := make([]float64, c)
+	for i := range r {
+		for j, v := range m.RawRowView(i) {
+			lengths[j] += v * v
 		}
 	}
+	inverse := make([]float64, c)
+	for j, square := range lengths {
+		if lengths[j] = math.Sqrt(square); square > 0 {
+			inverse[j] = 1 / lengths[j]
+		}
+	}
+	for i := range r {
+		row := m.RawRowView(i)
+		for j, f := range inverse {
+			row[j] *= f
+		}
+	}
+	return lengths
 }
 
 // Rank returns the smallest rank that keeps the given share of the energy of a
