@@ -10,13 +10,14 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race bench lint tidy cross ci demo clean
+.PHONY: build test race bench lint tidy generate generated cross ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
 
 test:
 	$(GO) test ./...
+	$(GO) test -tags noasm ./internal/fastblas ./internal/linalg ./internal/decoder
 
 # the race detector is the one thing that needs a C compiler; -short leaves out
 # what measures memory, which it multiplies
@@ -35,6 +36,19 @@ tidy:
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 
+# writes the assembly kernels anew; their generator is a module of its own
+generate:
+	$(GO) generate ./internal/fastblas
+
+# fails if the kernels are not what their generator writes; the first line of a
+# generated file names the command and differs
+generated:
+	mkdir -p $(BUILD)/generated
+	$(GO) run -C internal/fastblas/gen . -pkg fastblas -out $(CURDIR)/$(BUILD)/generated/tiles_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/tiles_amd64.go
+	for f in tiles_amd64.s tiles_amd64.go; do \
+		sed 1d internal/fastblas/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$f | cmp - $(BUILD)/generated/want || exit 1; \
+	done
+
 cross:
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -o $(BUILD)/cross/ ./cmd/mha2mla || exit 1; \
@@ -50,7 +64,7 @@ demo: build
 	$(PROGRAM) verify --skip-tokens 16384 --max-tokens 16384 --max-kl 0.22 --tokens $(IDS) $(MODEL) $(BUILD)/demo
 
 # what the README promises must hold in a clean copy of what is committed
-ci: tidy lint build cross race
+ci: tidy lint generated build cross race
 	rm -rf $(BUILD)/clean && mkdir -p $(BUILD)/clean
 	git -c safe.directory='*' archive HEAD | tar -x -C $(BUILD)/clean
 	$(MAKE) -C $(BUILD)/clean demo test

@@ -2,7 +2,8 @@
 // the leading eigenvectors of symmetric and of complex Hermitian matrices.
 //
 // Callers see two functions and no library; how they are computed, and how
-// fast, is this package's own business. Today it is gonum's.
+// fast, is this package's own business. Today it is gonum's, on the products of
+// package fastblas.
 package linalg
 
 import (
@@ -10,6 +11,8 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/mat"
+
+	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under mat and lapack
 )
 
 // TopSym returns the eigenvalues of the symmetric n×n matrix a, all of them in

@@ -1,0 +1,103 @@
+package fastblas
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+	"gonum.org/v1/gonum/blas/blas64"
+)
+
+// library is an implementation to compare.
+type library struct {
+	name   string
+	single blas.Float32Level3
+	double interface {
+		blas.Float64Level2
+		blas.Float64Level3
+	}
+}
+
+func libraries() []library {
+	return []library{
+		{"fast", blas32.Implementation(), blas64.Implementation()},
+		{"gonum", reference{}, reference{}},
+	}
+}
+
+var orders = []int{8, 16, 32, 64, 128, 256, 1024, 2048}
+
+// measure runs f, which takes a number of operations, and reports their rate.
+func measure(b *testing.B, operations float64, f func()) {
+	for b.Loop() {
+		f()
+	}
+	b.ReportMetric(operations*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
+}
+
+func BenchmarkSgemm(b *testing.B) {
+	for _, n := range orders {
+		x, y, z := noise[float32](n*n), noise[float32](n*n), make([]float32, n*n)
+		for _, by := range libraries() {
+			b.Run(fmt.Sprint(n, "/", by.name), func(b *testing.B) {
+				measure(b, 2*float64(n)*float64(n)*float64(n), func() {
+					by.single.Sgemm(blas.NoTrans, blas.Trans, n, n, n, 1, x, n, y, n, 0, z, n)
+				})
+			})
+		}
+	}
+}
+
+func BenchmarkDgemm(b *testing.B) {
+	for _, n := range orders {
+		x, y, z := noise[float64](n*n), noise[float64](n*n), make([]float64, n*n)
+		for _, by := range libraries() {
+			b.Run(fmt.Sprint(n, "/", by.name), func(b *testing.B) {
+				measure(b, 2*float64(n)*float64(n)*float64(n), func() {
+					by.double.Dgemm(blas.NoTrans, blas.NoTrans, n, n, n, 1, x, n, y, n, 0, z, n)
+				})
+			})
+		}
+	}
+}
+
+func BenchmarkDsyrk(b *testing.B) {
+	for _, n := range []int{8, 16, 32, 64, 256, 1024, 2048} {
+		x, z := noise[float64](n*n), make([]float64, n*n)
+		for _, by := range libraries() {
+			b.Run(fmt.Sprint(n, "/", by.name), func(b *testing.B) {
+				measure(b, float64(n)*float64(n+1)*float64(n), func() {
+					by.double.Dsyrk(blas.Upper, blas.Trans, n, n, 1, x, n, 0, z, n)
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkTile measures the micro-kernels alone, on operands in the cache.
+func BenchmarkTile(b *testing.B) {
+	for _, k := range kernels[float32]() {
+		b.Run("float32/"+k.name, func(b *testing.B) { measureTile(b, k) })
+	}
+	for _, k := range kernels[float64]() {
+		b.Run("float64/"+k.name, func(b *testing.B) { measureTile(b, k) })
+	}
+}
+
+func measureTile[T float](b *testing.B, k kernel[T]) {
+	x, y, z := noise[T](k.depth*k.rows), noise[T](k.depth*k.cols), make([]T, k.rows*k.cols)
+	measure(b, 2*float64(k.depth*k.rows*k.cols), func() {
+		k.run(k.depth, &x[0], &y[0], 1, 0, &z[0], k.cols)
+	})
+}
+
+func noise[T float](n int) []T {
+	rng := rand.New(rand.NewPCG(uint64(n), 1))
+	s := make([]T, n)
+	for i := range s {
+		s[i] = T(rng.NormFloat64())
+	}
+	return s
+}

@@ -1,0 +1,31 @@
+//go:build !noasm
+
+package fastblas
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run -C gen . -out ../tiles_amd64.s -stubs ../tiles_amd64.go -pkg fastblas
+
+// kernels returns the kernels that this processor runs, the fastest first.
+func kernels[T float]() []kernel[T] {
+	var list []any
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ {
+		list = append(list,
+			kernel[float32]{name: "avx512", rows: 12, cols: 32, depth: 256, height: 480, width: 4096, run: avx512F32},
+			kernel[float64]{name: "avx512", rows: 12, cols: 16, depth: 256, height: 240, width: 4096, run: avx512F64},
+		)
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		list = append(list,
+			kernel[float32]{name: "avx2", rows: 6, cols: 16, depth: 256, height: 192, width: 4096, run: avx2F32},
+			kernel[float64]{name: "avx2", rows: 6, cols: 8, depth: 256, height: 96, width: 4096, run: avx2F64},
+		)
+	}
+	var found []kernel[T]
+	for _, k := range list {
+		if k, ok := k.(kernel[T]); ok {
+			found = append(found, k)
+		}
+	}
+	return append(found, generic[T]())
+}

@@ -1,0 +1,6 @@
+//go:build !amd64 || noasm
+
+package fastblas
+
+// kernels returns the kernels that this processor runs, the fastest first.
+func kernels[T float]() []kernel[T] { return []kernel[T]{generic[T]()} }
