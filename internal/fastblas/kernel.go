@@ -17,4 +17,9 @@ type kernel[T float] struct {
 	// beta·c + alpha·a·b, where a is packed as [k][rows] and b as [k][cols].
 	// With beta = 0 it does not read c.
 	run func(k int, a, b *T, alpha, beta T, c *T, ldc int)
+
+	// interleave copies the first columns of the four rows that lie step apart
+	// in src to panel, [k][size], as many of the k as suits it, and returns how
+	// many those are.
+	interleave func(panel, src []T, step, k, size int) int
 }

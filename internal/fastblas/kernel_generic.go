@@ -8,7 +8,7 @@ func generic[T float]() kernel[T] {
 	return kernel[T]{
 		name: "generic", rows: genericRows, cols: genericCols,
 		depth: 256, height: 128, width: 2048,
-		run: genericTile[T],
+		run: genericTile[T], interleave: func([]T, []T, int, int, int) int { return 0 },
 	}
 }
 

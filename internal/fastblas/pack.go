@@ -21,7 +21,7 @@ func (x operand[T]) transpose() operand[T] { return operand[T]{x.data, x.col, x.
 // dst, as panels of size rows each: panel p is [k][size]. What a last panel
 // lacks is zero. Columns of a right operand are packed as rows of its
 // transpose.
-func (x operand[T]) pack(dst []T, from, n, at, k, size int) {
+func (e *engine[T]) pack(dst []T, x operand[T], from, n, at, k, size int) {
 	for i := 0; i < n; i += size {
 		panel := dst[i*k : (i+size)*k]
 		rows := min(size, n-i)
@@ -30,38 +30,44 @@ func (x operand[T]) pack(dst []T, from, n, at, k, size int) {
 		}
 		src := x.data[(from+i)*x.row+at*x.col:]
 		if x.row == 1 {
-			copyColumns(panel, src, x.col, rows, k, size)
+			packColumns(panel, src, x.col, rows, k, size)
 		} else {
-			interleaveRows(panel, src, x.row, rows, k, size)
+			e.packRows(panel, src, x.row, rows, k, size)
 		}
 	}
 }
 
-// copyColumns packs a panel whose columns lie at multiples of step.
-func copyColumns[T float](panel, src []T, step, rows, k, size int) {
+// packColumns packs a panel whose columns are contiguous, step apart.
+func packColumns[T float](panel, src []T, step, rows, k, size int) {
 	for l := range k {
 		copy(panel[l*size:l*size+rows], src[l*step:])
 	}
 }
 
-// interleaveRows packs a panel whose rows lie at multiples of step.
-func interleaveRows[T float](panel, src []T, step, rows, k, size int) {
+// packRows packs a panel whose rows are contiguous, step apart.
+func (e *engine[T]) packRows(panel, src []T, step, rows, k, size int) {
 	i := 0
 	for ; i+4 <= rows; i += 4 {
-		row0 := src[i*step:][:k]
-		row1 := src[(i+1)*step:][:k]
-		row2 := src[(i+2)*step:][:k]
-		row3 := src[(i+3)*step:][:k]
-		to := panel[i:]
-		for l, v := range row0 {
-			at := to[l*size:]
-			at = at[:4]
-			at[0], at[1], at[2], at[3] = v, row1[l], row2[l], row3[l]
+		from, to := src[i*step:i*step+3*step+k], panel[i:]
+		if done := e.interleave(to, from, step, k, size); done < k {
+			interleaveFour(to[done*size:], from[done:], step, k-done, size)
 		}
 	}
 	for ; i < rows; i++ {
 		for l, v := range src[i*step:][:k] {
 			panel[l*size+i] = v
 		}
+	}
+}
+
+// interleaveFour does in Go what the kernel's interleave left.
+func interleaveFour[T float](panel, src []T, step, k, size int) {
+	row1 := src[step:][:k]
+	row2 := src[2*step:][:k]
+	row3 := src[3*step:][:k]
+	for l, v := range src[:k] {
+		to := panel[l*size:]
+		to = to[:4]
+		to[0], to[1], to[2], to[3] = v, row1[l], row2[l], row3[l]
 	}
 }

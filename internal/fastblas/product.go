@@ -95,14 +95,14 @@ func (e *engine[T]) block(p product[T], at block) {
 		for l := 0; l < p.k; l += depth {
 			k := min(depth, p.k-l)
 			s.b = resize(s.b, roundUp(colEnd-col, e.cols)*k)
-			p.b.transpose().pack(s.b, col, colEnd-col, l, k, e.cols)
+			e.pack(s.b, p.b.transpose(), col, colEnd-col, l, k, e.cols)
 			for row := at.row; row < at.rowEnd; row += e.height {
 				part := block{row, min(row+e.height, at.rowEnd), col, colEnd}
 				if part.misses(p.part) {
 					continue
 				}
 				s.a = resize(s.a, roundUp(part.rowEnd-row, e.rows)*k)
-				p.a.pack(s.a, row, part.rowEnd-row, l, k, e.rows)
+				e.pack(s.a, p.a, row, part.rowEnd-row, l, k, e.rows)
 				e.tiles(p, part, l, k, s)
 			}
 		}

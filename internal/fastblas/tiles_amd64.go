@@ -31,3 +31,17 @@ func avx512F32(k int, a *float32, b *float32, alpha float32, beta float32, c *fl
 //
 //go:noescape
 func avx512F64(k int, a *float64, b *float64, alpha float64, beta float64, c *float64, ldc int)
+
+// avxInterleave32 copies 8·groups columns of four rows, which lie step apart in src,
+// to dst, where the four numbers of a column are neighbours and columns lie
+// size apart.
+//
+//go:noescape
+func avxInterleave32(groups int, src *float32, step int, dst *float32, size int)
+
+// avxInterleave64 copies 4·groups columns of four rows, which lie step apart in src,
+// to dst, where the four numbers of a column are neighbours and columns lie
+// size apart.
+//
+//go:noescape
+func avxInterleave64(groups int, src *float64, step int, dst *float64, size int)

@@ -1207,3 +1207,82 @@ avx512F64_write:
 	ADDQ    SI, BX
 	VZEROUPPER
 	RET
+
+// func avxInterleave32(groups int, src *float32, step int, dst *float32, size int)
+// Requires: AVX
+TEXT ·avxInterleave32(SB), NOSPLIT, $0-40
+	MOVQ groups+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ step+16(FP), DX
+	MOVQ dst+24(FP), BX
+	MOVQ size+32(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (SI)(SI*2), R8
+
+avxInterleave32_group:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (CX)(DX*1), Y1
+	VMOVUPS      (CX)(DX*2), Y2
+	VMOVUPS      (CX)(DI*1), Y3
+	ADDQ         $0x20, CX
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y1
+	VUNPCKHPS    Y3, Y2, Y2
+	VUNPCKLPD    Y1, Y4, Y3
+	VUNPCKHPD    Y1, Y4, Y1
+	VUNPCKLPD    Y2, Y0, Y4
+	VUNPCKHPD    Y2, Y0, Y0
+	VMOVUPS      X3, (BX)
+	VMOVUPS      X1, (BX)(SI*1)
+	VMOVUPS      X4, (BX)(SI*2)
+	VMOVUPS      X0, (BX)(R8*1)
+	LEAQ         (BX)(SI*4), BX
+	VEXTRACTF128 $0x01, Y3, (BX)
+	VEXTRACTF128 $0x01, Y1, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, (BX)(SI*2)
+	VEXTRACTF128 $0x01, Y0, (BX)(R8*1)
+	LEAQ         (BX)(SI*4), BX
+	DECQ         AX
+	JNZ          avxInterleave32_group
+	VZEROUPPER
+	RET
+
+// func avxInterleave64(groups int, src *float64, step int, dst *float64, size int)
+// Requires: AVX
+TEXT ·avxInterleave64(SB), NOSPLIT, $0-40
+	MOVQ groups+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ step+16(FP), DX
+	MOVQ dst+24(FP), BX
+	MOVQ size+32(FP), SI
+	SHLQ $0x03, DX
+	SHLQ $0x03, SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (SI)(SI*2), R8
+
+avxInterleave64_group:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    (CX)(DX*1), Y1
+	VMOVUPS    (CX)(DX*2), Y2
+	VMOVUPS    (CX)(DI*1), Y3
+	ADDQ       $0x20, CX
+	VUNPCKLPD  Y1, Y0, Y4
+	VUNPCKHPD  Y1, Y0, Y0
+	VUNPCKLPD  Y3, Y2, Y1
+	VUNPCKHPD  Y3, Y2, Y2
+	VPERM2F128 $0x20, Y1, Y4, Y3
+	VPERM2F128 $0x20, Y2, Y0, Y5
+	VPERM2F128 $0x31, Y1, Y4, Y1
+	VPERM2F128 $0x31, Y2, Y0, Y0
+	VMOVUPD    Y3, (BX)
+	VMOVUPD    Y5, (BX)(SI*1)
+	VMOVUPD    Y1, (BX)(SI*2)
+	VMOVUPD    Y0, (BX)(R8*1)
+	LEAQ       (BX)(SI*4), BX
+	DECQ       AX
+	JNZ        avxInterleave64_group
+	VZEROUPPER
+	RET

@@ -17,6 +17,8 @@ func main() {
 	tile{name: "avx2F64", float: "float64", size: 8, rows: 6, vectors: 2, width: 32}.generate()
 	tile{name: "avx512F32", float: "float32", size: 4, rows: 12, vectors: 2, width: 64}.generate()
 	tile{name: "avx512F64", float: "float64", size: 8, rows: 12, vectors: 2, width: 64}.generate()
+	interleave("avxInterleave32", "float32", 4)
+	interleave("avxInterleave64", "float64", 8)
 	Generate()
 }
 
