@@ -8,16 +8,14 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
 )
 
 // library is an implementation to compare.
 type library struct {
 	name   string
 	single blas.Float32Level3
-	double interface {
-		blas.Float64Level2
-		blas.Float64Level3
-	}
+	double blas.Float64
 }
 
 func libraries() []library {
@@ -27,7 +25,7 @@ func libraries() []library {
 	}
 }
 
-var orders = []int{8, 16, 32, 64, 128, 256, 1024, 2048}
+var orders = []int{4, 8, 12, 16, 32, 64, 128, 256, 1024, 2048}
 
 // measure runs f, which takes a number of operations, and reports their rate.
 func measure(b *testing.B, operations float64, f func()) {
@@ -44,6 +42,23 @@ func BenchmarkSgemm(b *testing.B) {
 			b.Run(fmt.Sprint(n, "/", by.name), func(b *testing.B) {
 				measure(b, 2*float64(n)*float64(n)*float64(n), func() {
 					by.single.Sgemm(blas.NoTrans, blas.Trans, n, n, n, 1, x, n, y, n, 0, z, n)
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkFewRows multiplies a few rows by a large matrix, as a decoder does
+// with a few tokens.
+func BenchmarkFewRows(b *testing.B) {
+	const n = 2048
+	y := noise[float32](n * n)
+	for _, m := range []int{1, 2, 3, 4, 8, 16} {
+		x, z := noise[float32](m*n), make([]float32, m*n)
+		for _, by := range libraries() {
+			b.Run(fmt.Sprint(m, "/", by.name), func(b *testing.B) {
+				measure(b, 2*float64(m)*n*n, func() {
+					by.single.Sgemm(blas.NoTrans, blas.Trans, m, n, n, 1, x, n, y, n, 0, z, n)
 				})
 			})
 		}
@@ -73,6 +88,35 @@ func BenchmarkDsyrk(b *testing.B) {
 				})
 			})
 		}
+	}
+}
+
+func BenchmarkDsymv(b *testing.B) {
+	for _, n := range []int{16, 64, 256, 1024, 4096} {
+		a, x, y := noise[float64](n*n), noise[float64](n), make([]float64, n)
+		for _, by := range libraries() {
+			b.Run(fmt.Sprint(n, "/", by.name), func(b *testing.B) {
+				measure(b, 2*float64(n)*float64(n), func() {
+					by.double.Dsymv(blas.Lower, n, 1, a, n, x, 1, 0, y, 1)
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkEigenSym measures what gonum's own routines gain.
+func BenchmarkEigenSym(b *testing.B) {
+	defer blas64.Use(blas64.Implementation())
+	const n = 1024
+	a := mat.NewSymDense(n, noise[float64](n*n))
+	for _, by := range libraries() {
+		b.Run(by.name, func(b *testing.B) {
+			blas64.Use(by.double)
+			for b.Loop() {
+				var eig mat.EigenSym
+				eig.Factorize(a, true)
+			}
+		})
 	}
 }
 

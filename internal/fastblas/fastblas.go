@@ -3,9 +3,11 @@
 //
 //	Gemm    C = alpha·op(A)·op(B) + beta·C
 //	Syrk    C = alpha·A·Aᵀ + beta·C, one triangle of C
+//	Syr2k   C = alpha·(A·Bᵀ + B·Aᵀ) + beta·C, likewise, in double precision
+//	Symv    y = alpha·A·x + beta·y, A symmetric, in double precision
 //
-// from packed, cache-sized blocks on kernels for the processor at hand, and
-// leaves every other routine to gonum. What is built on those interfaces,
+// on kernels for the processor at hand, products of matrices from packed,
+// cache-sized blocks, and leaves every other routine to gonum. What is built on those interfaces,
 // gonum's mat and lapack included, gains without knowing.
 //
 // Importing the package registers it; that is all there is to it. A result does
@@ -29,6 +31,7 @@ func init() {
 	shared := implementation{
 		single: &engine[float32]{kernel: kernels[float32]()[0], workers: workers},
 		double: &engine[float64]{kernel: kernels[float64]()[0], workers: workers},
+		symv:   symvKernel(),
 	}
 	blas32.Use(shared)
 	blas64.Use(shared)
@@ -43,4 +46,5 @@ type implementation struct {
 	reference
 	single *engine[float32]
 	double *engine[float64]
+	symv   symvRows // nil without a kernel
 }

@@ -66,6 +66,10 @@ func compareSyrk(t *testing.T, rng *rand.Rand, ul blas.Uplo, tA blas.Transpose, 
 	agree(t, c, func(by library, c []float64) {
 		by.double.Dsyrk(ul, tA, n, k, 0.5, a, cols+3, 2, c, n+3)
 	})
+	b := matrix[float64](rows, cols, 4, rng)
+	agree(t, c, func(by library, c []float64) {
+		by.double.Dsyr2k(ul, tA, n, k, 0.5, a, cols+3, b, cols+4, 2, c, n+3)
+	})
 	agree(t, narrow(c), func(by library, c []float32) {
 		by.single.Ssyrk(ul, tA, n, k, 0.5, narrow(a), cols+3, 2, c, n+3)
 	})
@@ -114,6 +118,10 @@ func TestArguments(t *testing.T) {
 		"narrow stride": func() { f.Dgemm(blas.NoTrans, blas.NoTrans, n, n, n, 1, a, n, a, n, 0, c, n-1) },
 		"triangle":      func() { f.Dsyrk('x', blas.NoTrans, n, n, 1, a, n, 0, c, n) },
 		"syrk a":        func() { f.Dsyrk(blas.Upper, blas.Trans, n, n, 1, a[1:], n, 0, c, n) },
+		"syr2k b":       func() { f.Dsyr2k(blas.Upper, blas.Trans, n, n, 1, a, n, a[1:], n, 0, c, n) },
+		"symv triangle": func() { f.Dsymv('x', 100, 1, make([]float64, 10000), 100, a, 1, 0, c, 1) },
+		"symv x":        func() { f.Dsymv(blas.Upper, 100, 1, make([]float64, 10000), 100, a[:99], 1, 0, c, 1) },
+		"symv y":        func() { f.Dsymv(blas.Lower, 100, 1, make([]float64, 10000), 100, a, 1, 0, c, 0) },
 		"syrk c":        func() { f.Dsyrk(blas.Lower, blas.NoTrans, n, n, 1, a, n, 0, c[1:], n) },
 	} {
 		func() {

@@ -31,7 +31,7 @@ func (f implementation) Dgemm(tA, tB blas.Transpose, m, n, k int, alpha float64,
 }
 
 // small reports whether packing costs more than it gains: the product takes few
-// operations, or uses each number packed only once or twice.
+// operations, or uses each number packed only a few times.
 func small(m, n, k int) bool {
-	return min(m, n) <= 2 || k <= 0 || m*n <= 1<<12 && m*n*k <= 1<<10
+	return min(m, n) <= 3 || m*n*k <= 1<<10
 }

@@ -45,3 +45,9 @@ func avxInterleave32(groups int, src *float32, step int, dst *float32, size int)
 //
 //go:noescape
 func avxInterleave64(groups int, src *float64, step int, dst *float64, size int)
+
+// avx2Symv reads 4·groups columns of the four rows that lie step apart in a. It
+// adds factorsᵀ·a to y, and sets sums to a·x.
+//
+//go:noescape
+func avx2Symv(groups int, a *float64, step int, x *float64, y *float64, factors *[4]float64, sums *[4]float64)

@@ -1286,3 +1286,54 @@ avxInterleave64_group:
 	JNZ        avxInterleave64_group
 	VZEROUPPER
 	RET
+
+// func avx2Symv(groups int, a *float64, step int, x *float64, y *float64, factors *[4]float64, sums *[4]float64)
+// Requires: AVX, FMA3
+TEXT ·avx2Symv(SB), NOSPLIT, $0-56
+	MOVQ         groups+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         step+16(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         y+32(FP), SI
+	MOVQ         factors+40(FP), DI
+	SHLQ         $0x03, DX
+	LEAQ         (DX)(DX*2), R8
+	VBROADCASTSD (DI), Y0
+	VXORPD       Y1, Y1, Y1
+	VBROADCASTSD 8(DI), Y2
+	VXORPD       Y3, Y3, Y3
+	VBROADCASTSD 16(DI), Y4
+	VXORPD       Y5, Y5, Y5
+	VBROADCASTSD 24(DI), Y6
+	VXORPD       Y7, Y7, Y7
+
+avx2Symv_group:
+	VMOVUPD     (BX), Y8
+	VMOVUPD     (SI), Y9
+	VMOVUPD     (CX), Y10
+	VFMADD231PD Y10, Y8, Y1
+	VFMADD231PD Y10, Y0, Y9
+	VMOVUPD     (CX)(DX*1), Y10
+	VFMADD231PD Y10, Y8, Y3
+	VFMADD231PD Y10, Y2, Y9
+	VMOVUPD     (CX)(DX*2), Y10
+	VFMADD231PD Y10, Y8, Y5
+	VFMADD231PD Y10, Y4, Y9
+	VMOVUPD     (CX)(R8*1), Y10
+	VFMADD231PD Y10, Y8, Y7
+	VFMADD231PD Y10, Y6, Y9
+	VMOVUPD     Y9, (SI)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, SI
+	DECQ        AX
+	JNZ         avx2Symv_group
+	MOVQ        sums+48(FP), AX
+	VHADDPD     Y3, Y1, Y1
+	VHADDPD     Y7, Y5, Y5
+	VPERM2F128  $0x20, Y5, Y1, Y0
+	VPERM2F128  $0x31, Y5, Y1, Y1
+	VADDPD      Y0, Y1, Y0
+	VMOVUPD     Y0, (AX)
+	VZEROUPPER
+	RET

@@ -19,6 +19,7 @@ func main() {
 	tile{name: "avx512F64", float: "float64", size: 8, rows: 12, vectors: 2, width: 64}.generate()
 	interleave("avxInterleave32", "float32", 4)
 	interleave("avxInterleave64", "float64", 8)
+	symv()
 	Generate()
 }
 
