@@ -24,7 +24,12 @@ test:
 race:
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
+# ratios to OpenBLAS need a C compiler and libopenblas-dev; without, the
+# program's own figures
 bench:
+	mkdir -p $(BUILD)
+	$(CC) -O2 -o $(BUILD)/openblas internal/bench/c/openblas.c -lopenblas || rm -f $(BUILD)/openblas
+	$(GO) run ./internal/bench $(BUILD)/openblas
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 60m ./...
 
 lint:
