@@ -104,6 +104,28 @@ func BenchmarkDsymv(b *testing.B) {
 	}
 }
 
+func BenchmarkTriangular(b *testing.B) {
+	for _, n := range []int{32, 64, 128, 1024} {
+		a, x := noise[float64](n*n), noise[float64](n*n)
+		for i := range n {
+			a[i*n+i] = float64(n) // keeps solutions from growing
+		}
+		cube := float64(n) * float64(n) * float64(n)
+		for _, by := range libraries() {
+			b.Run(fmt.Sprint("trmm/", n, "/", by.name), func(b *testing.B) {
+				measure(b, cube, func() {
+					by.double.Dtrmm(blas.Right, blas.Lower, blas.NoTrans, blas.NonUnit, n, n, 1/float64(n), a, n, x, n)
+				})
+			})
+			b.Run(fmt.Sprint("trsm/", n, "/", by.name), func(b *testing.B) {
+				measure(b, cube, func() {
+					by.double.Dtrsm(blas.Right, blas.Lower, blas.NoTrans, blas.NonUnit, n, n, float64(n), a, n, x, n)
+				})
+			})
+		}
+	}
+}
+
 // BenchmarkEigenSym measures what gonum's own routines gain.
 func BenchmarkEigenSym(b *testing.B) {
 	defer blas64.Use(blas64.Implementation())
@@ -116,6 +138,24 @@ func BenchmarkEigenSym(b *testing.B) {
 				var eig mat.EigenSym
 				eig.Factorize(a, true)
 			}
+		})
+	}
+}
+
+// BenchmarkPack measures the packing of the rows of a matrix as large as those
+// of a model; its figure is numbers, not operations.
+func BenchmarkPack(b *testing.B) {
+	const n = 2048
+	x := view(noise[float32](n*n), n, false)
+	for _, k := range kernels[float32]() {
+		b.Run(k.name, func(b *testing.B) {
+			e := &engine[float32]{kernel: k}
+			dst := make([]float32, roundUp(n, k.cols)*k.depth)
+			measure(b, float64(n*(n-n%k.depth)), func() {
+				for l := 0; l+k.depth <= n; l += k.depth {
+					e.pack(dst, x, 0, n, l, k.depth, k.cols)
+				}
+			})
 		})
 	}
 }

@@ -4,7 +4,9 @@
 //	Gemm    C = alpha·op(A)·op(B) + beta·C
 //	Syrk    C = alpha·A·Aᵀ + beta·C, one triangle of C
 //	Syr2k   C = alpha·(A·Bᵀ + B·Aᵀ) + beta·C, likewise, in double precision
-//	Symv    y = alpha·A·x + beta·y, A symmetric, in double precision
+//	Trmm    B = alpha·op(A)·B or alpha·B·op(A), A triangular, likewise
+//	Trsm    B = alpha·op(A)⁻¹·B or alpha·B·op(A)⁻¹, likewise
+//	Symv    y = alpha·A·x + beta·y, A symmetric, likewise
 //
 // on kernels for the processor at hand, products of matrices from packed,
 // cache-sized blocks, and leaves every other routine to gonum. What is built on those interfaces,

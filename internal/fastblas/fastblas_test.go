@@ -122,7 +122,19 @@ func TestArguments(t *testing.T) {
 		"symv triangle": func() { f.Dsymv('x', 100, 1, make([]float64, 10000), 100, a, 1, 0, c, 1) },
 		"symv x":        func() { f.Dsymv(blas.Upper, 100, 1, make([]float64, 10000), 100, a[:99], 1, 0, c, 1) },
 		"symv y":        func() { f.Dsymv(blas.Lower, 100, 1, make([]float64, 10000), 100, a, 1, 0, c, 0) },
-		"syrk c":        func() { f.Dsyrk(blas.Lower, blas.NoTrans, n, n, 1, a, n, 0, c[1:], n) },
+		"trmm side": func() {
+			f.Dtrmm('x', blas.Upper, blas.NoTrans, blas.Unit, 100, 10, 1, make([]float64, 10000), 100, c, 10)
+		},
+		"trmm short a": func() {
+			f.Dtrmm(blas.Right, blas.Upper, blas.NoTrans, blas.Unit, 10, 100, 1, make([]float64, 9999), 100, c, 100)
+		},
+		"trsm short b": func() {
+			f.Dtrsm(blas.Left, blas.Upper, blas.NoTrans, blas.Unit, 100, 17, 1, make([]float64, 10000), 100, c, 17)
+		},
+		"trsm diagonal": func() {
+			f.Dtrsm(blas.Left, blas.Upper, blas.NoTrans, 'x', 100, 10, 1, make([]float64, 10000), 100, c, 10)
+		},
+		"syrk c": func() { f.Dsyrk(blas.Lower, blas.NoTrans, n, n, 1, a, n, 0, c[1:], n) },
 	} {
 		func() {
 			defer func() {
