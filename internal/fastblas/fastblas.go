@@ -9,8 +9,8 @@
 //	Symv    y = alpha·A·x + beta·y, A symmetric, likewise
 //
 // on kernels for the processor at hand, products of matrices from packed,
-// cache-sized blocks, and leaves every other routine to gonum. What is built on those interfaces,
-// gonum's mat and lapack included, gains without knowing.
+// cache-sized blocks, and leaves every other routine to gonum. What is built on
+// those interfaces, gonum's mat and lapack included, gains without knowing.
 //
 // Importing the package registers it; that is all there is to it. A result does
 // not depend on how many goroutines computed it: every element of C is summed
