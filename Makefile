@@ -50,7 +50,8 @@ generate:
 generated:
 	mkdir -p $(BUILD)/generated
 	$(GO) run -C internal/fastblas/gen . -pkg fastblas -out $(CURDIR)/$(BUILD)/generated/tiles_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/tiles_amd64.go
-	for f in tiles_amd64.s tiles_amd64.go; do \
+	$(GO) run -C internal/fastblas/gen ./arm64 $(CURDIR)/$(BUILD)/generated
+	for f in tiles_amd64.s tiles_amd64.go tiles_arm64.s tiles_arm64.go; do \
 		sed 1d internal/fastblas/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$f | cmp - $(BUILD)/generated/want || exit 1; \
 	done
 

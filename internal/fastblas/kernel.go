@@ -1,5 +1,8 @@
 package fastblas
 
+//go:generate go run -C gen . -pkg fastblas -out ../tiles_amd64.s -stubs ../tiles_amd64.go
+//go:generate go run -C gen ./arm64 ..
+
 // float is a number the kernels compute with.
 type float interface{ float32 | float64 }
 

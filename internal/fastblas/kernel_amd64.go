@@ -4,8 +4,6 @@ package fastblas
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run -C gen . -out ../tiles_amd64.s -stubs ../tiles_amd64.go -pkg fastblas
-
 // kernels returns the kernels that this processor runs, the fastest first.
 func kernels[T float]() []kernel[T] {
 	var list []any

@@ -1,5 +1,5 @@
-// Command gen writes the micro-kernels of package fastblas: kernels_amd64.s and
-// the Go declarations beside it. It is a module of its own so that the
+// Command gen writes the micro-kernels of package fastblas for amd64:
+// tiles_amd64.s and the Go declarations beside it. It is a module of its own so that the
 // assembler it is written in is no dependency of the program.
 package main
 
