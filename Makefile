@@ -10,20 +10,26 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race bench lint tidy cross ci demo clean
+.PHONY: build test race bench lint tidy generate generated cross ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
 
 test:
 	$(GO) test ./...
+	$(GO) test -tags noasm ./internal/fastblas ./internal/linalg ./internal/decoder
 
 # the race detector is the one thing that needs a C compiler; -short leaves out
 # what measures memory, which it multiplies
 race:
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
+# ratios to OpenBLAS need a C compiler and libopenblas-dev; without, the
+# program's own figures
 bench:
+	mkdir -p $(BUILD)
+	$(CC) -O2 -o $(BUILD)/openblas internal/bench/c/openblas.c -lopenblas || rm -f $(BUILD)/openblas
+	$(GO) run ./internal/bench $(BUILD)/openblas
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 60m ./...
 
 lint:
@@ -34,6 +40,20 @@ lint:
 tidy:
 	$(GO) mod tidy -diff
 	$(GO) mod verify
+
+# writes the assembly kernels anew; their generator is a module of its own
+generate:
+	$(GO) generate ./internal/fastblas
+
+# fails if the kernels are not what their generator writes; the first line of a
+# generated file names the command and differs
+generated:
+	mkdir -p $(BUILD)/generated
+	$(GO) run -C internal/fastblas/gen . -pkg fastblas -out $(CURDIR)/$(BUILD)/generated/tiles_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/tiles_amd64.go
+	$(GO) run -C internal/fastblas/gen ./arm64 $(CURDIR)/$(BUILD)/generated
+	for f in tiles_amd64.s tiles_amd64.go tiles_arm64.s tiles_arm64.go; do \
+		sed 1d internal/fastblas/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$f | cmp - $(BUILD)/generated/want || exit 1; \
+	done
 
 cross:
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
@@ -50,7 +70,7 @@ demo: build
 	$(PROGRAM) verify --skip-tokens 16384 --max-tokens 16384 --max-kl 0.22 --tokens $(IDS) $(MODEL) $(BUILD)/demo
 
 # what the README promises must hold in a clean copy of what is committed
-ci: tidy lint build cross race
+ci: tidy lint generated build cross race
 	rm -rf $(BUILD)/clean && mkdir -p $(BUILD)/clean
 	git -c safe.directory='*' archive HEAD | tar -x -C $(BUILD)/clean
 	$(MAKE) -C $(BUILD)/clean demo test

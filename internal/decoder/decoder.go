@@ -15,6 +15,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under blas32
 )
 
 // Decoder runs one model.

@@ -6,8 +6,8 @@
 // Householder reflections (tridiagonal.go), that form is divided and conquered
 // (divide.go, merge.go, secular.go), and only the wanted vectors are transformed
 // back. Every result is checked against the matrix (check.go), and gonum's
-// algorithm takes over where one fails. Results do not depend on the number of
-// processors.
+// algorithm takes over where one fails. Products are those of
+// package fastblas. Results do not depend on the number of processors.
 package linalg
 
 import (
@@ -16,6 +16,8 @@ import (
 
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
+
+	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under mat and lapack
 )
 
 // directOrder is the order up to which gonum's algorithm, which needs no blocks,
