@@ -11,12 +11,12 @@ func kernels[T float]() []kernel[T] {
 		list = append(list,
 			kernel[float32]{
 				name: "avx512", rows: 12, cols: 32,
-				depth: 320, height: 240, width: 4096,
+				depth: 512, height: 240, width: 3072,
 				run: avx512F32, interleave: interleave32,
 			},
 			kernel[float64]{
 				name: "avx512", rows: 12, cols: 16,
-				depth: 320, height: 240, width: 4096,
+				depth: 384, height: 120, width: 3072,
 				run: avx512F64, interleave: interleave64,
 			},
 		)
@@ -25,12 +25,12 @@ func kernels[T float]() []kernel[T] {
 		list = append(list,
 			kernel[float32]{
 				name: "avx2", rows: 6, cols: 16,
-				depth: 256, height: 192, width: 4096,
+				depth: 256, height: 192, width: 2048,
 				run: avx2F32, interleave: interleave32,
 			},
 			kernel[float64]{
 				name: "avx2", rows: 6, cols: 8,
-				depth: 256, height: 96, width: 4096,
+				depth: 256, height: 96, width: 2048,
 				run: avx2F64, interleave: interleave64,
 			},
 		)
