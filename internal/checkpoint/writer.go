@@ -165,6 +165,12 @@ func (t *TensorWriter) Bytes() int64 { return t.slot.Bytes() }
 // Write appends bytes as they are.
 func (t *TensorWriter) Write(p []byte) (int, error) {
 	n := len(p)
+	if len(t.buf) == 0 && len(p) >= cap(t.buf) { // nothing to gather
+		if err := t.put(p); err != nil {
+			return 0, err
+		}
+		return n, nil
+	}
 	for len(p) > 0 {
 		free := cap(t.buf) - len(t.buf)
 		if free == 0 {
@@ -218,12 +224,18 @@ func (t *TensorWriter) Close() error {
 }
 
 func (t *TensorWriter) flush() error {
-	if t.slot.written+int64(len(t.buf)) > t.slot.Bytes() {
+	err := t.put(t.buf)
+	t.buf = t.buf[:0]
+	return err
+}
+
+// put writes p to the file.
+func (t *TensorWriter) put(p []byte) error {
+	if t.slot.written+int64(len(p)) > t.slot.Bytes() {
 		return fmt.Errorf("internal: tensor %q overflows", t.slot.Name)
 	}
-	n, err := t.w.f.WriteAt(t.buf, t.slot.at+t.slot.written)
+	n, err := t.w.f.WriteAt(p, t.slot.at+t.slot.written)
 	t.slot.written += int64(n)
-	t.buf = t.buf[:0]
 	return err
 }
 
