@@ -165,10 +165,9 @@ func newObservation(c *collector, tokens int) *observation {
 	o := &observation{roots: c.roots, sums: *c.sums}
 	o.sums.Input, o.sums.Attended = nil, nil
 	o.attended = make([]float64, tokens)
-	o.sums.Mean = make([]float64, len(c.sums.Mean))
-	o.sums.QueryNorms, o.sums.KeyNorms = make([]float64, len(c.sums.QueryNorms)), make([]float64, len(c.sums.KeyNorms))
-	o.sums.Distances = make([]float64, tokens)
-	o.sums.Scores, o.sums.Values = make([]float64, len(c.roots)), make([]float64, len(c.roots))
+	for _, v := range o.sums.fields() {
+		*v = make([]float64, len(*v))
+	}
 	return o
 }
 

@@ -92,10 +92,7 @@ func (f *File) For(m *family.Model) error {
 // Sums reads the sums of a layer. The file must be For the model.
 func (f *File) Sums(layer int) (*Sums, error) {
 	s := &Sums{Tokens: float64(f.Tokens)}
-	for name, into := range map[string]*[]float64{
-		"input_sum": &s.Mean, "query_norms": &s.QueryNorms, "key_norms": &s.KeyNorms,
-		"distances": &s.Distances, "scores": &s.Scores, "values": &s.Values,
-	} {
+	for name, into := range s.fields() {
 		t := f.src.Lookup(inFile(layer, name))
 		*into = make([]float64, t.Elements())
 		if err := checkpoint.ReadFinite(t, 0, *into); err != nil {

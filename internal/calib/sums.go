@@ -38,12 +38,21 @@ func newSums(s family.Shape, window int) *Sums {
 	}
 }
 
-// vectors lists the sums that are plain lists, by the names they have in a file.
-func (s *Sums) vectors() map[string][]float64 {
-	return map[string][]float64{
-		"input_sum": s.Mean, "query_norms": s.QueryNorms, "key_norms": s.KeyNorms,
-		"distances": s.Distances, "scores": s.Scores, "values": s.Values,
+// fields points to the sums that are plain lists, by the names they have in a file.
+func (s *Sums) fields() map[string]*[]float64 {
+	return map[string]*[]float64{
+		"input_sum": &s.Mean, "query_norms": &s.QueryNorms, "key_norms": &s.KeyNorms,
+		"distances": &s.Distances, "scores": &s.Scores, "values": &s.Values,
 	}
+}
+
+// vectors lists the sums that are plain lists, by the same names.
+func (s *Sums) vectors() map[string][]float64 {
+	all := make(map[string][]float64)
+	for name, v := range s.fields() {
+		all[name] = *v
+	}
+	return all
 }
 
 // moments lists the sums that are symmetric matrices, by the names they have in a

@@ -18,5 +18,11 @@ func Attention(out, q, k, v Matrix, scale float64) { attend(out, q, k, v, scale,
 // Columns returns n columns of m from the given one on, sharing its data.
 func Columns(m Matrix, from, n int) Matrix { return columns(m, from, n) }
 
+// Rows returns n rows of m from the given one on, sharing its data.
+func Rows(m Matrix, from, n int) Matrix { return rows(m, from, from+n) }
+
+// Transpose returns mᵀ.
+func Transpose(m Matrix) Matrix { return transpose(m) }
+
 // Project returns x·wᵀ, [T × rows of w].
 func Project(x, w Matrix) Matrix { return project(x, w) }

@@ -13,7 +13,7 @@ import (
 // of different pairs and heads go together.
 type Trial struct {
 	*Attention
-	roots   []decoder.Matrix // [H] of [D × D]: L with L·Lᵀ = W_o^hᵀ W_o^h
+	roots   []decoder.Matrix // [H] of [D × D]: Lᵀ with L·Lᵀ = W_o^hᵀ W_o^h
 	windows []trialWindow
 	energy  float64
 }
@@ -37,7 +37,7 @@ func (a *Attention) NewTrial() (*Trial, error) {
 		t.windows = append(t.windows, trialWindow{x: x})
 	}
 	for h := range a.Stats.Heads {
-		t.roots = append(t.roots, a.Stats.OutputRoot(h))
+		t.roots = append(t.roots, decoder.Transpose(a.Stats.OutputRoot(h)))
 		w, err := a.Query(h)
 		if err != nil {
 			return nil, err
@@ -55,7 +55,7 @@ func (w *trialWindow) add(t *Trial, h int, query, stack decoder.Matrix) {
 	D, G, g := t.Stats.HeadDim, t.Stats.KVHeads, t.Stats.KVHead(h)
 	q := decoder.Project(w.x, query)
 	w.queries = append(w.queries, clone(q))
-	k, v := decoder.Project(w.x, rowsOf(stack, g*D, D)), decoder.Project(w.x, rowsOf(stack, (G+g)*D, D))
+	k, v := decoder.Project(w.x, decoder.Rows(stack, g*D, D)), decoder.Project(w.x, decoder.Rows(stack, (G+g)*D, D))
 	decoder.Rotate(q, t.Frequencies, false)
 	decoder.Rotate(k, t.Frequencies, false)
 	y := t.attend(h, q, k, v)
@@ -67,7 +67,7 @@ func (w *trialWindow) add(t *Trial, h int, query, stack decoder.Matrix) {
 func (t *Trial) attend(h int, q, k, v decoder.Matrix) decoder.Matrix {
 	o := decoder.NewMatrix(q.Rows, v.Cols)
 	decoder.Attention(o, q, k, v, 1/math.Sqrt(float64(t.Stats.HeadDim)))
-	return decoder.Project(o, transposed(t.roots[h]))
+	return decoder.Project(o, t.roots[h])
 }
 
 // Loss converts a copy of the layer and returns the mean square error of the
@@ -130,21 +130,6 @@ func clone(m decoder.Matrix) decoder.Matrix {
 		copy(c.Data[i*c.Stride:], m.Data[i*m.Stride:i*m.Stride+m.Cols])
 	}
 	return c
-}
-
-// rowsOf returns n rows of m from the given one on, sharing its data.
-func rowsOf(m decoder.Matrix, from, n int) decoder.Matrix {
-	return decoder.Matrix{Rows: n, Cols: m.Cols, Stride: m.Stride, Data: m.Data[from*m.Stride:]}
-}
-
-func transposed(m decoder.Matrix) decoder.Matrix {
-	t := decoder.NewMatrix(m.Cols, m.Rows)
-	for i := range m.Rows {
-		for j := range m.Cols {
-			t.Data[j*t.Stride+i] = m.Data[i*m.Stride+j]
-		}
-	}
-	return t
 }
 
 // beside returns the columns of a and then those of b.
