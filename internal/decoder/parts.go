@@ -26,3 +26,6 @@ func Transpose(m Matrix) Matrix { return transpose(m) }
 
 // Project returns x·wᵀ, [T × rows of w].
 func Project(x, w Matrix) Matrix { return project(x, w) }
+
+// Softmax turns scores into probabilities, in place.
+func Softmax(v []float32) { softmax(v) }

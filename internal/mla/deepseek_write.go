@@ -6,6 +6,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -66,7 +67,13 @@ func (w *deepseekWriter) norms() error {
 		w.input, w.rows = math.Ldexp(1, exponent-rows), math.Ldexp(1, rows)
 		weight, w.upFix = linearWeight(w.input*w.rows, square, latent.DType())
 	}
-	if err := constant(latent, weight, w.KVLoraRank); err != nil {
+	weights := constant(weight, w.KVLoraRank)
+	if w.healed != nil {
+		for k, v := range w.healed.Norm {
+			weights[k] *= v
+		}
+	}
+	if err := writeVector(latent, weights); err != nil {
 		return err
 	}
 	if w.QLoraRank > 0 {
@@ -91,7 +98,7 @@ func (w *deepseekWriter) queryNorm() error {
 	w.queryA = scale / w.input
 	var weight float64
 	weight, w.qFix = linearWeight(scale, square, norm.DType())
-	return constant(norm, weight, w.QLoraRank)
+	return writeVector(norm, constant(weight, w.QLoraRank))
 }
 
 // linearExponent returns the exponent of the largest power of two s at which a
@@ -117,15 +124,13 @@ func linearWeight(scale, square float64, t checkpoint.DType) (weight, fix float6
 	return weight, math.Sqrt(Eps+scale*scale*square) / scale / weight
 }
 
-func constant(sink Sink, v float64, n int) error {
+// constant returns n times v.
+func constant(v float64, n int) []float64 {
 	values := make([]float64, n)
 	for i := range values {
 		values[i] = v
 	}
-	if err := sink.WriteFloats(values); err != nil {
-		return err
-	}
-	return sink.Close()
+	return values
 }
 
 // query writes the query projection: per head the content query, which is the
@@ -146,17 +151,14 @@ func (w *deepseekWriter) query() error {
 	}
 	return w.tensor(name, width, func(out *rowWriter) error {
 		for h := range w.shape.Heads {
-			q, err := w.headQuery(h)
+			content, rotary, err := w.headQuery(w.Projections, h)
 			if err != nil {
 				return err
 			}
-			if err := out.rows(q, scale, 1, w.NopeDim); err != nil {
+			if err := out.rows(content, scale, 1, w.NopeDim); err != nil {
 				return err
 			}
-			g, D := w.shape.KVHead(h), w.shape.HeadDim
-			var rotary mat.Dense
-			rotary.Mul(w.Key.Expand.Slice(g*D, (g+1)*D, 0, w.RopeDims).T(), q)
-			if err := out.rows(&rotary, scale, w.stride(), w.RopeDim); err != nil {
+			if err := out.rows(rotary, scale, w.stride(), w.RopeDim); err != nil {
 				return err
 			}
 		}
@@ -174,14 +176,27 @@ func (w *deepseekWriter) queryDown() error {
 	})
 }
 
-// headQuery returns the projection to the queries of head h, from the compressed
-// query if there is one, [D × d or q_lora_rank].
-func (w *deepseekWriter) headQuery(h int) (mat.Matrix, error) {
-	if w.CompressedQuery == nil {
-		return w.Query(h)
+// headQuery returns the projections to the content query and to the rotary query of
+// head h, from the compressed query if there is one, [D and dr × d or q_lora_rank].
+func (l *Layer) headQuery(p calib.Projections, h int) (content, rotary mat.Matrix, err error) {
+	s := p.Shape()
+	_, dr := l.Key.Expand.Dims()
+	D, g := s.HeadDim, s.KVHead(h)
+	if l.healed != nil {
+		_, width := l.healed.Query.Dims()
+		row := h * (D + dr)
+		return l.healed.Query.Slice(row, row+D, 0, width), l.healed.Query.Slice(row+D, row+D+dr, 0, width), nil
 	}
-	D := w.shape.HeadDim
-	return w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, w.QLoraRank), nil
+	var q *mat.Dense
+	if c := l.CompressedQuery; c != nil {
+		_, width := c.Up.Dims()
+		q = c.Up.Slice(h*D, (h+1)*D, 0, width).(*mat.Dense)
+	} else if q, err = p.Query(h); err != nil {
+		return nil, nil, err
+	}
+	var turned mat.Dense
+	turned.Mul(l.Key.Expand.Slice(g*D, (g+1)*D, 0, dr).T(), q)
+	return q, &turned, nil
 }
 
 // down writes the latent rows over the rotary key's.
@@ -197,19 +212,38 @@ func (w *deepseekWriter) down() error {
 // up writes, for every query head, the rows that project the latent to the
 // content keys of its KV head and to its values.
 func (w *deepseekWriter) up() error {
-	G, D := w.shape.KVHeads, w.shape.HeadDim
 	return w.tensor(family.KVBProj, w.KVLoraRank, func(out *rowWriter) error {
 		for h := range w.shape.Heads {
-			g := w.shape.KVHead(h)
-			if err := out.rows(w.Up.Slice(g*D, (g+1)*D, 0, w.Rank), w.upFix, 1, w.NopeDim); err != nil {
+			keys, values := w.headUp(w.shape, h)
+			if err := out.rows(keys, w.upFix, 1, w.NopeDim); err != nil {
 				return err
 			}
-			if err := out.rows(w.Up.Slice((G+g)*D, (G+g+1)*D, 0, w.Rank), w.upFix, 1, w.ValueDim); err != nil {
+			if err := out.rows(values, w.upFix, 1, w.ValueDim); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// headUp returns the projections from the latent to the content keys and to the
+// values of query head h, [D × r].
+func (l *Layer) headUp(s family.Shape, h int) (keys, values mat.Matrix) {
+	r, _ := l.Down.Dims()
+	G, D, g := s.KVHeads, s.HeadDim, s.KVHead(h)
+	if l.healed != nil {
+		return l.healed.UpK.Slice(h*D, (h+1)*D, 0, r), l.healed.UpV.Slice(h*D, (h+1)*D, 0, r)
+	}
+	return l.Up.Slice(g*D, (g+1)*D, 0, r), l.Up.Slice((G+g)*D, (G+g+1)*D, 0, r)
+}
+
+// outputRows returns rows of W_o, those of healed weights if there are any.
+func outputRows(p calib.Projections, healed *heal.Weights, from, to int) (*mat.Dense, error) {
+	if healed == nil {
+		return p.OutputRows(from, to)
+	}
+	_, c := healed.Output.Dims()
+	return healed.Output.Slice(from, to, 0, c).(*mat.Dense), nil
 }
 
 // output writes o_proj, with columns of zeros where values are padded.
@@ -219,7 +253,7 @@ func (w *deepseekWriter) output() error {
 	return w.tensor(family.OProj, H*w.ValueDim, func(out *rowWriter) error {
 		padded := make([]float64, H*w.ValueDim)
 		for from := 0; from < w.shape.Hidden; from += rowsAtOnce {
-			rows, err := w.OutputRows(from, min(from+rowsAtOnce, w.shape.Hidden))
+			rows, err := outputRows(w.Projections, w.healed, from, min(from+rowsAtOnce, w.shape.Hidden))
 			if err != nil {
 				return err
 			}

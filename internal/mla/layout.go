@@ -70,6 +70,14 @@ func writeTensor(sink Sink, width int, fill func(*rowWriter) error) error {
 	return sink.Close()
 }
 
+// writeVector writes a tensor of one dimension.
+func writeVector(sink Sink, v []float64) error {
+	if err := sink.WriteFloats(v); err != nil {
+		return err
+	}
+	return sink.Close()
+}
+
 // mathsFlags are the words that ask for the choices of o, sizes first.
 func (o *Options) mathsFlags() []string {
 	words := []string{"--kv-lora-rank", strconv.Itoa(o.Rank)}

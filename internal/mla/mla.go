@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/linalg"
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -55,6 +56,8 @@ type Options struct {
 	Weights   Weights
 	Split     bool // in FormReference: keys and values are factored apart, each at half the rank
 	QueryRank int  // q_lora_rank; 0: the query is not compressed
+
+	Heal heal.Steps // by which a layer is bettered after its conversion
 }
 
 // ranking is that of layer n; nil if Select decides.
@@ -128,6 +131,8 @@ type Layer struct {
 	// must be reckoned with: what the statistics say, or RMSNorm alone if that is
 	// more. A few tokens know little of others.
 	MostLatent, MostInput float64
+
+	healed *heal.Weights // if not nil, all the rest of the layer: queries, Up and W_o
 }
 
 // Convert converts the layer. It uses up a.Stack.
@@ -145,7 +150,7 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	l.Down, l.Up = factors.Down, factors.Up
 	l.Energy = 1 - ratio(lowrank.Loss(factors.Spectrum, o.Rank), lowrank.Loss(factors.Spectrum, 0))
 	l.MeanInput = a.Stats.Input.Trace() / float64(a.Stats.Hidden)
-	normalise(l.Down, l.Up, a.Stats.Input)
+	normalise(l.Down, a.Stats.Input, l.Up)
 	if err := l.bound(a); err != nil {
 		return nil, err
 	}
@@ -170,13 +175,13 @@ func (l *Layer) bound(a *Attention) error {
 	return nil
 }
 
-// normalise scales the channels of the latent down·x, [r], whose basis is free, for
-// inputs x of the given second moments, to mean square 1 over all channels. Those of
+// normalise scales the channels of the latent down·x, [r], whose basis is free, and
+// the columns of all that projects it up, for inputs x of the given second moments, to mean square 1 over all channels. Those of
 // the factorisation have standard deviations in the proportion of what an error of
 // each costs; the root of that is where a latent quantised with one step for all
 // loses least (rope's slots are scaled by the same reasoning). Against channels of
 // equal mean square four bits diverge 10 % less, and eight none.
-func normalise(down, up *mat.Dense, input linalg.Metric) {
+func normalise(down *mat.Dense, input linalg.Metric, ups ...*mat.Dense) {
 	weighted := mat.DenseCopyOf(down)
 	input.Apply(weighted)
 	deviation, mean := make([]float64, down.RawMatrix().Rows), 0.0
@@ -191,7 +196,9 @@ func normalise(down, up *mat.Dense, input linalg.Metric) {
 		scale := math.Sqrt(v * mean) // of mean square v/mean afterwards
 		row := down.RowView(k).(*mat.VecDense)
 		row.ScaleVec(1/scale, row)
-		column := up.ColView(k).(*mat.VecDense)
-		column.ScaleVec(scale, column)
+		for _, up := range ups {
+			column := up.ColView(k).(*mat.VecDense)
+			column.ScaleVec(scale, column)
+		}
 	}
 }

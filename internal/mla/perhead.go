@@ -3,6 +3,7 @@ package mla
 import (
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -19,6 +20,8 @@ type HeadLayer struct {
 	UpK          *mat.Dense // [G·(D−dr) × r]; nil if there is no content
 	UpV          *mat.Dense // [G·D × r]
 	Energy       float64    // share of the stack's energy, in its measure, that the ranks keep
+
+	healed *heal.Weights // if not nil, all the rest of the layer: queries and W_o
 }
 
 // HeadKeys chooses the pairs that each KV head keeps.

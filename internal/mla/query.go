@@ -42,6 +42,6 @@ func (a *Attention) compressQuery(o Options) (*lowrank.Factors, error) {
 	if err != nil {
 		return nil, err
 	}
-	normalise(f.Down, f.Up, a.Stats.Input)
+	normalise(f.Down, a.Stats.Input, f.Up)
 	return f, nil
 }

@@ -56,8 +56,10 @@ func (r *Reference) Configure(source, target *family.Model) *family.Config {
 // TypedAs says which tensors are computed.
 func (r *Reference) TypedAs(name string) (string, bool) {
 	switch name {
-	case family.InputNorm, family.OProj:
+	case family.InputNorm:
 		return "", false
+	case family.OProj:
+		return family.OProj, r.maths.Heal != 0
 	case family.QProj:
 		return family.QProj, true
 	case family.DownV, family.UpV:
@@ -114,8 +116,8 @@ func (l *referenceLayer) Summary() Summary {
 }
 
 // Write writes the tensors. Of the queries the rotary rows of all heads come
-// first, then the content rows of all heads; the norm and the output projection
-// stay as they are.
+// first, then the content rows of all heads; the norm stays as it is, and so does
+// the output projection unless layers are healed.
 func (l *referenceLayer) Write(p calib.Projections, open func(name string) Sink) error {
 	s := p.Shape()
 	err := writeTensor(open(family.QProj), s.Hidden, func(out *rowWriter) error {
@@ -145,23 +147,51 @@ func (l *referenceLayer) Write(p calib.Projections, open func(name string) Sink)
 			return err
 		}
 	}
-	return nil
+	if l.maths.Heal == 0 {
+		return nil
+	}
+	return l.output(p, open(family.OProj))
 }
 
 // query writes the rotary or the content rows of the query of head h.
-func (l *referenceLayer) query(p calib.Projections, h int, rotary bool, out *rowWriter) error {
-	rows, content := headRows(l.Keys.Kept[p.Shape().KVHead(h)], p.Shape().HeadDim)
-	if !rotary {
+func (l *referenceLayer) query(p calib.Projections, h int, wantRotary bool, out *rowWriter) error {
+	rows, content, err := l.headQuery(p, h)
+	if !wantRotary {
 		rows = content
 	}
-	if len(rows) == 0 {
-		return nil
+	if err != nil || rows == nil {
+		return err
 	}
-	q, err := p.Query(h)
+	n, _ := rows.Dims()
+	return out.rows(rows, 1, 1, n)
+}
+
+// headQuery returns the rows of the query of head h, [dr × d] and [D−dr × d]; nil if
+// there are none.
+func (l *referenceLayer) headQuery(p calib.Projections, h int) (rotary, content *mat.Dense, err error) {
+	s := p.Shape()
+	turning, still := headRows(l.Keys.Kept[s.KVHead(h)], s.HeadDim)
+	if l.healed == nil {
+		q, err := p.Query(h)
+		if err != nil {
+			return nil, nil, err
+		}
+		return gather(q, turning), gather(q, still), nil
+	}
+	q, n := l.healed.Query, h*s.HeadDim+len(still)
+	if len(still) > 0 {
+		content = q.Slice(h*s.HeadDim, n, 0, s.Hidden).(*mat.Dense)
+	}
+	return q.Slice(n, n+len(turning), 0, s.Hidden).(*mat.Dense), content, nil
+}
+
+// output writes o_proj, which changes if layers are healed.
+func (l *referenceLayer) output(p calib.Projections, sink Sink) error {
+	rows, err := outputRows(p, l.healed, 0, p.Shape().Hidden)
 	if err != nil {
 		return err
 	}
-	return out.rows(gather(q, rows), 1, 1, len(rows))
+	return writeMatrix(sink, rows)
 }
 
 // writeMatrix writes m, which is nil if it has no rows.

@@ -1,0 +1,166 @@
+package heal
+
+import (
+	"math"
+
+	"golang.org/x/sync/errgroup"
+	"gonum.org/v1/gonum/blas"
+)
+
+// batch is some windows of tokens, their rows one after the other: attention
+// inputs and what the attention is to add to the residual stream, [N × d] each.
+type batch[T real] struct {
+	x, target matrix[T]
+	lengths   []int
+}
+
+// pass is a batch on its way through a layer. Matrices are of features × tokens:
+// a head is some rows, and products run along the tokens, which are many.
+type pass[T real] struct {
+	*layer[T]
+	batch[T]
+	queryLatent      matrix[T] // of the compressed query; empty
+	query            matrix[T] // rotated
+	rotary           matrix[T] // rotated
+	latentK, latentV matrix[T] // after the norm
+	unit             matrix[T] // the latent in the norm before its weight; empty without
+	scales           []T       // that the norm multiplies each token with
+	keys, values     matrix[T]
+	mixed            matrix[T] // what the heads attend to
+	output           matrix[T] // [N × d]
+}
+
+// forward takes a batch through the layer.
+func (l *layer[T]) forward(b batch[T]) *pass[T] {
+	p := &pass[T]{layer: l, batch: b, output: newMatrix[T](b.x.rows, l.output.rows)}
+	if l.queryDown.rows > 0 {
+		p.queryLatent = p.project(l.queryDown)
+		p.query = times(l.query, p.queryLatent)
+	} else {
+		p.query = p.project(l.query)
+	}
+	p.rotary = p.project(l.rotaryKey)
+	p.latentK = p.project(l.downK)
+	p.latentV = p.latentK
+	if l.downV.rows > 0 {
+		p.latentV = p.project(l.downV)
+	}
+	if l.norm.rows > 0 {
+		p.normalise()
+	}
+	p.keys, p.values = times(l.upK, p.latentK), times(l.upV, p.latentV)
+	p.turn(p.query, p.rotary, 1)
+	p.mixed = newMatrix[T](l.output.cols, b.x.rows)
+	p.eachWindow(func(from, n int) {
+		a := newAttention(p, from, n)
+		for h := range l.heads {
+			a.head(h)
+			a.mix()
+		}
+	})
+	product(p.output, blas.Trans, p.mixed, blas.Trans, l.output, 0)
+	return p
+}
+
+// project returns w·x, [rows of w × N].
+func (p *pass[T]) project(w matrix[T]) matrix[T] {
+	y := newMatrix[T](w.rows, p.x.rows)
+	product(y, blas.NoTrans, w, blas.Trans, p.x, 0)
+	return y
+}
+
+// times returns a·b.
+func times[T real](a, b matrix[T]) matrix[T] {
+	y := newMatrix[T](a.rows, b.cols)
+	product(y, blas.NoTrans, a, blas.NoTrans, b, 0)
+	return y
+}
+
+// eachWindow calls f with the first token and the length of every window, side by
+// side.
+func (p *pass[T]) eachWindow(f func(from, n int)) {
+	var group errgroup.Group
+	from := 0
+	for _, n := range p.lengths {
+		first := from
+		group.Go(func() error { f(first, n); return nil })
+		from += n
+	}
+	group.Wait() //nolint:errcheck // there is none
+}
+
+// normalise puts the latent through its norm.
+func (p *pass[T]) normalise() {
+	squares := make([]float64, p.x.rows)
+	for i := range p.latentK.rows {
+		for t, v := range p.latentK.row(i) {
+			squares[t] += float64(v) * float64(v)
+		}
+	}
+	p.scales = make([]T, len(squares))
+	for t, s := range squares {
+		p.scales[t] = T(1 / math.Sqrt(s/float64(p.latentK.rows)+float64(p.normEps)))
+	}
+	p.unit = like(p.latentK)
+	for i := range p.latentK.rows {
+		w, c, u := p.norm.data[i], p.latentK.row(i), p.unit.row(i)
+		for t, v := range c {
+			u[t] = v * p.scales[t]
+			c[t] = w * u[t]
+		}
+	}
+}
+
+// turn rotates the rotary rows of queries and rotary keys by their positions, or
+// back if direction is −1.
+func (p *pass[T]) turn(query, rotary matrix[T], direction float64) {
+	if p.layer.rotary == 0 {
+		return
+	}
+	width, keys := p.content+p.layer.rotary, len(p.frequencies)
+	positions := 0
+	for _, n := range p.lengths {
+		positions = max(positions, n)
+	}
+	cos, sin := make([]T, positions), make([]T, positions)
+	for k, frequencies := range p.frequencies {
+		for i, omega := range frequencies {
+			for t := range positions {
+				s, c := math.Sincos(direction * omega * float64(t))
+				cos[t], sin[t] = T(c), T(s)
+			}
+			re, im := i, i+len(frequencies)
+			if p.interleaved {
+				re, im = 2*i, 2*i+1
+			}
+			turnRows(rotary, k*p.layer.rotary+re, k*p.layer.rotary+im, p.lengths, cos, sin)
+			for h := k * p.heads / keys; h < (k+1)*p.heads/keys; h++ {
+				turnRows(query, h*width+p.content+re, h*width+p.content+im, p.lengths, cos, sin)
+			}
+		}
+	}
+}
+
+// turnRows rotates two rows of m, the real and the imaginary parts of a pair.
+func turnRows[T real](m matrix[T], re, im int, lengths []int, cos, sin []T) {
+	x, y, from := m.row(re), m.row(im), 0
+	for _, n := range lengths {
+		x, y := x[from:from+n], y[from:from+n]
+		for t := range x {
+			x[t], y[t] = x[t]*cos[t]-y[t]*sin[t], x[t]*sin[t]+y[t]*cos[t]
+		}
+		from += n
+	}
+}
+
+// loss returns factor times the squared error of the output, Σ ‖output − target‖²
+// over the tokens, and its gradient.
+func (p *pass[T]) loss(factor float64) (gradient matrix[T], loss float64) {
+	gradient = like(p.output)
+	for i, v := range p.output.data {
+		d := v - p.target.data[i]
+		gradient.data[i] = T(2*factor) * d
+		loss += float64(d) * float64(d)
+	}
+	return gradient, factor * loss
+}

@@ -1,0 +1,120 @@
+package mla
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/lowrank"
+)
+
+// Healable is a converted layer whose weights can be bettered.
+type Healable interface {
+	Converted
+	// Weights returns what the layer computes with, in the parametrisation in which
+	// it is written but for what the layout folds in exactly.
+	Weights(a *Attention) (*heal.Weights, error)
+	// Replace puts other weights of the same form in their place.
+	Replace(a *Attention, w *heal.Weights) error
+}
+
+// Weights returns the layer's weights. Every query head has content keys and values
+// of its own, as it has in the file.
+func (l *deepseekLayer) Weights(a *Attention) (*heal.Weights, error) {
+	s := a.Shape()
+	H, G, D, dr := s.Heads, s.KVHeads, s.HeadDim, l.layout.RopeDims
+	w := &heal.Weights{
+		Heads: H, KeyHeads: H, Rotary: l.layer.Rotary, DownK: l.layer.Down,
+		UpK: mat.NewDense(H*D, l.layout.Rank, nil), UpV: mat.NewDense(H*D, l.layout.Rank, nil),
+		Frequencies: [][]float64{l.layer.Key.Frequencies}, Interleaved: true, Scale: 1 / math.Sqrt(float64(D)),
+	}
+	width := s.Hidden
+	if c := l.layer.CompressedQuery; c != nil {
+		w.QueryDown = c.Down
+		width, _ = c.Down.Dims()
+	}
+	w.Query = mat.NewDense(H*(D+dr), width, nil)
+	for h := range H {
+		content, rotary, err := l.layer.headQuery(a, h)
+		if err != nil {
+			return nil, err
+		}
+		stackInto(w.Query, h*(D+dr), content, rotary)
+		g := s.KVHead(h)
+		stackInto(w.UpK, h*D, l.layer.Up.Slice(g*D, (g+1)*D, 0, l.layout.Rank))
+		stackInto(w.UpV, h*D, l.layer.Up.Slice((G+g)*D, (G+g+1)*D, 0, l.layout.Rank))
+	}
+	if l.layout.LatentNorm == NormRMS {
+		w.NormEps = Eps * float64(l.layout.KVLoraRank) / float64(l.layout.Rank) // zeros of padding count in the mean
+		for range l.layout.Rank {
+			w.Norm = append(w.Norm, 1)
+		}
+	}
+	var err error
+	w.Output, err = a.OutputRows(0, s.Hidden)
+	return w, err
+}
+
+// Replace puts healed weights in the place of the layer's. Where the norms are
+// linear the basis of what goes through them is free and is scaled as Convert does.
+func (l *deepseekLayer) Replace(a *Attention, w *heal.Weights) error {
+	if w.Norm == nil {
+		normalise(w.DownK, a.Stats.Input, w.UpK, w.UpV)
+	}
+	if w.QueryDown != nil {
+		normalise(w.QueryDown, a.Stats.Input, w.Query)
+		l.layer.CompressedQuery = &lowrank.Factors{Down: w.QueryDown}
+	}
+	l.layer.healed, l.layer.Down, l.layer.Rotary, l.layer.Up = w, w.DownK, w.Rotary, nil
+	return l.layer.bound(a)
+}
+
+// Weights returns the layer's weights.
+func (l *referenceLayer) Weights(a *Attention) (*heal.Weights, error) {
+	s := a.Shape()
+	w := &heal.Weights{
+		Heads: s.Heads, KeyHeads: s.KVHeads, Query: mat.NewDense(s.Heads*s.HeadDim, s.Hidden, nil),
+		Rotary: l.Rotary, DownK: l.DownK, UpK: l.UpK, UpV: l.UpV, Scale: 1 / math.Sqrt(float64(s.HeadDim)),
+	}
+	if l.Split {
+		w.DownV = l.DownV
+	}
+	for h := range s.Heads {
+		rotary, content, err := l.headQuery(a, h)
+		if err != nil {
+			return nil, err
+		}
+		stackInto(w.Query, h*s.HeadDim, content, rotary)
+	}
+	for _, kept := range l.Keys.Kept {
+		var own []float64
+		for _, i := range kept {
+			own = append(own, a.Frequencies[i])
+		}
+		w.Frequencies = append(w.Frequencies, own)
+	}
+	var err error
+	w.Output, err = a.OutputRows(0, s.Hidden)
+	return w, err
+}
+
+// Replace puts healed weights in the place of the layer's.
+func (l *referenceLayer) Replace(_ *Attention, w *heal.Weights) error {
+	l.healed, l.Rotary, l.DownK, l.DownV, l.UpK, l.UpV = w, w.Rotary, w.DownK, w.DownV, w.UpK, w.UpV
+	return nil
+}
+
+// stackInto copies matrices into the rows of m from the given one on, one below the
+// other. Those that are nil have no rows.
+func stackInto(m *mat.Dense, row int, parts ...mat.Matrix) {
+	_, c := m.Dims()
+	for _, part := range parts {
+		if d, ok := part.(*mat.Dense); part == nil || ok && d == nil {
+			continue
+		}
+		n, _ := part.Dims()
+		m.Slice(row, row+n, 0, c).(*mat.Dense).Copy(part)
+		row += n
+	}
+}
