@@ -30,7 +30,7 @@ func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, 
 	for i, tokens := range windows {
 		x, err := d.Embed(tokens)
 		if err == nil {
-			err = s.put(i, x)
+			err = s.Put(i, x)
 		}
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
-			x, err := c.streams.get(from + i)
+			x, err := c.streams.Get(from + i)
 			if err != nil {
 				return err
 			}
@@ -132,7 +132,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 			if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
 				return err
 			}
-			return c.streams.put(from+i, x)
+			return c.streams.Put(from+i, x)
 		})
 	}
 	if err := work.Wait(); err != nil {

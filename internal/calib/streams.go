@@ -53,8 +53,8 @@ func (s *Streams) Close() error {
 	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
 }
 
-// put keeps the stream of window i.
-func (s *Streams) put(i int, x decoder.Matrix) error {
+// Put keeps the stream of window i.
+func (s *Streams) Put(i int, x decoder.Matrix) error {
 	if s.file == nil {
 		s.held[i] = x
 		return nil
@@ -68,8 +68,8 @@ func (s *Streams) put(i int, x decoder.Matrix) error {
 	return err
 }
 
-// get returns the stream of window i, for the caller to change and put back.
-func (s *Streams) get(i int) (decoder.Matrix, error) {
+// Get returns the stream of window i, for the caller to change and put back.
+func (s *Streams) Get(i int) (decoder.Matrix, error) {
 	if s.file == nil {
 		return s.held[i], nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -61,6 +62,7 @@ carries; the new one goes beside OUT, and into it.
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
+	flag(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text of --calibrate, in so many steps, or auto: as long as it helps", healSteps)
 	o.sharedFlags(cmd)
 	o.gatherFlags(cmd)
 	config := configFlag(cmd, "config")
@@ -107,6 +109,18 @@ func qLora(text string) (mla.QLora, error) {
 		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
 	}
 	return mla.QLora(rank), nil
+}
+
+// healSteps parses the values of --heal.
+func healSteps(text string) (heal.Steps, error) {
+	if text == heal.Auto.String() {
+		return heal.Auto, nil
+	}
+	steps, err := positive(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not auto or a positive integer", text)
+	}
+	return heal.Steps(steps), nil
 }
 
 // open opens a checkpoint and describes its model.
@@ -204,15 +218,30 @@ func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes pl
 
 // carryOut converts as planned and prints what was done.
 func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats calib.Reader) error {
+	options := convert.Options{
+		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Warn: u.warn,
+	}
+	if o.Heal != 0 {
+		healer, err := heal.New(p.Source, o.calibrated, o.Heal, func() string { return checkpoint.TempName(p.Output) })
+		if err != nil {
+			return err
+		}
+		defer healer.Close()
+		options.Healer = healer
+	}
 	progress, finish := u.progress("converting")
-	result, err := convert.Run(ctx, p, convert.Options{
-		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
-	})
+	options.Progress = progress
+	result, err := convert.Run(ctx, p, options)
 	finish()
 	if err != nil {
 		return err
 	}
 	if o.verbose {
+		for _, l := range result.Layers {
+			if l.Heal != nil {
+				u.note("layer %d: held-out error %.4f → %.4f in %d steps", l.Layer, l.Heal.Before, l.Heal.After, l.Heal.Steps)
+			}
+		}
 		t := result.Timing
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())

@@ -19,6 +19,8 @@ type statsFlags struct {
 	stats     []string
 	calibrate string // file to gather them from at once
 	textFlags        // how
+
+	calibrated [][]int // the windows of that file
 }
 
 // sharedFlags adds the flag that names statistics.
@@ -44,6 +46,7 @@ func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, out strin
 		if err != nil {
 			return nil, nil, err
 		}
+		o.calibrated = windows
 		temp := checkpoint.TempName(out)
 		progress, finish := u.progress("calibrating")
 		_, err = calib.Gather(ctx, m, windows, nil, temp, false, progress)

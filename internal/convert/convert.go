@@ -14,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -21,6 +22,7 @@ import (
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
 	Stats    calib.Reader // of the activations; nil: none
+	Healer   *heal.Healer // betters the layers, which are then converted in order; nil: they stay as they are
 	Jobs     int          // layers under way at a time, as far as Memory allows
 	Memory   int64        // bytes that layers under way may take; one is, however large; 0: no bound
 	Force    bool         // replace what exists
@@ -39,6 +41,7 @@ type Result struct {
 type LayerResult struct {
 	Layer int `json:"layer"`
 	mla.Summary
+	Heal *heal.Result `json:"heal,omitempty"`
 }
 
 // run is one conversion under way.
@@ -127,16 +130,31 @@ func (r *run) work(ctx context.Context) error {
 	room := semaphore.NewWeighted(r.Memory)
 	need := min(r.Memory, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
 	group.Go(func() error { return r.carryAll(ctx) })
+	if r.Healer != nil {
+		group.Go(func() error { return r.inOrder(ctx) })
+		return group.Wait()
+	}
 	for n := range r.Source.Layers {
 		group.Go(func() error {
 			if err := room.Acquire(ctx, need); err != nil {
 				return context.Cause(ctx)
 			}
 			defer room.Release(need)
-			return r.layer(n)
+			return r.layer(ctx, n)
 		})
 	}
 	return group.Wait()
+}
+
+// inOrder converts the layers one after the other: the input of one is what the
+// healed ones before it make.
+func (r *run) inOrder(ctx context.Context) error {
+	for n := range r.Source.Layers {
+		if err := r.layer(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // layerMemory estimates the bytes that converting a layer takes, with its query
@@ -157,7 +175,7 @@ func layerMemory(s family.Shape, query, stats bool) int64 {
 }
 
 // layer converts layer n and writes its tensors.
-func (r *run) layer(n int) error {
+func (r *run) layer(ctx context.Context, n int) error {
 	weights := &timedReads{Projections: r.Source.Attention(n), clock: &r.clock}
 	start := time.Now()
 	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.ReadFrom(weights, n)
@@ -171,13 +189,40 @@ func (r *run) layer(n int) error {
 		return err
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
-	r.result.Layers[n] = LayerResult{n, layer.Summary()}
+	r.result.Layers[n] = LayerResult{Layer: n, Summary: layer.Summary()}
+	if r.Healer != nil {
+		if err := r.heal(ctx, n, attention, layer); err != nil {
+			return err
+		}
+	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
 		return &countingSink{r.writer(family.InLayer(n, name)), r}
 	})
 	r.clock.add(&r.clock.Write, start, weights.take())
 	return err
+}
+
+// heal betters a converted layer.
+func (r *run) heal(ctx context.Context, n int, a *mla.Attention, converted mla.Converted) error {
+	layer, ok := converted.(mla.Healable)
+	if !ok {
+		return errors.New("internal: there is nothing to heal in a layer without a latent")
+	}
+	defer r.clock.add(&r.clock.Heal, time.Now(), 0)
+	w, err := layer.Weights(a)
+	if err != nil {
+		return err
+	}
+	healed, result, err := r.Healer.Layer(ctx, n, w)
+	if err != nil {
+		return err
+	}
+	r.result.Layers[n].Heal = result
+	if healed == nil {
+		return nil
+	}
+	return layer.Replace(a, healed)
 }
 
 func (r *run) writer(name string) *checkpoint.TensorWriter {

@@ -15,6 +15,7 @@ type Timing struct {
 	Read       time.Duration // weights of layers
 	Statistics time.Duration
 	Factor     time.Duration // rotary key and factorisation
+	Heal       time.Duration
 	Write      time.Duration // tensors of layers
 	Carry      time.Duration // tensors that are not computed
 }

@@ -29,3 +29,10 @@ func Project(x, w Matrix) Matrix { return project(x, w) }
 
 // Softmax turns scores into probabilities, in place.
 func Softmax(v []float32) { softmax(v) }
+
+// RMSNorm returns gamma ∘ x / √(mean square + eps) of every row of x.
+func RMSNorm(x Matrix, gamma []float32, eps float64) Matrix {
+	y := NewMatrix(x.Rows, x.Cols)
+	rmsNorm(y, x, gamma, eps)
+	return y
+}

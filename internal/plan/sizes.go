@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -40,6 +41,7 @@ type Options struct {
 	LatentNorm  mla.LatentNorm
 	QLora       mla.QLora
 	PadToKernel bool
+	Heal        heal.Steps
 
 	DType    DTypeRule
 	MaxShard int64 // bytes
@@ -55,7 +57,7 @@ func (o *Options) Maths(s Sizes) mla.Options {
 	return mla.Options{
 		Form: o.Form(), Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, FreqFold: o.FreqFold,
 		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
-		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(),
+		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(), Heal: o.Heal,
 	}
 }
 

@@ -1,0 +1,49 @@
+package heal
+
+import "math"
+
+// Constants of Adam (Kingma and Ba, 2015), and its step at the beginning: so much of
+// the mean size of a tensor's numbers. In the end it is zero.
+const (
+	momentum    = 0.9
+	spread      = 0.999
+	tiny        = 1e-12
+	largestStep = 1e-2
+)
+
+// adam is Adam with a step size of its own for every tensor.
+type adam[T real] struct {
+	layer, first, second *layer[T]
+	sizes                []float64 // mean of |w|, of every tensor
+	steps                int       // taken
+}
+
+func newAdam[T real](l *layer[T]) *adam[T] {
+	a := &adam[T]{layer: l, first: l.twin(), second: l.twin()}
+	for _, t := range l.tensors() {
+		sum := 0.0
+		for _, v := range t.data {
+			sum += math.Abs(float64(v))
+		}
+		a.sizes = append(a.sizes, sum/float64(len(t.data)))
+	}
+	return a
+}
+
+// step changes the layer against gradient g, by the given part of the largest step.
+func (a *adam[T]) step(g *layer[T], part float64) {
+	a.steps++
+	first, second := a.first.tensors(), a.second.tensors()
+	unbiased1, unbiased2 := 1-math.Pow(momentum, float64(a.steps)), 1-math.Pow(spread, float64(a.steps))
+	gradients := g.tensors()
+	for k, t := range a.layer.tensors() {
+		rate := T(part * largestStep * a.sizes[k] / unbiased1)
+		scale := T(1 / unbiased2)
+		m, v, dw := first[k].data, second[k].data, gradients[k].data
+		for i, d := range dw {
+			m[i] += (1 - momentum) * (d - m[i])
+			v[i] += (1 - spread) * (d*d - v[i])
+			t.data[i] -= rate * m[i] / (T(math.Sqrt(float64(v[i]*scale))) + tiny)
+		}
+	}
+}
