@@ -18,7 +18,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -50,6 +49,7 @@ carries; the new one goes beside OUT, and into it.
 
   mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
+  mha2mla convert --cache 576 --calibrate corpus.txt --heal auto model/ converted/
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
 ` + exitHelp,
@@ -111,18 +111,6 @@ func qLora(text string) (mla.QLora, error) {
 	return mla.QLora(rank), nil
 }
 
-// healSteps parses the values of --heal.
-func healSteps(text string) (heal.Steps, error) {
-	if text == heal.Auto.String() {
-		return heal.Auto, nil
-	}
-	steps, err := positive(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not auto or a positive integer", text)
-	}
-	return heal.Steps(steps), nil
-}
-
 // open opens a checkpoint and describes its model.
 func open(path, config string) (*family.Model, error) {
 	src, err := checkpoint.Open(path)
@@ -159,6 +147,9 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 		return err
 	}
 	defer m.Source.Close()
+	if err := o.checkHealing(); err != nil {
+		return err
+	}
 	if err := checkOutput(m, out, o.force); err != nil { // before the search, which takes time
 		return err
 	}
@@ -221,30 +212,27 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 	options := convert.Options{
 		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Warn: u.warn,
 	}
-	if o.Heal != 0 {
-		healer, err := heal.New(p.Source, o.calibrated, o.Heal, func() string { return checkpoint.TempName(p.Output) })
+	var finish func()
+	if o.Heal == 0 {
+		options.Progress, finish = u.progress("converting")
+	} else {
+		healer, err := o.healer(p)
 		if err != nil {
 			return err
 		}
 		defer healer.Close()
 		options.Healer = healer
+		healer.Progress, finish = u.healing()
 	}
-	progress, finish := u.progress("converting")
-	options.Progress = progress
 	result, err := convert.Run(ctx, p, options)
 	finish()
 	if err != nil {
 		return err
 	}
 	if o.verbose {
-		for _, l := range result.Layers {
-			if l.Heal != nil {
-				u.note("layer %d: held-out error %.4f → %.4f in %d steps", l.Layer, l.Heal.Before, l.Heal.After, l.Heal.Steps)
-			}
-		}
 		t := result.Timing
-		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
-			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
+		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, heal %.2f s, write %.2f s; tensors carried along %.2f s",
+			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Heal.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
 	if stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
@@ -253,7 +241,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 		*plan.Plan
 		*convert.Result
 	}{p, result}
-	return u.result(done, func(w io.Writer) error { return printPlan(w, p) })
+	return u.result(done, func(w io.Writer) error { return errors.Join(printPlan(w, p), printHealing(w, result.Layers)) })
 }
 
 // printPlan prints what was or will be written.

@@ -66,6 +66,11 @@ func (u *ui) hint(message string) {
 // takes it off the screen: a bar on a terminal that can draw one, else a line
 // every few seconds.
 func (u *ui) progress(what string) (report func(done, total int64), finish func()) {
+	return u.progressOf(func() string { return what })
+}
+
+// progressOf is progress where what is done changes.
+func (u *ui) progressOf(what func() string) (report func(done, total int64), finish func()) {
 	if u.quiet {
 		return nil, func() {}
 	}
@@ -77,10 +82,10 @@ func (u *ui) progress(what string) (report func(done, total int64), finish func(
 
 // bar draws a bar. The library's own default is standard output, without
 // throttle.
-func (u *ui) bar(what string) (func(done, total int64), func()) {
+func (u *ui) bar(what func() string) (func(done, total int64), func()) {
 	bar := progressbar.NewOptions64(1,
 		progressbar.OptionSetWriter(u.err),
-		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetDescription(what()),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionEnableColorCodes(false),
 		progressbar.OptionSetPredictTime(true),
@@ -88,6 +93,7 @@ func (u *ui) bar(what string) (func(done, total int64), func()) {
 		progressbar.OptionSetWidth(32))
 	report := func(done, total int64) {
 		bar.ChangeMax64(total)
+		bar.Describe(what())
 		bar.Set64(done) //nolint:errcheck // a bar that cannot be drawn is no failure
 	}
 	return report, func() { bar.Finish() } //nolint:errcheck
@@ -96,7 +102,7 @@ func (u *ui) bar(what string) (func(done, total int64), func()) {
 // lineEvery is how often progress is printed where no bar can be drawn.
 const lineEvery = 5 * time.Second
 
-func (u *ui) lines(what string) func(done, total int64) {
+func (u *ui) lines(what func() string) func(done, total int64) {
 	var mu sync.Mutex
 	last := time.Now()
 	return func(done, total int64) {
@@ -104,7 +110,7 @@ func (u *ui) lines(what string) func(done, total int64) {
 		defer mu.Unlock()
 		if time.Since(last) >= lineEvery {
 			last = time.Now()
-			fmt.Fprintf(u.err, "mha2mla: %s: %d %%\n", what, 100*done/max(1, total))
+			fmt.Fprintf(u.err, "mha2mla: %s: %d %%\n", what(), 100*done/max(1, total))
 		}
 	}
 }

@@ -10,7 +10,11 @@ package heal
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"runtime"
 	"strconv"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/decoder"
@@ -42,11 +46,21 @@ type Result struct {
 
 // Healer heals the layers of a model, one after the other.
 type Healer struct {
+	// Progress, if not nil, is told of every step.
+	Progress func(Progress)
+
 	decoder           decoder.Decoder
 	steps             Steps
 	source, converted *calib.Streams
 	lengths           []int // of the windows, in tokens
 	train, held       []int // windows
+}
+
+// Progress is how far healing has come, and the error of the layer before and now.
+type Progress struct {
+	Layer, Layers int
+	Step, Steps   int // of a round, of which there may be more
+	Before, Now   float64
 }
 
 // heldEvery is one in how many windows is held out.
@@ -106,11 +120,11 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &training{Healer: h, ctx: ctx, n: n, layer: newLayer[float32](w)}
+	t := &training{Healer: h, ctx: ctx, n: n, layer: newLayer[float32](w), rng: rand.New(rand.NewPCG(uint64(n), 17))}
 	for _, v := range norm {
 		t.norm = append(t.norm, float32(v))
 	}
-	if err := h.attend(source); err != nil {
+	if err := h.attend(ctx, source); err != nil {
 		return nil, nil, err
 	}
 	r, err := t.run()
@@ -126,17 +140,45 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 	return t.layer.weights(w), r, nil
 }
 
-// attend adds the attention of a layer of the source to its stream.
-func (h *Healer) attend(l *decoder.Layer) error {
+// each calls f for every window, side by side.
+func (h *Healer) each(ctx context.Context, f func(i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range h.lengths {
-		x, err := h.source.Get(i)
+		group.Go(func() error {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			return f(i)
+		})
+	}
+	return group.Wait()
+}
+
+// attend adds the attention of a layer of the source to its stream.
+func (h *Healer) attend(ctx context.Context, l *decoder.Layer) error {
+	return h.each(ctx, func(i int) error { return change(h.source, i, l.Attend) })
+}
+
+// finish takes both streams through the rest of the layer.
+func (t *training) finish(source *decoder.Layer) error {
+	return t.each(t.ctx, func(i int) error {
+		b, err := t.load([]int{i})
 		if err != nil {
 			return err
 		}
-		decoder.Add(x, l.Attend(x))
-		if err := h.source.Put(i, x); err != nil {
-			return err
-		}
+		attended := t.layer.forward(b).output
+		err = change(t.converted, i, func(x decoder.Matrix) decoder.Matrix { return decoder.Matrix(single(attended)) })
+		return errors.Join(err, change(t.converted, i, source.MLP), change(t.source, i, source.MLP))
+	})
+}
+
+// change adds to a stream of window i what f makes of it.
+func change(s *calib.Streams, i int, f func(x decoder.Matrix) decoder.Matrix) error {
+	x, err := s.Get(i)
+	if err != nil {
+		return err
 	}
-	return nil
+	decoder.Add(x, f(x))
+	return s.Put(i, x)
 }

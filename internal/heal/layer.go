@@ -93,6 +93,16 @@ func (l *layer[T]) twin() *layer[T] {
 	return &g
 }
 
+// copy returns a layer of the same form with the same tensors.
+func (l *layer[T]) copy() *layer[T] {
+	c := l.twin()
+	to := c.tensors()
+	for k, t := range l.tensors() {
+		to[k].copyFrom(t.matrix)
+	}
+	return c
+}
+
 // weights returns the tensors as weights in the form of w.
 func (l *layer[T]) weights(w *Weights) *Weights {
 	healed := *w

@@ -80,6 +80,15 @@ func writeVector(sink Sink, v []float64) error {
 
 // mathsFlags are the words that ask for the choices of o, sizes first.
 func (o *Options) mathsFlags() []string {
+	words := o.sizeFlags()
+	if o.Heal != 0 {
+		words = append(words, "--heal", o.Heal.String())
+	}
+	return words
+}
+
+// sizeFlags are those without healing.
+func (o *Options) sizeFlags() []string {
 	words := []string{"--kv-lora-rank", strconv.Itoa(o.Rank)}
 	if o.Threshold > 0 {
 		words = append(words, "--rope-threshold", number(o.Threshold, -1))

@@ -43,7 +43,7 @@ func (o *Options) Preset(given func(flag string) bool) error {
 		}
 		o.Weights = mla.WeightsBalanced
 	case mla.MethodGroupedMean:
-		for _, flag := range []string{"layout", "svd", "rope-theta", "rope-select", "rope-threshold", "weights", "latent-norm", "q-lora", "pad-to-kernel"} {
+		for _, flag := range []string{"layout", "svd", "rope-theta", "rope-select", "rope-threshold", "weights", "latent-norm", "q-lora", "pad-to-kernel", "heal"} {
 			if given(flag) {
 				return &UsageError{fmt.Sprintf("--%s says nothing about --method %s, which has no latent", flag, o.Method), ""}
 			}

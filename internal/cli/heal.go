@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// healSteps parses the values of --heal.
+func healSteps(text string) (heal.Steps, error) {
+	if text == heal.Auto.String() {
+		return heal.Auto, nil
+	}
+	steps, err := positive(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not auto or a positive integer", text)
+	}
+	return heal.Steps(steps), nil
+}
+
+// checkHealing refuses to heal without tokens.
+func (o *convertFlags) checkHealing() error {
+	if o.Heal != 0 && o.calibrate == "" {
+		return &plan.UsageError{What: fmt.Sprintf("--heal %s needs tokens to heal on", o.Heal), Tip: "name a text or a file of token ids with --calibrate; statistics are not enough"}
+	}
+	return nil
+}
+
+// healer prepares to heal the layers of p on the tokens of --calibrate.
+func (o *convertFlags) healer(p *plan.Plan) (*heal.Healer, error) {
+	if len(o.calibrated) < 2 {
+		return nil, &plan.UsageError{What: "one window of tokens is not enough to heal on: some are held out", Tip: "name a longer text, or a smaller --window"}
+	}
+	return heal.New(p.Source, o.calibrated, o.Heal, func() string { return checkpoint.TempName(p.Output) })
+}
+
+// healing returns a function that shows how far healing is, and one that takes it
+// off the screen.
+func (u *ui) healing() (report func(heal.Progress), finish func()) {
+	var mu sync.Mutex
+	what := "healing"
+	show, finish := u.progressOf(func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return what
+	})
+	if show == nil {
+		return nil, finish
+	}
+	return func(p heal.Progress) {
+		mu.Lock()
+		what = fmt.Sprintf("healing layer %d of %d, error %.4f → %.4f", p.Layer+1, p.Layers, p.Before, p.Now)
+		mu.Unlock()
+		show(int64(p.Layer*p.Steps+p.Step), int64(p.Layers*p.Steps))
+	}, finish
+}
+
+// printHealing prints what healing did, if it was asked for.
+func printHealing(w io.Writer, layers []convert.LayerResult) error {
+	for _, l := range layers {
+		if l.Heal == nil {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "layer %-4d healed in %d steps: error on tokens held out %.4f → %.4f\n", l.Layer, l.Heal.Steps, l.Heal.Before, l.Heal.After); err != nil {
+			return err
+		}
+	}
+	return nil
+}
