@@ -1,0 +1,136 @@
+package convert_test
+
+import (
+	"context"
+	"math"
+	"path/filepath"
+	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
+)
+
+// healed converts m and heals it on windows.
+func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*plan.Plan, *convert.Result) {
+	t.Helper()
+	o = defaults(o)
+	sizes, err := o.Sizes(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil); err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(m, filepath.Join(t.TempDir(), "out"), o, sizes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := heal.New(m, windows, o.Heal, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	r, err := convert.Run(context.Background(), p, convert.Options{Jobs: 2, Healer: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, r
+}
+
+// TestHealedIsWritten runs what was written, in every form of both layouts, and
+// finds in each layer the error that healing said it has. Of two windows the second
+// is held out.
+func TestHealedIsWritten(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 2)
+	for name, o := range map[string]plan.Options{
+		"deepseek":           {},
+		"latent norm":        {LatentNorm: mla.NormRMS},
+		"padded":             {PadToKernel: true},
+		"padded, norm":       {PadToKernel: true, LatentNorm: mla.NormRMS},
+		"compressed query":   {QLora: 32},
+		"exact query":        {QLora: mla.QLoraExact},
+		"reference":          {Layout: mla.FormReference, RopeDims: 2},
+		"reference, split":   {Layout: mla.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
+		"reference, by norm": {Layout: mla.FormReference, RopeDims: 4, Select: rope.ByNorm},
+		"published":          {Method: mla.MethodTransMLA},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Heal, o.Rank = 6, 16
+			p, r := healed(t, m, o, windows)
+			out := testmodel.Open(t, p.Output)
+			won := 0
+			for n, want := range writtenErrors(t, m, out, p.Residual, windows[1]) {
+				got := r.Layers[n].Heal
+				if got.After > got.Before {
+					t.Errorf("layer %d: healing made %g of %g", n, got.After, got.Before)
+				}
+				if got.Steps > 0 {
+					won++
+				}
+				if !(math.Abs(got.After-want) <= 2e-3*want) {
+					t.Errorf("layer %d: the error is %g, healing says %g", n, want, got.After)
+				}
+			}
+			if won == 0 {
+				t.Error("no layer was healed")
+			}
+		})
+	}
+}
+
+// writtenErrors returns, for every layer, ‖x' − y'‖² / ‖y' − x‖² on one window, with x
+// and x' the residual stream of out before and after its attention, divided by scale,
+// and y' that of m after its.
+func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int) []float64 {
+	t.Helper()
+	var streams [2]decoder.Matrix
+	decoders := [2]decoder.Decoder{{Model: m}, {Model: out}}
+	for k, d := range decoders {
+		var err error
+		if streams[k], err = d.Embed(ids); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var errors []float64
+	for n := range m.Layers {
+		before := append([]float32(nil), streams[1].Data...)
+		var layers [2]*decoder.Layer
+		for k, d := range decoders {
+			l, err := d.Layer(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decoder.Add(streams[k], l.Attend(streams[k]))
+			layers[k] = l
+		}
+		off, size := 0.0, 0.0
+		for i, v := range streams[0].Data {
+			d, s := float64(v)-float64(streams[1].Data[i])/scale, float64(v)-float64(before[i])/scale
+			off, size = off+d*d, size+s*s
+		}
+		errors = append(errors, off/size)
+		for k, l := range layers {
+			decoder.Add(streams[k], l.MLP(streams[k]))
+		}
+	}
+	return errors
+}
+
+// TestHealNothing: a layer that has lost nothing keeps its closed form.
+func TestHealNothing(t *testing.T) {
+	m := testmodel.Llama{KVHeads: 1}.Open(t)
+	windows := [][]int{testmodel.Tokens(40, m.Vocab, 1), testmodel.Tokens(40, m.Vocab, 2)}
+	_, r := healed(t, m, plan.Options{RopeDims: 8, Rank: 16, Theta: 10000, Heal: 3}, windows)
+	for _, l := range r.Layers {
+		if l.Heal.Steps != 0 || l.Heal.After != l.Heal.Before || l.Heal.Before > 1e-6 {
+			t.Errorf("layer %d: %+v", l.Layer, l.Heal)
+		}
+	}
+}
