@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -21,10 +20,9 @@ import (
 
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
+	Resources
 	Stats    calib.Reader // of the activations; nil: none
 	Healer   *heal.Healer // betters the layers, which are then converted in order; nil: they stay as they are
-	Jobs     int          // layers under way at a time, as far as Memory allows
-	Memory   int64        // bytes that layers under way may take; one is, however large; 0: no bound
 	Force    bool         // replace what exists
 	Version  string       // of the program, for the files' metadata
 	Progress func(done, total int64)
@@ -126,52 +124,16 @@ func (r *run) open(out *checkpoint.Output) error {
 // work converts all layers and copies everything else.
 func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, r.Jobs) + 1)
-	room := semaphore.NewWeighted(r.Memory)
-	need := min(r.Memory, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
 	group.Go(func() error { return r.carryAll(ctx) })
-	if r.Healer != nil {
-		group.Go(func() error { return r.inOrder(ctx) })
-		return group.Wait()
-	}
-	for n := range r.Source.Layers {
-		group.Go(func() error {
-			if err := room.Acquire(ctx, need); err != nil {
-				return context.Cause(ctx)
-			}
-			defer room.Release(need)
-			return r.layer(ctx, n)
-		})
-	}
-	return group.Wait()
-}
-
-// inOrder converts the layers one after the other: the input of one is what the
-// healed ones before it make.
-func (r *run) inOrder(ctx context.Context) error {
-	for n := range r.Source.Layers {
-		if err := r.layer(ctx, n); err != nil {
-			return err
+	group.Go(func() error {
+		side := r.Resources
+		if r.Healer != nil {
+			side.Jobs = 1 // the input of one layer is what the healed ones before it make
 		}
-	}
-	return nil
-}
-
-// layerMemory estimates the bytes that converting a layer takes, with its query
-// compressed or not, and with statistics or not.
-func layerMemory(s family.Shape, query, stats bool) int64 {
-	factoring := func(rows int) int64 {
-		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
-		return 8 * (2*stack + 4*side*side)
-	}
-	most := factoring(2 * s.KVHeads * s.HeadDim)
-	if query { // after the stack of keys and values, which has gone by then
-		most = max(most, factoring(s.Heads*s.HeadDim))
-	}
-	if stats { // C, two parts of it, and its factor
-		most += 4 * 8 * int64(s.Hidden) * int64(s.Hidden)
-	}
-	return most
+		need := layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil)
+		return side.each(ctx, r.Source.Layers, need, r.layer)
+	})
+	return group.Wait()
 }
 
 // layer converts layer n and writes its tensors.

@@ -24,7 +24,7 @@ func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*pl
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil); err != nil {
+	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{Jobs: 2}, nil); err != nil {
 		t.Fatal(err)
 	}
 	p, err := plan.New(m, filepath.Join(t.TempDir(), "out"), o, sizes)
@@ -36,7 +36,7 @@ func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*pl
 		t.Fatal(err)
 	}
 	defer h.Close()
-	r, err := convert.Run(context.Background(), p, convert.Options{Jobs: 2, Healer: h})
+	r, err := convert.Run(context.Background(), p, convert.Options{Resources: convert.Resources{Jobs: 2}, Healer: h})
 	if err != nil {
 		t.Fatal(err)
 	}
