@@ -24,9 +24,7 @@ func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, r Re
 	}
 	m.Method = o.Method
 	x := &search{Input: m, Options: o, Resources: r, ctx: ctx, progress: progress}
-	for k := range min(m.Layers, sampledLayers) {
-		x.layers = append(x.layers, k*m.Layers/min(m.Layers, sampledLayers))
-	}
+	x.layers = spread(m.Layers, sampledLayers)
 	splits := []plan.Sizes{s}
 	switch {
 	case s.RopeDims == 0 && o.Threshold > 0:
@@ -44,6 +42,15 @@ func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, r Re
 		splits = o.Splits(m.Model)
 	}
 	return x.best(splits)
+}
+
+// spread returns at most most of the numbers below n, evenly spread.
+func spread(n, most int) []int {
+	var chosen []int
+	for k := range min(n, most) {
+		chosen = append(chosen, k*n/min(n, most))
+	}
+	return chosen
 }
 
 // search is a search under way.
@@ -201,10 +208,16 @@ func (x *search) ranks(candidates []candidate, passes int) error {
 	})
 }
 
-// try replaces the predicted loss by that on a sample.
+// try replaces the predicted loss by that on a sample, after some healing if layers
+// will be healed.
 func (x *search) try(candidates []candidate, passes int) error {
 	for i := range candidates {
 		candidates[i].loss = 0
+	}
+	if x.Heal != 0 {
+		fewer := *x
+		fewer.layers = spread(x.Layers, fittedLayers)
+		return fewer.add(candidates, passes-1, passes, x.fitted)
 	}
 	return x.add(candidates, passes-1, passes, func(layer *mla.Attention) loss {
 		trial, err := layer.NewTrial()
@@ -217,6 +230,24 @@ func (x *search) try(candidates []candidate, passes int) error {
 			return trial.Loss(maths)
 		}
 	})
+}
+
+// Healing costs many times what trying costs: it is tried on fewer layers and with
+// few steps.
+const (
+	fittedLayers = 3
+	fittedSteps  = 40
+)
+
+// fitted returns the loss of a layer after some healing.
+func (x *search) fitted(layer *mla.Attention) loss {
+	trial, err := layer.NewFitTrial()
+	return func(s plan.Sizes) (float64, error) {
+		if err != nil {
+			return 0, err
+		}
+		return trial.Loss(x.ctx, x.Maths(s), fittedSteps)
+	}
 }
 
 // loss is what a layer loses at some sizes.

@@ -10,7 +10,6 @@ package heal
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"runtime"
 	"strconv"
 
@@ -120,24 +119,59 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &training{Healer: h, ctx: ctx, n: n, layer: newLayer[float32](w), rng: rand.New(rand.NewPCG(uint64(n), 17))}
+	l := &streamed{Healer: h}
 	for _, v := range norm {
-		t.norm = append(t.norm, float32(v))
+		l.norm = append(l.norm, float32(v))
+	}
+	t := newTraining(ctx, l, w, h.lengths)
+	t.train, t.held = h.train, h.held
+	t.progress = func(step, steps int, before, now float64) {
+		if h.Progress != nil {
+			h.Progress(Progress{n, h.decoder.Layers, step, steps, before, now})
+		}
 	}
 	if err := h.attend(ctx, source); err != nil {
 		return nil, nil, err
 	}
-	r, err := t.run()
+	r, err := t.run(h.steps)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := t.finish(source); err != nil {
+	if err := h.finish(t, source); err != nil {
 		return nil, nil, err
 	}
 	if r.Steps == 0 {
 		return nil, r, nil
 	}
 	return t.layer.weights(w), r, nil
+}
+
+// streamed is the data of a layer: the source's stream after its attention, and the
+// converted one before.
+type streamed struct {
+	*Healer
+	norm []float32 // γ
+}
+
+// read returns windows as a batch.
+func (l *streamed) read(windows []int) (batch[float32], error) {
+	var inputs, targets []decoder.Matrix
+	for _, i := range windows {
+		x, err := l.converted.Get(i)
+		if err != nil {
+			return batch[float32]{}, err
+		}
+		want, err := l.source.Get(i)
+		if err != nil {
+			return batch[float32]{}, err
+		}
+		target := decoder.NewMatrix(x.Rows, x.Cols)
+		for j, v := range want.Data {
+			target.Data[j] = v - x.Data[j]
+		}
+		inputs, targets = append(inputs, decoder.RMSNorm(x, l.norm, l.decoder.NormEps)), append(targets, target)
+	}
+	return joined(inputs, targets), nil
 }
 
 // each calls f for every window, side by side.
@@ -161,15 +195,15 @@ func (h *Healer) attend(ctx context.Context, l *decoder.Layer) error {
 }
 
 // finish takes both streams through the rest of the layer.
-func (t *training) finish(source *decoder.Layer) error {
-	return t.each(t.ctx, func(i int) error {
+func (h *Healer) finish(t *training, source *decoder.Layer) error {
+	return h.each(t.ctx, func(i int) error {
 		b, err := t.load([]int{i})
 		if err != nil {
 			return err
 		}
 		attended := t.layer.forward(b).output
-		err = change(t.converted, i, func(x decoder.Matrix) decoder.Matrix { return decoder.Matrix(single(attended)) })
-		return errors.Join(err, change(t.converted, i, source.MLP), change(t.source, i, source.MLP))
+		err = change(h.converted, i, func(x decoder.Matrix) decoder.Matrix { return decoder.Matrix(single(attended)) })
+		return errors.Join(err, change(h.converted, i, source.MLP), change(h.source, i, source.MLP))
 	})
 }
 

@@ -5,72 +5,52 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-
-	"github.com/mha2mla/mha2mla/internal/decoder"
 )
 
 // tokensAtOnce is how many tokens, about, a step learns from.
 const tokensAtOnce = 1024
 
+// data is what a layer learns from: windows of attention inputs, and of what the
+// attention is to add to the residual stream.
+type data interface {
+	// read returns windows as a batch.
+	read(windows []int) (batch[float32], error)
+}
+
 // training is the healing of one layer.
 type training struct {
-	*Healer
-	ctx   context.Context
-	n     int
-	norm  []float32 // γ
-	layer *layer[float32]
+	data
+	ctx         context.Context
+	layer       *layer[float32]
+	lengths     []int // of the windows, in tokens
+	train, held []int // windows
+	progress    func(step, steps int, before, now float64)
+
 	basis *whitening // of attention inputs
 	queue [][]int    // windows of the steps to come
 	rng   *rand.Rand
 	error float64 // of what was learned from lately
 }
 
-// load reads windows as a batch.
+// load reads windows as a batch whose inputs are in the basis of the layer.
 func (t *training) load(windows []int) (batch[float32], error) {
-	b, err := t.raw(windows)
+	b, err := t.read(windows)
 	if err == nil && t.basis != nil {
 		b.x = t.basis.apply(b.x)
 	}
 	return b, err
 }
 
-// raw reads windows as a batch whose inputs are in their own basis.
-func (t *training) raw(windows []int) (batch[float32], error) {
-	tokens, d := 0, t.decoder.Hidden
-	for _, i := range windows {
-		tokens += t.lengths[i]
-	}
-	b := batch[float32]{x: newMatrix[float32](tokens, d), target: newMatrix[float32](tokens, d)}
-	at := 0
-	for _, i := range windows {
-		x, err := t.converted.Get(i)
-		if err != nil {
-			return b, err
-		}
-		want, err := t.source.Get(i)
-		if err != nil {
-			return b, err
-		}
-		copy(b.x.data[at:], decoder.RMSNorm(x, t.norm, t.decoder.NormEps).Data)
-		for j, v := range want.Data {
-			b.target.data[at+j] = v - x.Data[j]
-		}
-		at += len(x.Data)
-		b.lengths = append(b.lengths, t.lengths[i])
-	}
-	return b, nil
-}
-
 // batches parts windows into batches of about tokensAtOnce tokens.
-func (h *Healer) batches(windows []int) [][]int {
+func (t *training) batches(windows []int) [][]int {
 	var all [][]int
 	tokens := tokensAtOnce
 	for _, i := range windows {
-		if tokens+h.lengths[i] > tokensAtOnce {
+		if tokens+t.lengths[i] > tokensAtOnce {
 			all, tokens = append(all, nil), 0
 		}
 		all[len(all)-1] = append(all[len(all)-1], i)
-		tokens += h.lengths[i]
+		tokens += t.lengths[i]
 	}
 	return all
 }
@@ -112,8 +92,8 @@ const (
 	worthwhile = 0.03
 )
 
-// run heals the layer, as long as that helps on the tokens held out.
-func (t *training) run() (*Result, error) {
+// run heals the layer in so many steps, as far as that helps on the tokens held out.
+func (t *training) run(steps Steps) (*Result, error) {
 	r := &Result{}
 	var err error
 	if r.Before, err = t.heldError(); err != nil {
@@ -124,8 +104,8 @@ func (t *training) run() (*Result, error) {
 		return nil, err
 	}
 	defer t.unwhiten()
-	if t.steps != Auto {
-		_, err := t.round(int(t.steps), r)
+	if steps != Auto {
+		_, err := t.round(int(steps), r)
 		return r, err
 	}
 	for steps := firstRound; steps <= longest; steps *= 2 {
@@ -146,7 +126,9 @@ func (t *training) round(steps int, r *Result) (better bool, err error) {
 		if err := t.step(optimiser, gradient, 0.5+0.5*math.Cos(math.Pi*float64(step)/float64(steps))); err != nil {
 			return false, err
 		}
-		t.report(step+1, steps, r.Before)
+		if t.progress != nil {
+			t.progress(step+1, steps, r.Before, t.error)
+		}
 	}
 	after, err := t.heldError()
 	if err != nil || !(after < r.After) {
@@ -191,10 +173,3 @@ func (t *training) shuffled() []int {
 
 // recent is the weight of the last step in the error that progress shows.
 const recent = 0.1
-
-// report tells the progress of a round.
-func (t *training) report(step, steps int, before float64) {
-	if t.Progress != nil {
-		t.Progress(Progress{t.n, t.decoder.Layers, step, steps, before, t.error})
-	}
-}

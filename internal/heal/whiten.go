@@ -90,13 +90,13 @@ func (t *training) changeInputs(change func(blas64.General)) {
 
 // moments returns the second moments of the attention inputs to learn from, damped.
 func (t *training) moments() (*mat.SymDense, error) {
-	d := t.decoder.Hidden
+	d := t.layer.output.rows
 	c := mat.NewSymDense(d, nil)
 	for _, windows := range t.batches(t.train) {
 		if err := context.Cause(t.ctx); err != nil {
 			return nil, err
 		}
-		b, err := t.raw(windows)
+		b, err := t.read(windows)
 		if err != nil {
 			return nil, err
 		}

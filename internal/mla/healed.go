@@ -19,37 +19,41 @@ type Healable interface {
 	Replace(a *Attention, w *heal.Weights) error
 }
 
-// Weights returns the layer's weights. Every query head has content keys and values
-// of its own, as it has in the file.
+// Weights returns the layer's weights.
 func (l *deepseekLayer) Weights(a *Attention) (*heal.Weights, error) {
+	w, err := l.layer.weights(a)
+	if err == nil && l.layout.LatentNorm == NormRMS {
+		w.NormEps = Eps * float64(l.layout.KVLoraRank) / float64(l.layout.Rank) // zeros of padding count in the mean
+		w.Norm = constant(1, l.layout.Rank)
+	}
+	return w, err
+}
+
+// weights returns the layer's weights. Every query head has content keys and values of
+// its own, as it has in the file.
+func (l *Layer) weights(a *Attention) (*heal.Weights, error) {
 	s := a.Shape()
-	H, G, D, dr := s.Heads, s.KVHeads, s.HeadDim, l.layout.RopeDims
+	H, D, r := s.Heads, s.HeadDim, l.Down.RawMatrix().Rows
+	dr := l.Rotary.RawMatrix().Rows
 	w := &heal.Weights{
-		Heads: H, KeyHeads: H, Rotary: l.layer.Rotary, DownK: l.layer.Down,
-		UpK: mat.NewDense(H*D, l.layout.Rank, nil), UpV: mat.NewDense(H*D, l.layout.Rank, nil),
-		Frequencies: [][]float64{l.layer.Key.Frequencies}, Interleaved: true, Scale: 1 / math.Sqrt(float64(D)),
+		Heads: H, KeyHeads: H, Rotary: l.Rotary, DownK: l.Down,
+		UpK: mat.NewDense(H*D, r, nil), UpV: mat.NewDense(H*D, r, nil),
+		Frequencies: [][]float64{l.Key.Frequencies}, Interleaved: true, Scale: 1 / math.Sqrt(float64(D)),
 	}
 	width := s.Hidden
-	if c := l.layer.CompressedQuery; c != nil {
-		w.QueryDown = c.Down
-		width, _ = c.Down.Dims()
+	if c := l.CompressedQuery; c != nil {
+		w.QueryDown, width = c.Down, c.Down.RawMatrix().Rows
 	}
 	w.Query = mat.NewDense(H*(D+dr), width, nil)
 	for h := range H {
-		content, rotary, err := l.layer.headQuery(a, h)
+		content, rotary, err := l.headQuery(a, h)
 		if err != nil {
 			return nil, err
 		}
 		stackInto(w.Query, h*(D+dr), content, rotary)
-		g := s.KVHead(h)
-		stackInto(w.UpK, h*D, l.layer.Up.Slice(g*D, (g+1)*D, 0, l.layout.Rank))
-		stackInto(w.UpV, h*D, l.layer.Up.Slice((G+g)*D, (G+g+1)*D, 0, l.layout.Rank))
-	}
-	if l.layout.LatentNorm == NormRMS {
-		w.NormEps = Eps * float64(l.layout.KVLoraRank) / float64(l.layout.Rank) // zeros of padding count in the mean
-		for range l.layout.Rank {
-			w.Norm = append(w.Norm, 1)
-		}
+		keys, values := l.headUp(s, h)
+		stackInto(w.UpK, h*D, keys)
+		stackInto(w.UpV, h*D, values)
 	}
 	var err error
 	w.Output, err = a.OutputRows(0, s.Hidden)

@@ -1,0 +1,57 @@
+package heal
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+)
+
+// newTraining prepares to heal w on all windows, none held out.
+func newTraining(ctx context.Context, d data, w *Weights, lengths []int) *training {
+	t := &training{data: d, ctx: ctx, layer: newLayer[float32](w), lengths: lengths, rng: rand.New(rand.NewPCG(17, 19))}
+	for i := range lengths {
+		t.train = append(t.train, i)
+	}
+	t.held = t.train
+	return t
+}
+
+// Sample is windows of attention inputs, [T × d] each, and of what the attention is to
+// make of them.
+type Sample struct{ Inputs, Targets []decoder.Matrix }
+
+// Fit returns the relative square error that w has on a sample after so many steps of
+// healing on it: how far its form can be made to fit, to choose among forms by.
+func Fit(ctx context.Context, w *Weights, s Sample, steps int) (float64, error) {
+	var lengths []int
+	for _, x := range s.Inputs {
+		lengths = append(lengths, x.Rows)
+	}
+	r, err := newTraining(ctx, &s, w, lengths).run(Steps(steps))
+	if err != nil {
+		return 0, err
+	}
+	return r.After, nil
+}
+
+// read returns windows as a batch.
+func (s *Sample) read(windows []int) (batch[float32], error) {
+	var inputs, targets []decoder.Matrix
+	for _, i := range windows {
+		inputs, targets = append(inputs, s.Inputs[i]), append(targets, s.Targets[i])
+	}
+	return joined(inputs, targets), nil
+}
+
+// joined returns windows as a batch.
+func joined(inputs, targets []decoder.Matrix) batch[float32] {
+	var b batch[float32]
+	for i, x := range inputs {
+		b.x.data, b.target.data = append(b.x.data, x.Data...), append(b.target.data, targets[i].Data...)
+		b.x.rows, b.x.cols, b.x.stride = b.x.rows+x.Rows, x.Cols, x.Cols
+		b.lengths = append(b.lengths, x.Rows)
+	}
+	b.target.rows, b.target.cols, b.target.stride = b.x.rows, b.x.cols, b.x.cols
+	return b
+}

@@ -1,0 +1,70 @@
+package mla
+
+import (
+	"context"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/heal"
+)
+
+// FitTrial heals conversions of one layer, in the deepseek layout, for some steps on
+// sampled attention inputs. What is lost by a conversion is not what is lost for good:
+// a rank that is missing stays missing, a rotation that is missing is learned in part.
+type FitTrial struct {
+	*Attention
+	sample heal.Sample
+}
+
+// NewFitTrial runs the source on the sample that came with the layer's statistics.
+// Without a sample it is nil.
+func (a *Attention) NewFitTrial() (*FitTrial, error) {
+	if len(a.sample) == 0 {
+		return nil, nil
+	}
+	t := &FitTrial{a, heal.Sample{Inputs: a.sample}}
+	D, G, stack := a.Stats.HeadDim, a.Stats.KVHeads, single(a.Stack)
+	out, err := a.OutputRows(0, a.Stats.Hidden)
+	if err != nil {
+		return nil, err
+	}
+	var mixed []decoder.Matrix
+	for _, x := range a.sample {
+		mixed = append(mixed, decoder.NewMatrix(x.Rows, a.Stats.Heads*D))
+	}
+	for h := range a.Stats.Heads {
+		w, err := a.Query(h)
+		if err != nil {
+			return nil, err
+		}
+		query, g := single(w), a.Stats.KVHead(h)
+		for i, x := range a.sample {
+			q, k, v := decoder.Project(x, query), decoder.Project(x, decoder.Rows(stack, g*D, D)), decoder.Project(x, decoder.Rows(stack, (G+g)*D, D))
+			decoder.Rotate(q, a.Frequencies, false)
+			decoder.Rotate(k, a.Frequencies, false)
+			decoder.Attention(decoder.Columns(mixed[i], h*D, D), q, k, v, 1/math.Sqrt(float64(D)))
+		}
+	}
+	for _, m := range mixed {
+		t.sample.Targets = append(t.sample.Targets, decoder.Project(m, single(out)))
+	}
+	return t, nil
+}
+
+// Loss converts a copy of the layer, heals it for so many steps, and returns the
+// relative square error of its output on the sample.
+func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, error) {
+	copied := *t.Attention
+	copied.Stack = mat.DenseCopyOf(t.Stack)
+	l, err := copied.Convert(o)
+	if err != nil {
+		return 0, err
+	}
+	w, err := l.weights(&copied)
+	if err != nil {
+		return 0, err
+	}
+	return heal.Fit(ctx, w, t.sample, steps)
+}
