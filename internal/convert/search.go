@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -233,7 +234,7 @@ func (x *search) try(candidates []candidate, passes int) error {
 }
 
 // Healing costs many times what trying costs: it is tried on fewer layers and with
-// few steps.
+// few steps, no more than there will be.
 const (
 	fittedLayers = 3
 	fittedSteps  = 40
@@ -242,11 +243,15 @@ const (
 // fitted returns the loss of a layer after some healing.
 func (x *search) fitted(layer *mla.Attention) loss {
 	trial, err := layer.NewFitTrial()
+	steps := fittedSteps
+	if x.Heal != heal.Auto {
+		steps = min(steps, int(x.Heal))
+	}
 	return func(s plan.Sizes) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return trial.Loss(x.ctx, x.Maths(s), fittedSteps)
+		return trial.Loss(x.ctx, x.Maths(s), steps)
 	}
 }
 
