@@ -42,7 +42,7 @@ func (b *bench) top() error {
 		ours: func() (usage, error) {
 			a := mat.NewSymDense(1792, nil)
 			a.CopySym(&gram)
-			return here(func() error { _, _, err := linalg.TopSym(a, kept); return err })
+			return here(func() error { _, err := linalg.TopSym(a, kept); return err })
 		},
 		theirs: func() (usage, error) {
 			return here(func() error { new(mat.EigenSym).Factorize(&gram, true); return nil })
