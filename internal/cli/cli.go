@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/verify"
@@ -45,7 +46,7 @@ EXIT STATUS
   1    failed: input or output
   3    wrong usage
   4    malformed or unsafe input
-  5    a model that cannot be converted
+  5    a model that cannot be converted, or that an engine does not load
   6    no space left
   7    verification past its threshold
   130  interrupted (129: hung up, 141: output closed, 143: terminated)
@@ -111,6 +112,7 @@ makes it better.
   mha2mla convert --dkv 64 model/ converted/
   mha2mla convert --dkv 64 --calibrate corpus.txt model/ converted/
   mha2mla verify model/ converted/ --tokens ids.json
+  mha2mla check converted/                       which engines load it
 ` + exitHelp,
 		Version:       version(),
 		SilenceErrors: true,
@@ -118,7 +120,7 @@ makes it better.
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify())
+	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newCheck())
 	return root
 }
 
@@ -162,6 +164,8 @@ func exitStatus(err error) int {
 		value       *checkpoint.ValueError
 		noModel     *checkpoint.NoModelError
 		unsupported *family.UnsupportedError
+		refused     *engine.RefusedError
+		notLoaded   *notLoadedError
 		threshold   *thresholdError
 	)
 	switch {
@@ -173,7 +177,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.As(err, &format), errors.As(err, &value):
 		return exitMalformed
-	case errors.As(err, &noModel), errors.As(err, &unsupported):
+	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded):
 		return exitUnsupported
 	case noSpace(err):
 		return exitNoSpace

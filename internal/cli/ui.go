@@ -55,6 +55,13 @@ func (u *ui) warn(message string) { fmt.Fprintf(u.err, "mha2mla: warning: %s\n",
 // note prints what was asked for.
 func (u *ui) note(format string, args ...any) { fmt.Fprintf(u.err, "mha2mla: "+format+"\n", args...) }
 
+// remark prints what is worth knowing, if anything, unless quiet.
+func (u *ui) remark(message string) {
+	if message != "" && !u.quiet {
+		u.note("%s", message)
+	}
+}
+
 // hint prints what might be done better, unless quiet.
 func (u *ui) hint(message string) {
 	if !u.quiet {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/report"
 )
 
@@ -33,6 +34,9 @@ func (r *run) card() []byte {
 // out, and nothing that does not change them.
 func (r *run) command() string {
 	words := append([]string{"mha2mla convert"}, r.Layout.Flags()...)
+	if r.Engine != "" && r.Engine != engine.All {
+		words = append(words, "--target", string(r.Engine))
+	}
 	if r.Stats != nil {
 		words = append(words, "--stats STATS")
 	}
