@@ -183,6 +183,22 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// TestConstants: what Python writes for numbers that JSON has not does not get in
+// the way.
+func TestConstants(t *testing.T) {
+	a := artifact(t, sound())
+	text := strings.Replace(string(a.Config.Bytes()), "{", `{"time_step_limit": [0.0, Infinity], "x": NaN,`, 1)
+	var err error
+	if a.Config, err = family.ParseConfig([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	for e, got := range judged(a) {
+		if got != "" {
+			t.Errorf("%s: %q", e, got)
+		}
+	}
+}
+
 // TestExperts: layers with experts are not looked into.
 func TestExperts(t *testing.T) {
 	m := sound()

@@ -53,7 +53,7 @@ var rules = []rule{
 		if err := s.decode("head_dim", &dim); err == nil && dim == s.model.MLA.RopeDim {
 			return "", ""
 		}
-		return fmt.Sprintf("\"head_dim\" is %s and stands for qk_rope_head_dim there, which is %d", s.raw["head_dim"], s.model.MLA.RopeDim), "remove head_dim from config.json"
+		return fmt.Sprintf("\"head_dim\" is there and stands for qk_rope_head_dim, which is %d", s.model.MLA.RopeDim), "remove head_dim from config.json"
 	}},
 	// Transformers repeats keys that it has made for all heads already.
 	{"kv-heads", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {

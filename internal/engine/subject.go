@@ -16,7 +16,6 @@ import (
 // rules look at it.
 type subject struct {
 	*Artifact
-	raw     map[string]json.RawMessage
 	class   string
 	kind    string // model_type
 	perHead bool   // the reference's form
@@ -38,7 +37,6 @@ func read(a *Artifact) *subject {
 		s.tensor[t.Name] = t
 	}
 	s.names = slices.Sorted(maps.Keys(s.tensor))
-	json.Unmarshal(a.Config.Bytes(), &s.raw) //nolint:errcheck // written by Config itself
 	var classes []string
 	if s.decode("architectures", &classes); len(classes) > 0 {
 		s.class = classes[0]
@@ -82,7 +80,8 @@ func (s *subject) decode(key string, into any) error {
 	if !s.has(key) {
 		return nil
 	}
-	return json.Unmarshal(s.raw[key], into)
+	text, _ := s.Config.Text(key)
+	return json.Unmarshal(text, into)
 }
 
 // has reports whether a key has a value other than null.
@@ -90,7 +89,7 @@ func (s *subject) has(key string) bool { return s.Config.Has(key) }
 
 // named reports whether a key is there, be it null.
 func (s *subject) named(key string) bool {
-	_, ok := s.raw[key]
+	_, ok := s.Config.Text(key)
 	return ok
 }
 
