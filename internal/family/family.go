@@ -117,6 +117,9 @@ func Read(src *checkpoint.Source, configPath string) (*Model, error) {
 	if err != nil {
 		return nil, &checkpoint.FormatError{Path: from, What: err.Error()}
 	}
+	if err := quantised(config, src); err != nil {
+		return nil, err
+	}
 	m, err := describe(config)
 	if _, ok := err.(*UnsupportedError); ok {
 		return nil, err
@@ -150,9 +153,6 @@ func describe(config *Config) (*Model, error) {
 	name := kind
 	if len(classes) > 0 {
 		name = classes[0]
-	}
-	if config.Has("quantization_config") {
-		return nil, &UnsupportedError{fmt.Sprintf("%q is quantised", name), "convert the unquantised model and quantise the result"}
 	}
 	read := readers[kind]
 	switch {
