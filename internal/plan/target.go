@@ -66,6 +66,17 @@ func (p *Plan) refuse() error {
 	return &engine.RefusedError{Engine: p.Engine, Finding: verdicts[0].Findings[0]}
 }
 
+// Loaders names the engines, of those that the output is for, that load it.
+func (p *Plan) Loaders() []string {
+	var names []string
+	for _, v := range p.judge() {
+		if v.Loads {
+			names = append(names, string(v.Engine))
+		}
+	}
+	return names
+}
+
 // Advice says which engines will not load the output, or not as it should be, a
 // line for each reason. Where the output is for no engine in particular, that is
 // what stops one, and what makes it slow.
