@@ -38,9 +38,9 @@ engines that are asked for load it.
   mha2mla check --target vllm converted/
   mha2mla check --json converted/ | jq '.engines[] | select(.loads) | .engine'
 ` + exitHelp,
-		Args: exactly("OUT"),
 	}
-	flag(cmd.Flags(), &target, "target", "ENGINE", string(engine.All), "engine to check for: "+list(engine.Choices()), oneOf(engine.Choices()...))
+	takes(cmd, "OUT")
+	choice(cmd.Flags(), &target, "target", "ENGINE", string(engine.All), "engine to check for: "+list(engine.Choices()), engine.Choices()...)
 	config := configFlag(cmd, "config")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {

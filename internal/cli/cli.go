@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -95,8 +94,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, syscall.EPIPE): // nobody reads on: nothing to say to anybody
 		return exitSignal + int(syscall.SIGPIPE)
 	}
-	printError(stderr, err)
-	return exitStatus(err)
+	status := exitStatus(err)
+	newLogger(stderr, askedFormat(args)).fail(err, status)
+	return status
 }
 
 func newRoot() *cobra.Command {
@@ -114,23 +114,20 @@ makes it better.
   mha2mla verify model/ converted/ --tokens ids.json
   mha2mla check converted/                       which engines load it
 ` + exitHelp,
-		Version:       version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:                    version(),
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Args:                       unknownCommand,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newCheck())
+	root.SetGlobalNormalizationFunc(normalise)
+	root.SetFlagErrorFunc(unknownFlag)
+	addCompletion(root)
+	completeFlags(root)
+	root.SetVersionTemplate(versionTemplate())
 	return root
-}
-
-// version is the version of the build, as the module system knows it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }
 
 // failure is an error of a command that was used rightly. Whatever else comes
@@ -189,18 +186,6 @@ func exitStatus(err error) int {
 // noSpace reports whether err means that a disk or a quota is full.
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
-// printError prints an error as one line and its hint as another.
-func printError(w io.Writer, err error) {
-	text := strings.ReplaceAll(quoted(err), "\n", "; ")
-	fmt.Fprintf(w, "mha2mla: %s\n", text)
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", hinted.Hint())
-	} else if noSpace(err) {
-		fmt.Fprintf(w, "hint: free space, or name an output elsewhere\n")
-	}
 }
 
 // quoted is the text of err with the path in it, if the system complained of

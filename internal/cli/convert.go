@@ -53,15 +53,15 @@ carries; the new one goes beside OUT, and into it.
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
 ` + exitHelp,
-		Args: exactly("IN", "OUT"),
 	}
+	takes(cmd, "IN", "OUT")
 	sizeFlags(cmd, &o.Options)
 	f := cmd.Flags()
-	flag(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
-	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora)
-	flag(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", oneOf(engine.Choices()...))
+	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", mla.NormLinear, mla.NormRMS)
+	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora).choices = []string{"none", "exact"}
+	choice(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
-	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
+	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	o.sharedFlags(cmd)
 	o.gatherFlags(cmd)
