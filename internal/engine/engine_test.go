@@ -239,3 +239,32 @@ func TestFindings(t *testing.T) {
 		}
 	}
 }
+
+// FuzzJudge feeds arbitrary configurations: every engine gets a verdict, and what
+// does not load has a reason.
+func FuzzJudge(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"architectures":["DeepseekV3ForCausalLM"],"model_type":"deepseek_v3"}`,
+		`{"architectures":["DeepseekV3ForCausalLM"],"model_type":"deepseek_v3","hidden_size":1,"intermediate_size":1,"num_hidden_layers":1,
+		"num_attention_heads":1,"num_key_value_heads":1,"vocab_size":1,"kv_lora_rank":1,"qk_nope_head_dim":1,"qk_rope_head_dim":2,
+		"v_head_dim":1,"first_k_dense_replace":1,"q_lora_rank":null,"rope_scaling":{"type":3},"head_dim":[]}`,
+	} {
+		f.Add([]byte(seed), "model.layers.0.self_attn.o_proj.weight")
+	}
+	f.Fuzz(func(t *testing.T, text []byte, name string) {
+		config, err := family.ParseConfig(text)
+		if err != nil {
+			return
+		}
+		a := &engine.Artifact{Config: config, Tensors: []checkpoint.Spec{{Name: name, DType: checkpoint.F32, Shape: []int64{1, 1}}}}
+		verdicts := engine.Judge(a, engine.All.Each())
+		if len(verdicts) != 4 {
+			t.Fatalf("%d verdicts", len(verdicts))
+		}
+		for _, v := range verdicts {
+			if !v.Loads && (len(v.Findings) == 0 || v.Findings[0].What == "") {
+				t.Errorf("%s: no reason", v.Engine)
+			}
+		}
+	})
+}
