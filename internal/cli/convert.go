@@ -96,21 +96,6 @@ func (o *convertFlags) resources() convert.Resources {
 // programMemory is what the program takes beside layers: buffers, headers, itself.
 const programMemory = 256 << 20
 
-// qLora parses the values of --q-lora.
-func qLora(text string) (mla.QLora, error) {
-	switch text {
-	case "none":
-		return mla.QLoraNone, nil
-	case "exact":
-		return mla.QLoraExact, nil
-	}
-	rank, err := positive(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
-	}
-	return mla.QLora(rank), nil
-}
-
 // open opens a checkpoint and describes its model.
 func open(path, config string) (*family.Model, error) {
 	src, err := checkpoint.Open(path)

@@ -124,6 +124,21 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 	}
 }
 
+// qLora parses the values of --q-lora.
+func qLora(text string) (mla.QLora, error) {
+	switch text {
+	case "none":
+		return mla.QLoraNone, nil
+	case "exact":
+		return mla.QLoraExact, nil
+	}
+	rank, err := positive(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
+	}
+	return mla.QLora(rank), nil
+}
+
 // list writes words for a message or a help text.
 func list[T ~string](words []T) string {
 	return strings.Join(wordsOf(words), ", ")
