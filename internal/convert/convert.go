@@ -5,6 +5,7 @@ package convert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -152,6 +153,9 @@ func (r *run) layer(ctx context.Context, n int) error {
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{Layer: n, Summary: layer.Summary()}
+	if r.result.Layers[n].Fallback {
+		r.warn(fmt.Sprintf("layer %d: an eigenvalue problem failed its check and was solved again by another algorithm, which takes longer", n))
+	}
 	if r.Healer != nil {
 		if err := r.heal(ctx, n, attention, layer); err != nil {
 			return err

@@ -23,7 +23,7 @@ type Healable interface {
 func (l *deepseekLayer) Weights(a *Attention) (*heal.Weights, error) {
 	w, err := l.layer.weights(a)
 	if err == nil && l.layout.LatentNorm == NormRMS {
-		w.NormEps = Eps * float64(l.layout.KVLoraRank) / float64(l.layout.Rank) // zeros of padding count in the mean
+		w.NormEps = l.layout.LatentEps * float64(l.layout.KVLoraRank) / float64(l.layout.Rank) // zeros of padding count in the mean
 		w.Norm = constant(1, l.layout.Rank)
 	}
 	return w, err

@@ -132,6 +132,8 @@ type Layer struct {
 	// more. A few tokens know little of others.
 	MostLatent, MostInput float64
 
+	Fallback bool // an eigenvalue problem took the slow way, see linalg.Eigen
+
 	healed *heal.Weights // if not nil, all the rest of the layer: queries, Up and W_o
 }
 
@@ -148,6 +150,7 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 		return nil, err
 	}
 	l.Down, l.Up = factors.Down, factors.Up
+	l.Fallback = key.Fallback || factors.Fallback
 	l.Energy = 1 - ratio(lowrank.Loss(factors.Spectrum, o.Rank), lowrank.Loss(factors.Spectrum, 0))
 	l.MeanInput = a.Stats.Input.Trace() / float64(a.Stats.Hidden)
 	normalise(l.Down, a.Stats.Input, l.Up)
@@ -155,9 +158,12 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 		return nil, err
 	}
 	if o.QueryRank > 0 {
-		l.CompressedQuery, err = a.compressQuery(o)
+		if l.CompressedQuery, err = a.compressQuery(o); err != nil {
+			return nil, err
+		}
+		l.Fallback = l.Fallback || l.CompressedQuery.Fallback
 	}
-	return l, err
+	return l, nil
 }
 
 // bound works out the bounds.
