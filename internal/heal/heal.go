@@ -77,24 +77,32 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 			h.train = append(h.train, i)
 		}
 	}
-	if h.source, err = calib.NewStreams(windows, m.Hidden, temp); err != nil {
-		return nil, err
+	if h.source, err = calib.NewStreams(windows, m.Hidden, temp); err == nil {
+		h.converted, err = calib.NewStreams(windows, m.Hidden, temp)
 	}
-	if h.converted, err = calib.NewStreams(windows, m.Hidden, temp); err != nil {
-		return nil, err
+	if err == nil {
+		err = h.embed(windows)
 	}
+	if err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// embed begins both streams.
+func (h *Healer) embed(windows [][]int) error {
 	for i, w := range windows {
 		for _, s := range []*calib.Streams{h.source, h.converted} {
 			x, err := h.decoder.Embed(w)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				err = s.Put(i, x)
 			}
-			if err := s.Put(i, x); err != nil {
-				return nil, err
+			if err != nil {
+				return err
 			}
 		}
 	}
-	return h, nil
+	return nil
 }
 
 // Close gives up what is held.
