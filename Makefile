@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race bench lint tidy generate generated cross ci demo clean
+.PHONY: build test race bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -24,12 +24,13 @@ test:
 race:
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
-# ratios to OpenBLAS need a C compiler and libopenblas-dev; without, the
-# program's own figures
-bench:
-	mkdir -p $(BUILD)
-	$(CC) -O2 -o $(BUILD)/openblas internal/bench/c/openblas.c -lopenblas || rm -f $(BUILD)/openblas
-	$(GO) run ./internal/bench $(BUILD)/openblas
+# the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
+# Debian has them; what is not there is left out
+PYTHON ?= /usr/bin/python3
+
+bench: build
+	$(CC) -O2 -o $(BUILD)/lapack internal/bench/c/lapack.c -lopenblas -lm || rm -f $(BUILD)/lapack
+	$(GO) run ./internal/bench -lapack $(BUILD)/lapack -python $(PYTHON) -program $(PROGRAM)
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 60m ./...
 
 lint:
@@ -61,6 +62,10 @@ cross:
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -o $(BUILD)/cross/ ./cmd/mha2mla || exit 1; \
 	done; done
+
+# the manual pages, with the date of what is committed
+man:
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) $(GO) run ./internal/man $(BUILD)/man
 
 # converts the checkpoint in testdata at half the cache and measures the result,
 # without data and calibrated on other text

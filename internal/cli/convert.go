@@ -17,6 +17,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -52,14 +53,15 @@ carries; the new one goes beside OUT, and into it.
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
 ` + exitHelp,
-		Args: exactly("IN", "OUT"),
 	}
+	takes(cmd, "IN", "OUT")
 	sizeFlags(cmd, &o.Options)
 	f := cmd.Flags()
-	flag(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
-	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora)
+	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", mla.NormLinear, mla.NormRMS)
+	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora).choices = []string{"none", "exact"}
+	choice(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
-	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
+	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	o.sharedFlags(cmd)
 	o.gatherFlags(cmd)
@@ -80,34 +82,19 @@ carries; the new one goes beside OUT, and into it.
 	return cmd
 }
 
-// layerMemory is the memory that layers under way may share. It also tells the
-// runtime what to stay below.
-func (o *convertFlags) layerMemory() int64 {
+// resources are what layers under way may share. It also tells the runtime what
+// memory to stay below.
+func (o *convertFlags) resources() convert.Resources {
 	total := o.memory
 	if total == 0 {
 		total = sysmem.Free()
 	}
 	debug.SetMemoryLimit(total)
-	return max(1, total-programMemory)
+	return convert.Resources{Jobs: o.jobs, Memory: max(1, total-programMemory)}
 }
 
 // programMemory is what the program takes beside layers: buffers, headers, itself.
 const programMemory = 256 << 20
-
-// qLora parses the values of --q-lora.
-func qLora(text string) (mla.QLora, error) {
-	switch text {
-	case "none":
-		return mla.QLoraNone, nil
-	case "exact":
-		return mla.QLoraExact, nil
-	}
-	rank, err := positive(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
-	}
-	return mla.QLora(rank), nil
-}
 
 // open opens a checkpoint and describes its model.
 func open(path, config string) (*family.Model, error) {
@@ -148,6 +135,9 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if err := checkOutput(m, out, o.force); err != nil { // before the search, which takes time
 		return err
 	}
+	if err := o.Aim(m, cmd.Flags().Changed); err != nil {
+		return err
+	}
 	if err := o.ReadRankings(m); err != nil {
 		return err
 	}
@@ -164,7 +154,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 		return err
 	}
 	if !o.dryRun || !sizes.Planned() {
-		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes); err != nil {
+		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes, o.resources()); err != nil {
 			return err
 		}
 	}
@@ -176,6 +166,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 		u.warn(fmt.Sprintf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
 	}
 	if o.dryRun {
+		advise(u, p)
 		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
 	return carryOut(ctx, u, o, p, stats)
@@ -196,17 +187,17 @@ func checkOutput(m *family.Model, out string, force bool) error {
 }
 
 // searched returns sizes with what they leave open found.
-func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes) (plan.Sizes, error) {
+func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes, r convert.Resources) (plan.Sizes, error) {
 	progress, finish := u.progress("searching")
 	defer finish()
-	return convert.Search(ctx, in, o, sizes, progress)
+	return convert.Search(ctx, in, o, sizes, r, progress)
 }
 
 // carryOut converts as planned and prints what was done.
 func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats calib.Reader) error {
 	progress, finish := u.progress("converting")
 	result, err := convert.Run(ctx, p, convert.Options{
-		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
+		Resources: o.resources(), Stats: stats, Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
 	})
 	finish()
 	if err != nil {
@@ -217,6 +208,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
+	advise(u, p)
 	if stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
@@ -225,6 +217,14 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 		*convert.Result
 	}{p, result}
 	return u.result(done, func(w io.Writer) error { return printPlan(w, p) })
+}
+
+// advise says what is not written, and who will not load what is.
+func advise(u *ui, p *plan.Plan) {
+	u.remark(p.LeftOut.String())
+	for _, advice := range p.Advice() {
+		u.hint(advice)
+	}
 }
 
 // printPlan prints what was or will be written.
