@@ -8,7 +8,7 @@ const (
 	momentum    = 0.9
 	spread      = 0.999
 	tiny        = 1e-12
-	largestStep = 3e-2
+	largestStep = 2e-2
 )
 
 // adam is Adam with a step size of its own for every tensor.

@@ -31,19 +31,16 @@ func BenchmarkStep(b *testing.B) {
 				return m
 			}
 			l := &layer[float32]{
-				heads: s.heads, keyHeads: s.heads, content: s.dim, rotary: s.rotary, value: s.dim, interleaved: true, scale: 1e-5,
+				heads: s.heads, keyHeads: s.heads, content: s.dim, rotary: s.rotary, value: s.dim, interleaved: true, scale: 1e-3,
 				frequencies: [][]float64{make([]float64, s.rotary/2)},
 				query:       fill(s.heads*(s.dim+s.rotary), s.hidden), rotaryKey: fill(s.rotary, s.hidden), downK: fill(s.rank, s.hidden),
 				upK: fill(s.heads*s.dim, s.rank), upV: fill(s.heads*s.dim, s.rank), output: fill(s.hidden, s.heads*s.dim),
 			}
 			in := batch[float32]{x: fill(tokens, s.hidden), target: fill(tokens, s.hidden), lengths: []int{tokens}}
-			basis := &whitening{inverse: fill(s.hidden, s.hidden)}
 			optimiser, gradient := newAdam(l), l.twin()
 			before, n := processorTime(b), 0
 			for b.Loop() {
-				whitened := in
-				whitened.x = basis.apply(in.x)
-				p := l.forward(whitened)
+				p := l.forward(in)
 				descent, _ := p.loss(1)
 				p.backward(descent, gradient)
 				optimiser.step(gradient, 1e-3)

@@ -21,18 +21,19 @@ func newTraining(ctx context.Context, d data, w *Weights, lengths []int) *traini
 // make of them.
 type Sample struct{ Inputs, Targets []decoder.Matrix }
 
-// Fit returns the relative square error that w has on a sample after so many steps of
-// healing on it: how far its form can be made to fit, to choose among forms by.
-func Fit(ctx context.Context, w *Weights, s Sample, steps int) (float64, error) {
+// Fit returns the relative square error that w has on a sample, and what is left of it
+// after so many steps of healing on that very sample: how far the form of w can be made
+// to fit, to choose among forms by.
+func Fit(ctx context.Context, w *Weights, s Sample, steps int) (before, after float64, err error) {
 	var lengths []int
 	for _, x := range s.Inputs {
 		lengths = append(lengths, x.Rows)
 	}
 	r, err := newTraining(ctx, &s, w, lengths).run(Steps(steps))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return r.After, nil
+	return r.Before, r.After, nil
 }
 
 // read returns windows as a batch.

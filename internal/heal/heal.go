@@ -205,7 +205,7 @@ func (h *Healer) attend(ctx context.Context, l *decoder.Layer) error {
 // finish takes both streams through the rest of the layer.
 func (h *Healer) finish(t *training, source *decoder.Layer) error {
 	return h.each(t.ctx, func(i int) error {
-		b, err := t.load([]int{i})
+		b, err := t.read([]int{i})
 		if err != nil {
 			return err
 		}

@@ -26,19 +26,9 @@ type training struct {
 	train, held []int // windows
 	progress    func(step, steps int, before, now float64)
 
-	basis *whitening // of attention inputs
-	queue [][]int    // windows of the steps to come
+	queue [][]int // windows of the steps to come
 	rng   *rand.Rand
 	error float64 // of what was learned from lately
-}
-
-// load reads windows as a batch whose inputs are in the basis of the layer.
-func (t *training) load(windows []int) (batch[float32], error) {
-	b, err := t.read(windows)
-	if err == nil && t.basis != nil {
-		b.x = t.basis.apply(b.x)
-	}
-	return b, err
 }
 
 // batches parts windows into batches of about tokensAtOnce tokens.
@@ -62,7 +52,7 @@ func (t *training) heldError() (float64, error) {
 		if err := context.Cause(t.ctx); err != nil {
 			return 0, err
 		}
-		b, err := t.load(windows)
+		b, err := t.read(windows)
 		if err != nil {
 			return 0, err
 		}
@@ -100,10 +90,6 @@ func (t *training) run(steps Steps) (*Result, error) {
 		return nil, err
 	}
 	r.After = r.Before
-	if err := t.whiten(); err != nil {
-		return nil, err
-	}
-	defer t.unwhiten()
 	if steps != Auto {
 		_, err := t.round(int(steps), r)
 		return r, err
@@ -147,7 +133,7 @@ func (t *training) step(optimiser *adam[float32], gradient *layer[float32], part
 	if len(t.queue) == 0 {
 		t.queue = t.batches(t.shuffled())
 	}
-	b, err := t.load(t.queue[0])
+	b, err := t.read(t.queue[0])
 	if err != nil {
 		return err
 	}

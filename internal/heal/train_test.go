@@ -61,7 +61,7 @@ func TestRecover(t *testing.T) {
 				t.Errorf("healed %+v", r)
 			}
 			if now, err := fixed.heldError(); err != nil || math.Abs(now-r.After) > 1e-3*r.After {
-				t.Errorf("in its own basis the error is %g, not %g (%v)", now, r.After, err)
+				t.Errorf("the error is %g, not %g (%v)", now, r.After, err)
 			}
 		})
 	}
@@ -119,11 +119,11 @@ func TestFit(t *testing.T) {
 	near := perturbed(rng, able)
 	unable := *near
 	unable.Frequencies = [][]float64{slices.Repeat([]float64{0}, len(able.Frequencies[0]))}
-	good, err := Fit(context.Background(), near, s, 60)
+	_, good, err := Fit(context.Background(), near, s, 60)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad, err := Fit(context.Background(), &unable, s, 60)
+	_, bad, err := Fit(context.Background(), &unable, s, 60)
 	if err != nil {
 		t.Fatal(err)
 	}

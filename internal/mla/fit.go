@@ -53,8 +53,9 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 	return t, nil
 }
 
-// Loss converts a copy of the layer, heals it for so many steps, and returns the
-// relative square error of its output on the sample.
+// Loss converts a copy of the layer and heals it for so many steps. It returns the
+// geometric mean of the relative square errors of its output on the sample before and
+// after: what a whole healing leaves on other tokens lies between them.
 func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, error) {
 	copied := *t.Attention
 	copied.Stack = mat.DenseCopyOf(t.Stack)
@@ -66,5 +67,6 @@ func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, err
 	if err != nil {
 		return 0, err
 	}
-	return heal.Fit(ctx, w, t.sample, steps)
+	before, after, err := heal.Fit(ctx, w, t.sample, steps)
+	return math.Sqrt(before * after), err
 }
