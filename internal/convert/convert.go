@@ -157,9 +157,11 @@ func (r *run) layer(ctx context.Context, n int) error {
 		r.warn(fmt.Sprintf("layer %d: an eigenvalue problem failed its check and was solved again by another algorithm, which takes longer", n))
 	}
 	if r.Healer != nil {
+		start = time.Now()
 		if err := r.heal(ctx, n, attention, layer); err != nil {
 			return err
 		}
+		r.clock.add(&r.clock.Heal, start, weights.take())
 	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
@@ -175,7 +177,6 @@ func (r *run) heal(ctx context.Context, n int, a *mla.Attention, converted mla.C
 	if !ok {
 		return errors.New("internal: there is nothing to heal in a layer without a latent")
 	}
-	defer r.clock.add(&r.clock.Heal, time.Now(), 0)
 	w, err := layer.Weights(a)
 	if err != nil {
 		return err
