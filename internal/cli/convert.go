@@ -19,6 +19,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -64,7 +65,7 @@ carries; the new one goes beside OUT, and into it.
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
-	flag(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text of --calibrate, in so many steps, or auto: as long as it helps", healSteps)
+	flag(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text of --calibrate, in so many steps, or auto: as long as it helps", healSteps).choices = []string{heal.Auto.String()}
 	o.sharedFlags(cmd)
 	o.gatherFlags(cmd)
 	config := configFlag(cmd, "config")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -181,4 +182,16 @@ func jobsFlag(cmd *cobra.Command, jobs *int) {
 // configFlag adds --config.
 func configFlag(cmd *cobra.Command, name string) *string {
 	return cmd.Flags().String(name, "", "configuration to use instead of the one beside the checkpoint (`FILE`)")
+}
+
+// healSteps parses the values of --heal.
+func healSteps(text string) (heal.Steps, error) {
+	if text == heal.Auto.String() {
+		return heal.Auto, nil
+	}
+	steps, err := positive(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not auto or a positive integer", text)
+	}
+	return heal.Steps(steps), nil
 }

@@ -11,18 +11,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
-// healSteps parses the values of --heal.
-func healSteps(text string) (heal.Steps, error) {
-	if text == heal.Auto.String() {
-		return heal.Auto, nil
-	}
-	steps, err := positive(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not auto or a positive integer", text)
-	}
-	return heal.Steps(steps), nil
-}
-
 // checkHealing refuses to heal without tokens.
 func (o *convertFlags) checkHealing() error {
 	if o.Heal != 0 && o.calibrate == "" {
