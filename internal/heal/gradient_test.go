@@ -78,7 +78,7 @@ func (f form) weights(rng *rand.Rand) *Weights {
 func TestGradients(t *testing.T) {
 	for name, f := range forms {
 		t.Run(name, func(t *testing.T) {
-			const numbers = 24 // of a tensor
+			const numbers = 10 // of a tensor
 			rng := rand.New(rand.NewPCG(1, 2))
 			l := newLayer[float64](f.weights(rng))
 			b := batch[float64]{lengths: []int{3, queriesAtOnce + 5, 1}}

@@ -51,7 +51,7 @@ func TestRecover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 4))
 			want := f.weights(rng)
-			s := windows(rng, newLayer[float32](want), 24, 40)
+			s := windows(rng, newLayer[float32](want), 16, 30)
 			fixed := trainingOn(s, perturbed(rng, want), 4)
 			r, err := fixed.run(200)
 			if err != nil {
@@ -72,8 +72,8 @@ func TestRecover(t *testing.T) {
 func TestAuto(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	want := forms["shared rotary key"].weights(rng)
-	s := windows(rng, newLayer[float32](want), 12, 40)
-	r, err := trainingOn(s, perturbed(rng, want), 3).run(Auto)
+	s := windows(rng, newLayer[float32](want), 6, 30)
+	r, err := trainingOn(s, perturbed(rng, want), 2).run(Auto)
 	if err != nil {
 		t.Fatal(err)
 	}
