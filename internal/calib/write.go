@@ -87,6 +87,9 @@ func fingerprint(m *family.Model) (string, error) {
 	const beginning = 4096
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%+v %v %v\n", m.Shape(), m.RopeTheta, m.NormEps)
+	if m.Rope != nil {
+		fmt.Fprintf(hash, "%+v\n", *m.Rope)
+	}
 	for _, t := range m.Source.Tensors() {
 		fmt.Fprintf(hash, "%q %s %v\n", t.Name, t.DType, t.Shape)
 		if _, err := io.Copy(hash, io.LimitReader(t.Data(), beginning)); err != nil {

@@ -137,6 +137,7 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published ones, for comparison)", oneOf(mla.Methods()...))
 	flag(f, &o.Layout, "layout", "L", string(mla.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", oneOf(mla.FormDeepseek, mla.FormReference))
 	flag(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", oneOf(plan.SVDJoint, plan.SVDSplit))
+	f.BoolVar(&o.IgnoreWindow, "ignore-sliding-window", false, "convert a model whose sliding window is shorter than its context, as if it had none")
 	flag(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
 }
 

@@ -148,7 +148,7 @@ func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, erro
 	for i, s := range splits {
 		bases := []float64{s.Theta}
 		if s.Theta == 0 {
-			bases = rope.Bases(x.RopeTheta, x.HeadDim, s.RopeDims)
+			bases = rope.BasesFor(x.RopeTheta, x.Frequencies(), s.RopeDims)
 		}
 		for _, base := range bases {
 			candidates[i] = append(candidates[i], candidate{Sizes: plan.Sizes{Rank: s.Rank, RopeDims: s.RopeDims, Theta: base}})

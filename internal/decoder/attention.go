@@ -7,26 +7,42 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// grouped is the attention of LlamaForCausalLM.
+// grouped is the attention of the classes with MHA, GQA or MQA.
 type grouped struct {
 	family.Shape
 	norm       []float32
 	q, k, v, o Matrix
+	qNorm      []float32 // of each head's queries; nil: none
+	kNorm      []float32
+	qBias      []float32 // nil: none
+	kBias      []float32
+	vBias      []float32
+	oBias      []float32
+	window     int // positions that are attended to; 0: all
 	eps        float64
 	frequency  []float64
 	cached     func(Matrix)
 }
 
 func (r *layerReader) grouped() *grouped {
-	return &grouped{
+	a := &grouped{
 		Shape: r.Shape(),
 		norm:  r.vector(family.InputNorm),
 		q:     r.matrix(family.QProj), k: r.matrix(family.KProj), v: r.matrix(family.VProj), o: r.matrix(family.OProj),
-		eps: r.NormEps, frequency: rope.Frequencies(r.RopeTheta, r.HeadDim), cached: r.cached(),
+		window: r.Window.Of(r.layer), eps: r.NormEps, frequency: r.Frequencies(), cached: r.cached(),
 	}
+	if r.HeadNorms {
+		a.qNorm, a.kNorm = r.vector(family.QNorm), r.vector(family.KNorm)
+	}
+	if r.Biases {
+		a.qBias, a.kBias, a.vBias = r.vector(family.QBias), r.vector(family.KBias), r.vector(family.VBias)
+	}
+	if r.OutputBias {
+		a.oBias = r.vector(family.OBias)
+	}
+	return a
 }
 
 // Attend is attention with RoPE on the halves of each head.
@@ -39,7 +55,12 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 	if o.Input != nil {
 		o.Input(h)
 	}
-	q, k, v := project(h, a.q), project(h, a.k), project(h, a.v)
+	q, k, v := affine(h, a.q, a.qBias), affine(h, a.k, a.kBias), affine(h, a.v, a.vBias)
+	a.normHeads(q, a.qNorm)
+	a.normHeads(k, a.kNorm)
+	if o.Heads != nil {
+		o.Heads(q, k, a.HeadDim)
+	}
 	turn := newRotation(a.frequency, x.Rows)
 	J := a.HeadDim / 2
 	for head := range a.Heads {
@@ -58,13 +79,38 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 	for head := range a.Heads {
 		at, kv := head*a.HeadDim, a.KVHead(head)*a.HeadDim
 		values := columns(v, kv, a.HeadDim)
-		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, func(from int, p Matrix) {
+		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, a.window, func(from int, p Matrix) {
 			if o.Head != nil {
 				o.Head(head, from, p, values)
 			}
 		})
 	}
-	return project(out, a.o)
+	return affine(out, a.o, a.oBias)
+}
+
+// normHeads applies the norm of queries or keys to each head of m, if there is one.
+func (a *grouped) normHeads(m Matrix, gamma []float32) {
+	if gamma == nil {
+		return
+	}
+	for from := 0; from < m.Cols; from += a.HeadDim {
+		head := columns(m, from, a.HeadDim)
+		rmsNorm(head, head, gamma, a.eps)
+	}
+}
+
+// affine returns x·wᵀ plus bias, which may be nil, in every row.
+func affine(x, w Matrix, bias []float32) Matrix {
+	y := project(x, w)
+	if bias != nil {
+		for t := range y.Rows {
+			row := y.Data[t*y.Stride : t*y.Stride+y.Cols]
+			for j, b := range bias {
+				row[j] += b
+			}
+		}
+	}
+	return y
 }
 
 // latent is the attention of DeepseekV3ForCausalLM.
@@ -77,6 +123,9 @@ type latent struct {
 	qNorm       []float32
 	kvA, kvB, o Matrix
 	kvNorm      []float32
+	qABias      []float32 // nil: none
+	kvABias     []float32
+	oBias       []float32
 	eps         float64
 	frequency   []float64
 	cached      func(Matrix)
@@ -88,12 +137,18 @@ func (r *layerReader) latent() *latent {
 		norm: r.vector(family.InputNorm),
 		kvA:  r.matrix(family.KVAProj), kvB: r.matrix(family.KVBProj), o: r.matrix(family.OProj),
 		kvNorm: r.vector(family.KVANorm),
-		eps:    r.NormEps, frequency: rope.Frequencies(r.RopeTheta, r.MLA.RopeDim), cached: r.cached(),
+		eps:    r.NormEps, frequency: r.Frequencies(), cached: r.cached(),
 	}
 	if a.QLoraRank == 0 {
 		a.q = r.matrix(family.QProj)
 	} else {
 		a.qA, a.qNorm, a.q = r.matrix(family.QAProj), r.vector(family.QANorm), r.matrix(family.QBProj)
+	}
+	if r.Biases {
+		a.kvABias, a.oBias = r.vector(family.KVABias), r.vector(family.OBias)
+		if a.QLoraRank > 0 {
+			a.qABias = r.vector(family.QABias)
+		}
 	}
 	return a
 }
@@ -104,7 +159,7 @@ func (a *latent) Attend(x Matrix) Matrix {
 	h := NewMatrix(x.Rows, x.Cols)
 	rmsNorm(h, x, a.norm, a.eps)
 	q := a.query(h)
-	kvA := project(h, a.kvA)
+	kvA := affine(h, a.kvA, a.kvABias)
 	c := columns(kvA, 0, a.KVLoraRank)
 	rmsNorm(c, c, a.kvNorm, family.LatentEps)
 	turn := newRotation(a.frequency, x.Rows)
@@ -124,16 +179,16 @@ func (a *latent) Attend(x Matrix) Matrix {
 			copy(row, kv.Data[t*kv.Stride+head*kvWidth:][:a.NopeDim])
 			copy(row[a.NopeDim:], kvA.Data[t*kvA.Stride+a.KVLoraRank:][:a.RopeDim])
 		}
-		attend(columns(out, head*a.ValueDim, a.ValueDim), columns(q, head*width, width), key, columns(kv, head*kvWidth+a.NopeDim, a.ValueDim), scale, nil)
+		attend(columns(out, head*a.ValueDim, a.ValueDim), columns(q, head*width, width), key, columns(kv, head*kvWidth+a.NopeDim, a.ValueDim), scale, 0, nil)
 	}
-	return project(out, a.o)
+	return affine(out, a.o, a.oBias)
 }
 
 func (a *latent) query(h Matrix) Matrix {
 	if a.QLoraRank == 0 {
 		return project(h, a.q)
 	}
-	compressed := project(h, a.qA)
+	compressed := affine(h, a.qA, a.qABias)
 	rmsNorm(compressed, compressed, a.qNorm, family.LatentEps)
 	return project(compressed, a.q)
 }
@@ -178,9 +233,10 @@ const queriesAtOnce = 128
 
 // attend sets out to causal softmax(scale·q·kᵀ)·v for one head. Keys and values
 // are transposed first, so that the products run along the sequence, which is
-// long, and not along the head, which may be short. Seen, if not nil, is shown
-// the probabilities of the queries from the given one on.
-func attend(out, q, k, v Matrix, scale float64, seen func(from int, probabilities Matrix)) {
+// long, and not along the head, which may be short. Window, if not 0, is how many
+// positions up to its own a query attends to. Seen, if not nil, is shown the
+// probabilities of the queries from the given one on.
+func attend(out, q, k, v Matrix, scale float64, window int, seen func(from int, probabilities Matrix)) {
 	keys, values := transpose(k), transpose(v)
 	for from := 0; from < q.Rows; from += queriesAtOnce {
 		to := min(from+queriesAtOnce, q.Rows)
@@ -188,8 +244,13 @@ func attend(out, q, k, v Matrix, scale float64, seen func(from int, probabilitie
 		blas32.Gemm(blas.NoTrans, blas.NoTrans, float32(scale), rows(q, from, to), columns(keys, 0, to), 0, scores)
 		for i := range scores.Rows {
 			row := scores.Data[i*to : (i+1)*to]
-			softmax(row[:from+i+1])
-			clear(row[from+i+1:])
+			first, end := 0, from+i+1
+			if window > 0 {
+				first = max(0, end-window)
+			}
+			softmax(row[first:end])
+			clear(row[:first])
+			clear(row[end:])
 		}
 		if seen != nil {
 			seen(from, scores)

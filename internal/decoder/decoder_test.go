@@ -124,7 +124,7 @@ func BenchmarkAttend(b *testing.B) {
 		out := NewMatrix(512, dim)
 		b.Run(map[int]string{8: "dim8", 64: "dim64", 128: "dim128"}[dim], func(b *testing.B) {
 			for b.Loop() {
-				attend(out, x, x, x, 0.1, nil)
+				attend(out, x, x, x, 0.1, 0, nil)
 			}
 		})
 	}

@@ -4,11 +4,13 @@
 package family
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // Model describes a decoder.
@@ -29,8 +31,59 @@ type Model struct {
 
 	PerHead *PerHead `json:"mha2mla,omitempty"` // nil but for the reference's form
 
+	Rope       *rope.Scaling `json:"rope_scaling,omitempty"`   // nil: the frequencies follow from the base
+	Biases     bool          `json:"attention_bias,omitempty"` // projections to queries, keys and values add constants
+	OutputBias bool          `json:"output_bias,omitempty"`    // o_proj adds one, too
+	HeadNorms  bool          `json:"qk_norm,omitempty"`        // each head's queries and keys pass an RMSNorm
+	Activation Activation    `json:"hidden_act,omitempty"`     // of the MLP; empty: silu
+	Window     Window        `json:"sliding_window,omitzero"`
+
 	Config *Config            `json:"-"` // the whole configuration
 	Source *checkpoint.Source `json:"-"` // the weights
+
+	kind    string             // model_type
+	folded  []string           // keys of the configuration whose meaning is in the weights
+	stored  map[string]stored  // where weights are kept, by canonical name without prefix; those not named as they are called
+	weights map[string]*Weight // by canonical name
+	others  []*checkpoint.Tensor
+}
+
+// Activation is the nonlinearity of an MLP.
+type Activation string
+
+// The activations that can be run; targets have SiLU alone.
+const (
+	SiLU Activation = ""
+	GELU Activation = "gelu_pytorch_tanh"
+)
+
+// Window limits the attention of layers to the last positions.
+type Window struct {
+	Positions int `json:"positions"`  // 0: no limit
+	FromLayer int `json:"from_layer"` // first layer that has it
+}
+
+// Of is the limit in layer n; 0: none.
+func (w Window) Of(n int) int {
+	if n < w.FromLayer {
+		return 0
+	}
+	return w.Positions
+}
+
+// Family is the kind of the model, as configurations call it.
+func (m *Model) Family() string { return m.kind }
+
+// Folded lists the keys of the configuration whose meaning is in the weights as
+// Tensor gives them.
+func (m *Model) Folded() []string { return m.folded }
+
+// Frequencies are those of the model's rotary pairs, in radians per token.
+func (m *Model) Frequencies() []float64 {
+	if m.MLA != nil {
+		return m.Rope.Frequencies(m.RopeTheta, m.MLA.RopeDim)
+	}
+	return m.Rope.Frequencies(m.RopeTheta, m.HeadDim)
 }
 
 // MLA is what multi-head latent attention adds to a decoder.
@@ -63,7 +116,7 @@ func (m *Model) CacheBytes() int64 {
 	case m.PerHead != nil:
 		name = KRProj
 	}
-	return int64(m.CacheFloats()) * int64(m.Layers) * m.Source.Lookup(InLayer(0, name)).DType.Size()
+	return int64(m.CacheFloats()) * int64(m.Layers) * m.Tensor(InLayer(0, name)).DType().Size()
 }
 
 // UnsupportedError says that a model is sound and cannot be converted.
@@ -77,21 +130,12 @@ func (e *UnsupportedError) Error() string { return e.What }
 // Hint says what to do about the error.
 func (e *UnsupportedError) Hint() string { return e.Tip }
 
-// readers maps model_type to the reader of that family's configuration.
-var readers = map[string]func(*fields, *Model) error{
-	"llama":       readLlama,
-	"deepseek_v3": readDeepseek,
-}
-
 // DeepseekClass is the class that runs what is converted.
 const DeepseekClass = "DeepseekV3ForCausalLM"
 
 // LatentEps is the eps that the stock class has in q_a_layernorm and
 // kv_a_layernorm whatever the configuration says.
 const LatentEps = 1e-6
-
-// classOf maps model_type to the class that runs such a model.
-var classOf = map[string]string{"llama": "LlamaForCausalLM", "deepseek_v3": DeepseekClass}
 
 // Read describes the model of a checkpoint from its configuration, which
 // configPath overrides if not empty, and makes sure that its tensors are there
@@ -145,22 +189,20 @@ func describe(config *Config) (*Model, error) {
 	if config.Has("quantization_config") {
 		return nil, &UnsupportedError{fmt.Sprintf("%q is quantised", name), "convert the unquantised model and quantise the result"}
 	}
-	read := readers[kind]
+	family := lookup(kind)
 	switch {
 	case f.err != nil:
 		return nil, f.err
 	case name == "":
 		return nil, fmt.Errorf("it names no model_type and no architectures")
-	case read == nil && config.Has("kv_lora_rank"):
-		return nil, alreadyMLA(name)
-	case read == nil:
-		return nil, &UnsupportedError{fmt.Sprintf("models of type %q (%q) are not supported", kind, name), "supported: Llama"}
-	case len(classes) > 0 && name != classOf[kind]:
-		return nil, &UnsupportedError{fmt.Sprintf("models of class %q are not supported", name), "supported: " + classOf[kind]}
+	case family == nil:
+		return nil, refusal(config, kind, name)
+	case len(classes) > 0 && name != family.Class:
+		return nil, &UnsupportedError{fmt.Sprintf("models of class %q are not supported", name), "supported: " + family.Class}
 	}
-	m := &Model{Architecture: name, Config: config}
-	if err := read(f, m); err != nil {
-		return nil, err
+	m := &Model{Architecture: name, Config: config, kind: kind}
+	if err := family.read(f, m); err != nil {
+		return nil, cmp.Or(f.err, err)
 	}
 	return m, f.err
 }
@@ -195,15 +237,44 @@ func (f *fields) common(m *Model) {
 	}
 }
 
-// refuse returns the first unsupported feature that a configuration asks for.
-func (f *fields) refuse() error {
-	if act := f.word("hidden_act", "silu"); act != "silu" {
-		return &UnsupportedError{fmt.Sprintf("hidden_act %q is not supported", act), "the target architecture has silu alone"}
+// grouped reads what every family of MHA, GQA and MQA has.
+func (f *fields) grouped(m *Model) error {
+	scaling, err := f.ropeParameters()
+	if err != nil {
+		return err
 	}
-	for _, key := range []string{"attention_bias", "mlp_bias"} {
-		if f.boolean(key) {
-			return &UnsupportedError{fmt.Sprintf("%q is true: biases are not supported", key), ""}
-		}
+	f.common(m)
+	if m.Heads > 0 {
+		m.HeadDim = f.integer("head_dim", max(1, m.Hidden/m.Heads))
+	}
+	f.check(m.HeadDim%2 == 0, "head_dim is %d and must be even: rotary dimensions come in pairs", m.HeadDim)
+	if f.err != nil {
+		return nil
+	}
+	if f.Has("partial_rotary_factor") && f.number("partial_rotary_factor", 1) != 1 {
+		return &UnsupportedError{fmt.Sprintf("partial rotary embeddings (%q below 1) are not supported", "partial_rotary_factor"), "choose a model that rotates all of a head"}
+	}
+	if err := f.scaleRope(m, scaling); err != nil {
+		return err
+	}
+	if f.boolean("mlp_bias") {
+		return &UnsupportedError{`"mlp_bias" is true: the MLP of the target has no biases`, "choose a model without them"}
+	}
+	return nil
+}
+
+// standard reads what a family has that differs from Llama in little.
+func (f *fields) standard(m *Model) error {
+	if err := f.grouped(m); err != nil {
+		return err
+	}
+	return f.silu()
+}
+
+// silu is an error unless SiLU is the MLP's nonlinearity.
+func (f *fields) silu() error {
+	if act := f.word("hidden_act", "silu"); act != "silu" {
+		return &UnsupportedError{fmt.Sprintf("hidden_act %q is not supported: the target architecture has silu alone", act), "choose a model with silu"}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package family
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,14 @@ const (
 	GateProj  = "mlp.gate_proj.weight"
 	UpProj    = "mlp.up_proj.weight"
 	DownProj  = "mlp.down_proj.weight"
+	QBias     = "self_attn.q_proj.bias"
+	KBias     = "self_attn.k_proj.bias"
+	VBias     = "self_attn.v_proj.bias"
+	OBias     = "self_attn.o_proj.bias"
+	QABias    = "self_attn.q_a_proj.bias"
+	KVABias   = "self_attn.kv_a_proj_with_mqa.bias"
+	QNorm     = "self_attn.q_norm.weight"
+	KNorm     = "self_attn.k_norm.weight"
 )
 
 // InLayer returns the full name of a tensor of layer n.
@@ -46,19 +55,35 @@ type TensorShape struct {
 // AttentionTensors returns the names and shapes of the tensors that make up the
 // attention of a layer, its input norm included. The names have no prefix.
 func (m *Model) AttentionTensors() []TensorShape {
-	d, H, G, D := int64(m.Hidden), int64(m.Heads), int64(m.KVHeads), int64(m.HeadDim)
 	switch {
 	case m.PerHead != nil:
 		return m.PerHead.attentionTensors(m)
-	case m.MLA == nil:
-		return []TensorShape{
-			{InputNorm, []int64{d}},
-			{QProj, []int64{H * D, d}},
-			{KProj, []int64{G * D, d}},
-			{VProj, []int64{G * D, d}},
-			{OProj, []int64{d, H * D}},
-		}
+	case m.MLA != nil:
+		return m.latentTensors()
 	}
+	d, H, G, D := int64(m.Hidden), int64(m.Heads), int64(m.KVHeads), int64(m.HeadDim)
+	tensors := []TensorShape{
+		{InputNorm, []int64{d}},
+		{QProj, []int64{H * D, d}},
+		{KProj, []int64{G * D, d}},
+		{VProj, []int64{G * D, d}},
+		{OProj, []int64{d, H * D}},
+	}
+	if m.Biases {
+		tensors = append(tensors, TensorShape{QBias, []int64{H * D}}, TensorShape{KBias, []int64{G * D}}, TensorShape{VBias, []int64{G * D}})
+	}
+	if m.OutputBias {
+		tensors = append(tensors, TensorShape{OBias, []int64{d}})
+	}
+	if m.HeadNorms {
+		tensors = append(tensors, TensorShape{QNorm, []int64{D}}, TensorShape{KNorm, []int64{D}})
+	}
+	return tensors
+}
+
+// latentTensors are those of a layer with latent attention.
+func (m *Model) latentTensors() []TensorShape {
+	d, H, D := int64(m.Hidden), int64(m.Heads), int64(m.HeadDim)
 	r, dr, dv, q := int64(m.MLA.KVLoraRank), int64(m.MLA.RopeDim), int64(m.MLA.ValueDim), int64(m.MLA.QLoraRank)
 	tensors := []TensorShape{
 		{InputNorm, []int64{d}},
@@ -67,18 +92,29 @@ func (m *Model) AttentionTensors() []TensorShape {
 		{KVBProj, []int64{H * (int64(m.MLA.NopeDim) + dv), r}},
 		{OProj, []int64{d, H * dv}},
 	}
+	if m.Biases {
+		tensors = append(tensors, TensorShape{KVABias, []int64{r + dr}}, TensorShape{OBias, []int64{d}})
+		if q > 0 {
+			tensors = append(tensors, TensorShape{QABias, []int64{q}})
+		}
+	}
 	if q == 0 {
 		return append(tensors, TensorShape{QProj, []int64{H * D, d}})
 	}
 	return append(tensors, TensorShape{QAProj, []int64{q, d}}, TensorShape{QANorm, []int64{q}}, TensorShape{QBProj, []int64{H * D, q}})
 }
 
+// layerTensor is a tensor of the layer with the given prefix, or of none.
+type layerTensor struct {
+	layer string
+	TensorShape
+}
+
 // tensors returns every tensor the model cannot do without.
-func (m *Model) tensors() []TensorShape {
+func (m *Model) tensors() []layerTensor {
 	d, f, v := int64(m.Hidden), int64(m.Intermediate), int64(m.Vocab)
-	all := []TensorShape{{Embedding, []int64{v, d}}, {FinalNorm, []int64{d}}}
-	if !m.TiedHead {
-		all = append(all, TensorShape{Head, []int64{v, d}})
+	all := []layerTensor{
+		{"", TensorShape{Embedding, []int64{v, d}}}, {"", TensorShape{FinalNorm, []int64{d}}}, {"", TensorShape{Head, []int64{v, d}}},
 	}
 	layer := append(m.AttentionTensors(),
 		TensorShape{MLPNorm, []int64{d}},
@@ -87,62 +123,76 @@ func (m *Model) tensors() []TensorShape {
 		TensorShape{DownProj, []int64{d, f}})
 	for n := range m.Layers {
 		for _, t := range layer {
-			all = append(all, TensorShape{InLayer(n, t.Name), t.Shape})
+			all = append(all, layerTensor{InLayer(n, ""), t})
 		}
 	}
 	return all
 }
 
-// bind makes sure that the tensors of the checkpoint are those of the model.
+// bind finds the tensors of the checkpoint that hold the weights of the model.
 func (m *Model) bind() error {
 	if m.Layers > len(m.Source.Tensors()) {
 		return m.contradiction("the configuration has %d layers and the checkpoint %d tensors", m.Layers, len(m.Source.Tensors()))
 	}
-	known := make(map[string]bool)
-	var missing, wrong error
-	for _, want := range m.tensors() {
-		t := m.Source.Lookup(want.Name)
-		switch {
-		case t == nil && missing == nil:
-			missing = m.contradiction("tensor %q is missing", want.Name)
-		case t == nil || wrong != nil:
-		case !slices.Equal(t.Shape, want.Shape):
-			wrong = m.contradiction("tensor %q has shape %v and the configuration says %v", want.Name, t.Shape, want.Shape)
-		case !t.DType.Float():
-			wrong = &UnsupportedError{fmt.Sprintf("tensor %q has dtype %s: the model is quantised", want.Name, t.DType), "convert the unquantised model"}
+	m.weights = make(map[string]*Weight)
+	used := make(map[*checkpoint.Tensor]int64) // rows
+	var missing error
+	list := m.tensors()
+	for _, want := range list {
+		w, err := m.view(want.layer, want.TensorShape)
+		if err != nil {
+			missing = cmp.Or(missing, m.contradiction("%v", err))
+			continue
 		}
-		known[want.Name] = t != nil
-	}
-	found := 0
-	for _, here := range known {
-		if here {
-			found++
+		if m.weights[w.Name] = w; want.Name != Head || !m.TiedHead {
+			for _, r := range w.rows {
+				used[w.stored] += r.n
+			}
 		}
 	}
-	switch {
-	case found == 0:
+	if len(m.weights) == 0 {
 		return &checkpoint.NoModelError{Path: m.Source.Path, What: fmt.Sprintf("it holds no %s: none of its tensors is there", m.Architecture), Tip: ""}
-	case wrong != nil:
-		return wrong
-	case missing != nil:
+	}
+	for _, want := range list {
+		if w := m.weights[want.layer+want.Name]; w != nil {
+			if err := m.fits(w, used[w.stored]); err != nil {
+				return err
+			}
+		}
+	}
+	if missing != nil {
 		return missing
 	}
 	for _, t := range m.Source.Tensors() {
-		if err := m.stranger(t.Name, known); err != nil {
+		if _, known := used[t]; known || m.Dropped(t.Name) {
+			continue
+		}
+		if err := m.stranger(t.Name); err != nil {
 			return err
 		}
+		m.others = append(m.others, t)
 	}
 	return nil
 }
 
-// stranger is an error if a tensor would change what the model computes and the
-// description does not know it.
-func (m *Model) stranger(name string, known map[string]bool) error {
+// fits is an error if the tensor that holds w cannot be made of so many rows.
+func (m *Model) fits(w *Weight, rows int64) error {
+	want := append([]int64{rows}, w.Shape[1:]...)
+	switch t := w.stored; {
+	case !slices.Equal(t.Shape, want):
+		return m.contradiction("tensor %q has shape %v and the configuration says %v", t.Name, t.Shape, want)
+	case !t.DType.Float():
+		return &UnsupportedError{fmt.Sprintf("tensor %q has dtype %s: the model is quantised", t.Name, t.DType), "convert the unquantised model"}
+	}
+	return nil
+}
+
+// stranger is an error if a tensor that holds no weight of the model would change
+// what it computes.
+func (m *Model) stranger(name string) error {
 	switch {
-	case known[name], m.Dropped(name):
-		return nil
 	case strings.HasSuffix(name, ".bias"):
-		return &UnsupportedError{fmt.Sprintf("tensor %q: biases are not supported", name), ""}
+		return &UnsupportedError{fmt.Sprintf("tensor %q: a %s has no such biases, by its configuration", name, m.Architecture), "see that config.json belongs to these weights"}
 	case strings.HasPrefix(name, "model.layers."):
 		return &UnsupportedError{fmt.Sprintf("tensor %q is not part of a %s of %d layers", name, m.Architecture, m.Layers), "see that config.json belongs to these weights"}
 	default:
@@ -150,11 +200,19 @@ func (m *Model) stranger(name string, known map[string]bool) error {
 	}
 }
 
+// Others returns the tensors of the checkpoint that hold no weight of the model
+// and change nothing: what is carried along as it is.
+func (m *Model) Others() []*checkpoint.Tensor { return m.others }
+
 // Dropped reports whether a tensor has no place in a converted checkpoint: the
 // frequencies that old files carry, and a head that the configuration ties to
 // the embedding.
 func (m *Model) Dropped(name string) bool {
-	return strings.HasSuffix(name, ".rotary_emb.inv_freq") || m.TiedHead && name == Head
+	head := Head
+	if other := m.stored[Head].name; other != "" {
+		head = other
+	}
+	return strings.HasSuffix(name, ".rotary_emb.inv_freq") || m.TiedHead && name == head
 }
 
 func (m *Model) contradiction(format string, args ...any) error {

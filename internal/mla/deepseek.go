@@ -84,7 +84,9 @@ func (d *Deepseek) WrittenTheta(theta float64) float64 {
 func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	c := source.Config.Clone()
 	// head_dim crashes the stock class; the others speak of what is gone
-	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor")
+	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor", "original_max_position_embeddings",
+		"sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "bias", "mlp_bias")
+	c.Delete(source.Folded()...)
 	var qRank any
 	if d.QLoraRank > 0 {
 		qRank = d.QLoraRank

@@ -24,6 +24,7 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 		t.RopeTheta = d.WrittenTheta(d.maths.RopeTheta)
 	}
 	t.MLA, t.Config, t.Source = &d.MLA, nil, nil
+	t.Rope, t.Window, t.Biases, t.OutputBias, t.HeadNorms = nil, family.Window{}, false, false, false
 	return &t
 }
 

@@ -51,7 +51,7 @@ func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*At
 	if err != nil {
 		return nil, err
 	}
-	a := &Attention{Projections: p, Stack: stack, Frequencies: rope.Frequencies(m.RopeTheta, m.HeadDim), layer: n}
+	a := &Attention{Projections: p, Stack: stack, Frequencies: m.Frequencies(), layer: n}
 	if sums == nil {
 		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
 	} else {

@@ -41,6 +41,8 @@ type Options struct {
 	QLora       mla.QLora
 	PadToKernel bool
 
+	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
+
 	DType    DTypeRule
 	MaxShard int64 // bytes
 }
@@ -113,6 +115,9 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 		return s, &UsageError{"--dkv, --kv-lora-rank and --cache all say how large the latent is", "give one of them"}
 	}
 	if err := o.checkForm(); err != nil {
+		return s, err
+	}
+	if err := o.checkFamily(m); err != nil {
 		return s, err
 	}
 	switch o.Form() {

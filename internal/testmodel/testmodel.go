@@ -27,9 +27,13 @@ type PerHead struct {
 	Ranks             []rope.Ranking
 }
 
-// Llama is a LlamaForCausalLM to be made, or with Latent a model of the class
-// that this program writes. Zero fields get small values.
+// Llama is a LlamaForCausalLM to be made, or with Kind a model of that type, or
+// with Latent one of the class that this program writes. Zero fields get small
+// values.
 type Llama struct {
+	Kind string  // model_type; empty: llama
+	Bias float64 // deviation of biases, where the kind or the configuration has them
+
 	Hidden, Intermediate, Layers, Heads, KVHeads, HeadDim, Vocab int
 
 	Latent  *Latent
@@ -123,10 +127,14 @@ func (m Llama) tensors() []tensor {
 			add(p+"self_attn.k_proj.weight", 0, 1.5*in, kv, d)
 			add(p+"self_attn.v_proj.weight", 0, in, kv, d)
 			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(q)), d, q)
+			m.attentionExtras(add, p)
 		}
 		add(p+"mlp.gate_proj.weight", 0, in, f, d)
 		add(p+"mlp.up_proj.weight", 0, in, f, d)
 		add(p+"mlp.down_proj.weight", 0, 1/math.Sqrt(float64(f)), d, f)
+	}
+	if m.Kind != "" {
+		return m.published(all)
 	}
 	return all
 }
@@ -271,6 +279,12 @@ func (m Llama) writeConfig(dir string) error {
 	}
 	if m.PerHead != nil {
 		config[family.PerHeadKey] = m.PerHead.config()
+	}
+	if k, ok := kinds[m.Kind]; ok {
+		config["architectures"], config["model_type"] = []string{k.class}, m.Kind
+		for key, value := range k.config {
+			config[key] = value
+		}
 	}
 	for key, value := range m.Config {
 		if config[key] = value; value == nil {

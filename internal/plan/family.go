@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+)
+
+// checkFamily is an error if the form that the options ask for cannot express
+// what m computes.
+func (o *Options) checkFamily(m *family.Model) error {
+	refuse := func(tip, format string, args ...any) error {
+		return &family.UnsupportedError{What: fmt.Sprintf(format, args...), Tip: tip}
+	}
+	switch o.Form() {
+	case mla.FormReference:
+		if m.Family() != "llama" || m.Biases {
+			return refuse("use --layout deepseek", "the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM without biases alone, not this %s", m.Architecture)
+		}
+	case mla.FormGrouped:
+		if m.Biases || m.HeadNorms || !plainKeys(m) {
+			return refuse("choose another --method", "--method gqa-mean pools weights that the checkpoint keeps as they are, and a %s does not", m.Architecture)
+		}
+	default:
+		return o.checkDeepseek(m, refuse)
+	}
+	return nil
+}
+
+// checkDeepseek is checkFamily for the deepseek layout.
+func (o *Options) checkDeepseek(m *family.Model, refuse func(tip, format string, args ...any) error) error {
+	switch w := m.Window.Positions; {
+	case w > 0 && !o.IgnoreWindow:
+		return refuse("--ignore-sliding-window converts it to attend to all of them: within the window nothing changes",
+			"%q attends to the last %d of %d positions alone, latent attention to all", m.Architecture, w, m.MaxPositions)
+	case m.Biases, m.HeadNorms:
+		return refuse("", "biases and head norms")
+	case m.Activation != family.SiLU:
+		return refuse("choose a model with silu, such as Llama or Qwen2", "the MLP of %q has %s, and the engines' DeepSeek-V3 silu alone", m.Architecture, m.Activation)
+	case m.Rope != nil && o.Method == mla.MethodTransMLA:
+		return refuse("choose another --method", "--method transmla needs frequencies that follow from a base, and RoPE is scaled (%s)", m.Rope.Kind)
+	default:
+		return nil
+	}
+}
+
+// plainKeys reports whether keys and values are tensors of their own, under the
+// names that the target has.
+func plainKeys(m *family.Model) bool {
+	for _, name := range []string{family.KProj, family.VProj} {
+		if w := m.Tensor(family.InLayer(0, name)); w.Stored() != w.Name || !w.Plain() {
+			return false
+		}
+	}
+	return true
+}
