@@ -135,7 +135,7 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info, sam
 	}
 	var specs []checkpoint.Spec
 	for n := range m.Layers {
-		for name, shape := range shapes(m.Shape(), info.Window) {
+		for name, shape := range shapes(m, info.Window) {
 			specs = append(specs, checkpoint.Spec{Name: inFile(n, name), DType: checkpoint.F64, Shape: shape})
 		}
 		specs = append(specs, checkpoint.Spec{Name: inFile(n, sampleInputs), DType: checkpoint.F32, Shape: sample})
@@ -148,6 +148,9 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info, sam
 func write(w *checkpoint.Writer, layer int, s *Sums, window int) error {
 	s.lengthen(window)
 	for name, v := range s.vectors() {
+		if len(v) == 0 {
+			continue // of other families
+		}
 		t := w.Tensor(inFile(layer, name))
 		if err := errors.Join(t.WriteFloats(v), t.Close()); err != nil {
 			return err

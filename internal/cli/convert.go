@@ -58,6 +58,7 @@ carries; the new one goes beside OUT, and into it.
 	f := cmd.Flags()
 	flag(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
 	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora)
+	flag(f, &o.Bias, "bias", "B", string(mla.BiasFold), "biases of queries, keys and values: fold (into the weights: every engine, inexact), hf (exact, Transformers alone)", oneOf(mla.BiasFold, mla.BiasHF))
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
@@ -217,6 +218,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
+	reportFamily(u, p, result, stats != nil)
 	if stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}

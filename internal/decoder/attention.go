@@ -56,11 +56,11 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 		o.Input(h)
 	}
 	q, k, v := affine(h, a.q, a.qBias), affine(h, a.k, a.kBias), affine(h, a.v, a.vBias)
-	a.normHeads(q, a.qNorm)
-	a.normHeads(k, a.kNorm)
 	if o.Heads != nil {
 		o.Heads(q, k, a.HeadDim)
 	}
+	a.normHeads(q, a.qNorm)
+	a.normHeads(k, a.kNorm)
 	turn := newRotation(a.frequency, x.Rows)
 	J := a.HeadDim / 2
 	for head := range a.Heads {

@@ -147,10 +147,10 @@ func (l *Layer) Forward(x Matrix) Matrix {
 type Observer struct {
 	// Input sees the attention input, after the norm, [T × d].
 	Input func(x Matrix)
-	// Heads sees the same before they are rotated.
+	// Heads sees the queries and the keys of all heads, [T × H·D] and [T × G·D],
+	// before their norms, if they have any, and before they are rotated.
 	Heads func(q, k Matrix, headDim int)
-	// Rotary sees the queries and the keys of all heads, [T × H·D] and [T × G·D],
-	// rotated.
+	// Rotary sees the same, rotated.
 	Rotary func(q, k Matrix, headDim int)
 	// Head sees, for head h, the attention probabilities of some queries from the
 	// given one on, [queries × keys], and the values, [T × D].

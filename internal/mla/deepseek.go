@@ -36,6 +36,8 @@ type Deepseek struct {
 	LatentNorm     LatentNorm
 	Residual       float64 // factor of the residual stream, on o_proj
 	padded         bool
+	exactQuery     bool // of full rank, through q_lora_rank
+	biased         bool // with biases where Transformers has them
 	maths          Options
 }
 
@@ -47,9 +49,20 @@ func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, q
 		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim},
 	}
 	if d.QLoraRank = q.Rank(); q == QLoraExact {
-		d.QLoraRank = s.Hidden
+		d.QLoraRank, d.exactQuery = s.Hidden, true
 	}
 	return d
+}
+
+// KeepBiases gives the layout the biases of Transformers' class. The queries have
+// none there; theirs come through one more channel of the compressed query, which
+// is constant.
+func (d *Deepseek) KeepBiases(s family.Shape) {
+	if d.QLoraRank == 0 {
+		d.QLoraRank, d.exactQuery = s.Hidden, true
+	}
+	d.QLoraRank++
+	d.biased = true
 }
 
 // PadToKernel enlarges the written sizes to those of the smallest GPU kernel
@@ -104,7 +117,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"rms_norm_eps", Eps},
 		{"rope_theta", target.RopeTheta},
 		{"rope_scaling", nil},
-		{"attention_bias", false},
+		{"attention_bias", d.biased},
 		{"tie_word_embeddings", false},
 		{"kv_lora_rank", d.KVLoraRank},
 		{"q_lora_rank", qRank},

@@ -1,6 +1,7 @@
 package mla
 
 import (
+	"errors"
 	"math"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
@@ -13,7 +14,7 @@ import (
 // within the layer.
 func (d *Deepseek) Write(l *Layer, p calib.Projections, open func(name string) Sink) error {
 	w := deepseekWriter{Deepseek: d, Layer: l, Projections: p, shape: p.Shape(), open: open}
-	steps := []func() error{w.norms, w.query, w.down, w.up, w.output}
+	steps := []func() error{w.norms, w.query, w.down, w.up, w.output, w.biases}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -35,6 +36,8 @@ type deepseekWriter struct {
 	upFix  float64 // what rounding took from kv_a_layernorm, given to kv_b
 	queryA float64 // factor on q_a
 	qFix   float64 // the same as upFix for the query
+
+	constant []float64 // [d]: what the attention adds whatever it attends to
 }
 
 // tensor writes one tensor of the given width through fill.
@@ -87,6 +90,10 @@ func (w *deepseekWriter) queryNorm() error {
 	if w.CompressedQuery != nil {
 		square, most = 1, w.MostLatent
 	}
+	if w.Constants != nil { // of one more channel
+		n := float64(w.QLoraRank)
+		square, most = ((n-1)*square+1)/n, ((n-1)*most+1)/n
+	}
 	scale := math.Ldexp(1, linearExponent(most, norm.DType()))
 	w.queryA = scale / w.input
 	var weight float64
@@ -122,6 +129,10 @@ func constant(sink Sink, v float64, n int) error {
 	for i := range values {
 		values[i] = v
 	}
+	return writeVector(sink, values)
+}
+
+func writeVector(sink Sink, values []float64) error {
 	if err := sink.WriteFloats(values); err != nil {
 		return err
 	}
@@ -141,7 +152,7 @@ func (w *deepseekWriter) query() error {
 		}
 	}
 	width := w.shape.Hidden
-	if w.CompressedQuery != nil {
+	if w.QLoraRank > 0 {
 		width = w.QLoraRank
 	}
 	return w.tensor(name, width, func(out *rowWriter) error {
@@ -167,21 +178,58 @@ func (w *deepseekWriter) query() error {
 // queryDown writes the first half of the query's path.
 func (w *deepseekWriter) queryDown() error {
 	return w.tensor(family.QAProj, w.shape.Hidden, func(out *rowWriter) error {
-		if w.CompressedQuery == nil {
-			return out.diagonal(w.queryA)
+		if w.CompressedQuery != nil {
+			return out.rows(w.CompressedQuery.Down, w.queryA, 1, w.QLoraRank)
 		}
-		return out.rows(w.CompressedQuery.Down, w.queryA, 1, w.QLoraRank)
+		if err := out.diagonal(w.queryA); err != nil || w.Constants == nil {
+			return err
+		}
+		return out.write(nil, 0) // the constant channel
 	})
 }
 
 // headQuery returns the projection to the queries of head h, from the compressed
 // query if there is one, [D × d or q_lora_rank].
 func (w *deepseekWriter) headQuery(h int) (mat.Matrix, error) {
-	if w.CompressedQuery == nil {
-		return w.Query(h)
-	}
 	D := w.shape.HeadDim
-	return w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, w.QLoraRank), nil
+	var q mat.Matrix
+	if w.CompressedQuery != nil {
+		_, rank := w.CompressedQuery.Up.Dims()
+		q = w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, rank)
+	} else {
+		whole, err := w.Query(h)
+		if err != nil {
+			return nil, err
+		}
+		q = whole
+	}
+	if w.Constants == nil {
+		return q, nil
+	}
+	var withBias mat.Dense
+	withBias.Augment(q, asVector(w.Constants.Query[h*D:(h+1)*D]))
+	return &withBias, nil
+}
+
+// biases writes the biases that Transformers' class has.
+func (w *deepseekWriter) biases() error {
+	if w.Constants == nil {
+		return nil
+	}
+	channel := make([]float64, w.QLoraRank)
+	channel[w.QLoraRank-1] = w.queryA * w.input // 1, scaled as the other channels are
+	err := errors.Join(writeVector(w.open(family.QABias), channel), writeVector(w.open(family.OBias), w.constant))
+	if err != nil {
+		return err
+	}
+	return w.tensor(family.KVABias, 1, func(out *rowWriter) error {
+		for range w.KVLoraRank {
+			if err := out.write(nil, 0); err != nil {
+				return err
+			}
+		}
+		return out.rows(asVector(w.Constants.Rotary), 1, w.stride(), w.RopeDim)
+	})
 }
 
 // down writes the latent rows over the rotary key's.
@@ -229,6 +277,9 @@ func (w *deepseekWriter) output() error {
 				}
 				if err := out.write(padded, w.Residual); err != nil {
 					return err
+				}
+				if w.Constants != nil {
+					w.constant = append(w.constant, w.Residual*w.Constants.outputConstant(w.shape, rows.RawRowView(i), from+i))
 				}
 			}
 		}

@@ -34,8 +34,8 @@ func (o *Options) checkDeepseek(m *family.Model, refuse func(tip, format string,
 	case w > 0 && !o.IgnoreWindow:
 		return refuse("--ignore-sliding-window converts it to attend to all of them: within the window nothing changes",
 			"%q attends to the last %d of %d positions alone, latent attention to all", m.Architecture, w, m.MaxPositions)
-	case m.Biases, m.HeadNorms:
-		return refuse("", "biases and head norms")
+	case m.OutputBias && o.Bias != mla.BiasHF:
+		return refuse("--bias hf keeps it, for Transformers alone", "the attention output of %q has a bias of its own, which cannot be folded into weights", m.Architecture)
 	case m.Activation != family.SiLU:
 		return refuse("choose a model with silu, such as Llama or Qwen2", "the MLP of %q has %s, and the engines' DeepSeek-V3 silu alone", m.Architecture, m.Activation)
 	case m.Rope != nil && o.Method == mla.MethodTransMLA:

@@ -39,6 +39,7 @@ type Options struct {
 	Weights     mla.Weights
 	LatentNorm  mla.LatentNorm
 	QLora       mla.QLora
+	Bias        mla.Bias // zero: fold
 	PadToKernel bool
 
 	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
@@ -57,7 +58,7 @@ func (o *Options) Maths(s Sizes) mla.Options {
 	return mla.Options{
 		Form: o.Form(), Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, FreqFold: o.FreqFold,
 		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
-		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(),
+		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(), Bias: o.Bias,
 	}
 }
 
