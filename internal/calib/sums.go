@@ -24,8 +24,8 @@ type Sums struct {
 	Scores    []float64 // [H]: Σ_s Σ_t a_st² ‖W_o(v_t − o_s)‖² over queries s and keys t
 	Values    []float64 // [H]: Σ_s Σ_t a_st²
 
-	// Of heads whose queries and keys are normed, [H·3] and [G·3]: sums over their
-	// root mean square r before that, of 1/r, of r and of r². Empty otherwise.
+	// Of heads whose queries and keys are normed, [H·2] and [G·2]: sums over their
+	// root mean square r before that, of r and of r². Empty otherwise.
 	QueryRMS, KeyRMS []float64
 
 	// Sample holds the attention inputs of some windows as they are, [T × d] each,

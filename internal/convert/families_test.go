@@ -110,3 +110,49 @@ func TestFoldedBiases(t *testing.T) {
 		}
 	}
 }
+
+// TestBoundedFamilies: where not all is kept, a family that folds exactly loses
+// what a Llama of the same relative cache does.
+func TestBoundedFamilies(t *testing.T) {
+	mean := func(m testmodel.Llama, o plan.Options, calibrate bool) float64 {
+		sum := 0.0
+		for seed := range uint64(4) {
+			m.Seed, m.KVHeads, m.Untied = seed, 2, true
+			model := m.Open(t)
+			var stats calib.Reader
+			if calibrate {
+				stats = calibrated(t, model, someWindows(model))
+			}
+			sum += divergence(t, model, o, stats) / 4
+		}
+		return sum
+	}
+	half := plan.Options{Rank: 12, RopeDims: 4, Theta: 1000}
+	for _, calibrate := range []bool{false, true} {
+		llama := mean(testmodel.Llama{}, half, calibrate)
+		t.Logf("llama, calibrated %v: KL %.3g", calibrate, llama)
+		hf := half
+		hf.Bias = mla.BiasHF
+		for name, c := range map[string]struct {
+			make testmodel.Llama
+			o    plan.Options
+		}{
+			"mistral":   {testmodel.Llama{Kind: "mistral"}, half},
+			"phi3":      {testmodel.Llama{Kind: "phi3"}, half},
+			"internlm2": {testmodel.Llama{Kind: "internlm2"}, half},
+			"granite":   {testmodel.Llama{Kind: "granite"}, half},
+			"qwen2, hf": {testmodel.Llama{Kind: "qwen2"}, hf},
+			"qwen2":     {testmodel.Llama{Kind: "qwen2", Bias: 0.1}, half},
+			"qwen3":     {testmodel.Llama{Kind: "qwen3"}, half},
+			"linear":    {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{"rope_type": "linear", "factor": 2}}}, half},
+			"llama3": {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{
+				"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64}}}, half},
+		} {
+			kl := mean(c.make, c.o, calibrate)
+			t.Logf("%s, calibrated %v: KL %.3g", name, calibrate, kl)
+			if kl > 1.25*llama && (calibrate || name != "qwen2") { // whose biases are dropped without data
+				t.Errorf("%s, calibrated %v: KL %g, Llama's is %g", name, calibrate, kl, llama)
+			}
+		}
+	}
+}

@@ -85,13 +85,43 @@ func (m Llama) published(all []tensor) []tensor {
 			t.Name = prefix + fused
 			if i, there := at[t.Name]; there {
 				out[i].Shape[0] += t.Shape[0]
+				out[i].parts = append(out[i].parts, part{t.Shape[0], t.std})
 				continue
 			}
 			at[t.Name] = len(out)
+			t.parts = []part{{t.Shape[0], t.std}}
 		} else if other, ok := k.renamed[name]; ok {
 			t.Name = prefix + other
 		}
 		out = append(out, t)
 	}
+	if m.Kind == "internlm2" { // the parts of each KV head are together
+		for i, t := range out {
+			var parts []part
+			for range m.KVHeads {
+				for _, p := range t.parts {
+					parts = append(parts, part{p.rows / int64(m.KVHeads), p.std})
+				}
+			}
+			out[i].parts = parts
+		}
+	}
 	return out
+}
+
+// part is some rows of a fused tensor, drawn with a deviation of their own.
+type part struct {
+	rows int64
+	std  float64
+}
+
+// deviation is that of a row.
+func (t *tensor) deviation(row int64) float64 {
+	for _, p := range t.parts {
+		if row < p.rows {
+			return p.std
+		}
+		row -= p.rows
+	}
+	return t.std
 }

@@ -83,13 +83,14 @@ func (m Llama) defaults() Llama {
 type tensor struct {
 	checkpoint.Spec
 	mean, std float64
+	parts     []part // of a fused tensor
 }
 
 func (m Llama) tensors() []tensor {
 	var all []tensor
 	add := func(name string, mean, std float64, shape ...int64) {
 		if _, out := m.Without[name]; !out {
-			all = append(all, tensor{checkpoint.Spec{Name: name, DType: m.DType, Shape: shape}, mean, std})
+			all = append(all, tensor{Spec: checkpoint.Spec{Name: name, DType: m.DType, Shape: shape}, mean: mean, std: std})
 		}
 	}
 	d, f, q, kv := int64(m.Hidden), int64(m.Intermediate), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
@@ -243,8 +244,9 @@ func (m Llama) writeIndex(dir string, fileOf map[string]int) error {
 func (m Llama) fill(out *checkpoint.TensorWriter, t tensor, rng *rand.Rand) error {
 	row := make([]float64, t.Shape[len(t.Shape)-1])
 	for done := int64(0); done < t.Elements(); done += int64(len(row)) {
+		std := t.deviation(done / int64(len(row)))
 		for j := range row {
-			row[j] = t.mean + t.std*rng.NormFloat64()
+			row[j] = t.mean + std*rng.NormFloat64()
 		}
 		if bad, ok := m.Poison[t.Name]; ok && done == 0 {
 			row[0] = bad
