@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -12,18 +14,18 @@ func reportFamily(u *ui, p *plan.Plan, r *convert.Result, calibrated bool) {
 	switch {
 	case bias == 0:
 	case calibrated:
-		u.note("biases are folded into the weights: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square)", 100*bias, biasLayer)
+		u.warn(fmt.Sprintf("biases are folded into the weights: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square)", 100*bias, biasLayer))
 		u.hint("--bias hf keeps them exactly, for Transformers alone")
 	default:
-		u.note("the biases of queries, values and rotary keys are dropped: without data nothing is known that could stand for their constant")
+		u.warn("the biases of queries, values and rotary keys are dropped: without data nothing is known that could stand for their constant")
 		u.hint("--calibrate FILE folds them into the weights; --bias hf keeps them exactly, for Transformers alone")
 	}
 	norm, normLayer := worstLayer(r, func(l convert.LayerResult) float64 { return l.NormError })
 	switch {
 	case norm > 0:
-		u.note("the norms on queries and keys are constants of each head now: these are off by %.0f %% in layer %d, the worst (root mean square)", 100*norm, normLayer)
+		u.warn(fmt.Sprintf("the norms on queries and keys are constants of each head now: these are off by %.0f %% in layer %d, the worst (root mean square)", 100*norm, normLayer))
 	case p.Source.HeadNorms:
-		u.note("the norms on queries and keys are constants of each head now, as expected without data; how far off is not measured")
+		u.warn("the norms on queries and keys are constants of each head now, as expected without data; how far off is not measured")
 		u.hint("--calibrate FILE measures the constants")
 	}
 	if s := p.Source.Rope; s != nil && p.Target.MLA != nil {

@@ -118,7 +118,7 @@ makes it better.
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify())
+	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newFamilies())
 	return root
 }
 

@@ -8,10 +8,10 @@ import (
 
 // Family is a kind of model that is known, by what configurations call it.
 type Family struct {
-	Type   string // model_type
-	Class  string // the class of Transformers that runs it
-	Models string // some that people have
-	How    string // what becomes of what is not canonical
+	Type   string `json:"model_type"`
+	Class  string `json:"class"`              // of Transformers, that runs it
+	Models string `json:"models"`             // some that people have
+	How    string `json:"what_becomes_of_it"` // of what is not canonical
 
 	// read reads the configuration and says where the weights are kept. An error
 	// other than UnsupportedError is about its content.

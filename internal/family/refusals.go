@@ -2,10 +2,10 @@ package family
 
 // Refusal says why models of some types cannot be converted.
 type Refusal struct {
-	Types  []string // model_type
-	Models string
-	Why    string
-	Tip    string // what to use instead
+	Types  []string `json:"model_types"`
+	Models string   `json:"models"`
+	Why    string   `json:"because"`
+	Tip    string   `json:"instead"` // what to use
 }
 
 // Refusals lists what people have and cannot convert.
