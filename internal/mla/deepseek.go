@@ -54,17 +54,6 @@ func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, q
 	return d
 }
 
-// KeepBiases gives the layout the biases of Transformers' class. The queries have
-// none there; theirs come through one more channel of the compressed query, which
-// is constant.
-func (d *Deepseek) KeepBiases(s family.Shape) {
-	if d.QLoraRank == 0 {
-		d.QLoraRank, d.exactQuery = s.Hidden, true
-	}
-	d.QLoraRank++
-	d.biased = true
-}
-
 // PadToKernel enlarges the written sizes to those of the smallest GPU kernel
 // that holds them.
 func (d *Deepseek) PadToKernel() error {

@@ -1,7 +1,6 @@
 package mla
 
 import (
-	"errors"
 	"math"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
@@ -161,13 +160,14 @@ func (w *deepseekWriter) query() error {
 			if err != nil {
 				return err
 			}
-			if err := out.rows(q, scale, 1, w.NopeDim); err != nil {
+			g, D := w.shape.KVHead(h), w.shape.HeadDim
+			var turned mat.Dense
+			turned.Mul(w.Key.Expand.Slice(g*D, (g+1)*D, 0, w.RopeDims).T(), q)
+			content, rotary := w.withBias(h, q, &turned)
+			if err := out.rows(content, scale, 1, w.NopeDim); err != nil {
 				return err
 			}
-			g, D := w.shape.KVHead(h), w.shape.HeadDim
-			var rotary mat.Dense
-			rotary.Mul(w.Key.Expand.Slice(g*D, (g+1)*D, 0, w.RopeDims).T(), q)
-			if err := out.rows(&rotary, scale, w.stride(), w.RopeDim); err != nil {
+			if err := out.rows(rotary, scale, w.stride(), w.RopeDim); err != nil {
 				return err
 			}
 		}
@@ -191,45 +191,12 @@ func (w *deepseekWriter) queryDown() error {
 // headQuery returns the projection to the queries of head h, from the compressed
 // query if there is one, [D × d or q_lora_rank].
 func (w *deepseekWriter) headQuery(h int) (mat.Matrix, error) {
+	if w.CompressedQuery == nil {
+		return w.Query(h)
+	}
 	D := w.shape.HeadDim
-	var q mat.Matrix
-	if w.CompressedQuery != nil {
-		_, rank := w.CompressedQuery.Up.Dims()
-		q = w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, rank)
-	} else {
-		whole, err := w.Query(h)
-		if err != nil {
-			return nil, err
-		}
-		q = whole
-	}
-	if w.Constants == nil {
-		return q, nil
-	}
-	var withBias mat.Dense
-	withBias.Augment(q, asVector(w.Constants.Query[h*D:(h+1)*D]))
-	return &withBias, nil
-}
-
-// biases writes the biases that Transformers' class has.
-func (w *deepseekWriter) biases() error {
-	if w.Constants == nil {
-		return nil
-	}
-	channel := make([]float64, w.QLoraRank)
-	channel[w.QLoraRank-1] = w.queryA * w.input // 1, scaled as the other channels are
-	err := errors.Join(writeVector(w.open(family.QABias), channel), writeVector(w.open(family.OBias), w.constant))
-	if err != nil {
-		return err
-	}
-	return w.tensor(family.KVABias, 1, func(out *rowWriter) error {
-		for range w.KVLoraRank {
-			if err := out.write(nil, 0); err != nil {
-				return err
-			}
-		}
-		return out.rows(asVector(w.Constants.Rotary), 1, w.stride(), w.RopeDim)
-	})
+	_, rank := w.CompressedQuery.Up.Dims()
+	return w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, rank), nil
 }
 
 // down writes the latent rows over the rotary key's.
