@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -20,9 +19,8 @@ import (
 
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
+	Resources
 	Stats    calib.Reader // of the activations; nil: none
-	Jobs     int          // layers under way at a time, as far as Memory allows
-	Memory   int64        // bytes that layers under way may take; one is, however large; 0: no bound
 	Force    bool         // replace what exists
 	Version  string       // of the program, for the files' metadata
 	Progress func(done, total int64)
@@ -123,37 +121,12 @@ func (r *run) open(out *checkpoint.Output) error {
 // work converts all layers and copies everything else.
 func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, r.Jobs) + 1)
-	room := semaphore.NewWeighted(r.Memory)
-	need := min(r.Memory, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
 	group.Go(func() error { return r.carryAll(ctx) })
-	for n := range r.Source.Layers {
-		group.Go(func() error {
-			if err := room.Acquire(ctx, need); err != nil {
-				return context.Cause(ctx)
-			}
-			defer room.Release(need)
-			return r.layer(n)
-		})
-	}
+	group.Go(func() error {
+		need := layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil)
+		return r.each(ctx, r.Source.Layers, need, func(_ context.Context, n int) error { return r.layer(n) })
+	})
 	return group.Wait()
-}
-
-// layerMemory estimates the bytes that converting a layer takes, with its query
-// compressed or not, and with statistics or not.
-func layerMemory(s family.Shape, query, stats bool) int64 {
-	factoring := func(rows int) int64 {
-		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
-		return 8 * (2*stack + 4*side*side)
-	}
-	most := factoring(2 * s.KVHeads * s.HeadDim)
-	if query { // after the stack of keys and values, which has gone by then
-		most = max(most, factoring(s.Heads*s.HeadDim))
-	}
-	if stats { // C, two parts of it, and its factor
-		most += 4 * 8 * int64(s.Hidden) * int64(s.Hidden)
-	}
-	return most
 }
 
 // layer converts layer n and writes its tensors.
