@@ -61,7 +61,7 @@ func (l *Layer) findConstant(p Projections, sums *Sums) error {
 	d := l.Hidden
 	c := mat.NewSymDense(d, nil)
 	c.ScaleSym(1/sums.Tokens, sums.Input)
-	lift := constantShrinkage * mat.Trace(c) / float64(d)
+	lift := shrinkage * mat.Trace(c) / float64(d)
 	for j := range d {
 		c.SetSym(j, j, c.At(j, j)+lift)
 	}
@@ -75,10 +75,6 @@ func (l *Layer) findConstant(p Projections, sums *Sums) error {
 	l.constantLeft = math.Sqrt(max(0, 1-mat.Dot(&u, m))) // with the lift: no better than it is
 	return nil
 }
-
-// constantShrinkage is the part of the mean variance that is added to every
-// direction of C where it is asked for a constant.
-const constantShrinkage = 1e-3
 
 // Folded gives the weights of a layer with the biases of its queries folded in: a
 // functional u in the place of the constant that the biases are times.

@@ -90,6 +90,11 @@ func fingerprint(m *family.Model) (string, error) {
 	if m.Rope != nil {
 		fmt.Fprintf(hash, "%+v\n", *m.Rope)
 	}
+	for _, w := range m.Weights() {
+		if !w.Plain() { // by what the configuration says
+			fmt.Fprintf(hash, "%q %v %v\n", w.Name, w.Factor, w.Shift)
+		}
+	}
 	for _, t := range m.Source.Tensors() {
 		fmt.Fprintf(hash, "%q %s %v\n", t.Name, t.DType, t.Shape)
 		if _, err := io.Copy(hash, io.LimitReader(t.Data(), beginning)); err != nil {

@@ -129,6 +129,9 @@ func TestBoundedFamilies(t *testing.T) {
 	}
 	half := plan.Options{Rank: 12, RopeDims: 4, Theta: 1000}
 	for _, calibrate := range []bool{false, true} {
+		if calibrate && testing.Short() {
+			continue
+		}
 		llama := mean(testmodel.Llama{}, half, calibrate)
 		t.Logf("llama, calibrated %v: KL %.3g", calibrate, llama)
 		hf := half
@@ -154,5 +157,26 @@ func TestBoundedFamilies(t *testing.T) {
 				t.Errorf("%s, calibrated %v: KL %g, Llama's is %g", name, calibrate, kl, llama)
 			}
 		}
+	}
+}
+
+// TestKeptClasses: forms that keep the class of the source keep what it reads from
+// its configuration, scaled RoPE and sliding windows, too.
+func TestKeptClasses(t *testing.T) {
+	scaled := testmodel.Llama{KVHeads: 2, Config: map[string]any{"rope_scaling": map[string]any{
+		"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64}}}.Open(t)
+	ids := testmodel.Tokens(100, scaled.Vocab, 4)
+	full := converted(t, scaled, plan.Options{Layout: mla.FormReference, RopeDims: 8, Rank: 16})
+	if full.PerHead == nil || full.Rope == nil {
+		t.Fatalf("%+v", full)
+	}
+	if off := worst(logits(t, scaled, ids), logits(t, full, ids)); !(off < 1e-3) {
+		t.Errorf("all pairs kept: logits are off by %g", off)
+	}
+
+	windowed := testmodel.Llama{Kind: "mistral", KVHeads: 2, Config: map[string]any{"sliding_window": 16}}.Open(t)
+	pooled := converted(t, windowed, plan.Options{Method: mla.MethodGroupedMean, Cache: 16})
+	if pooled.Architecture != "MistralForCausalLM" || pooled.Window.Positions != 16 || pooled.KVHeads != 1 {
+		t.Errorf("%+v", pooled)
 	}
 }

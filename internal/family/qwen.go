@@ -36,7 +36,11 @@ var qwen3 = Family{
 // upperWindow reads the sliding window that the upper layers of a Qwen may have.
 func (f *fields) upperWindow(m *Model) {
 	if f.boolean("use_sliding_window") {
-		const preset = 28 // of the class
-		f.window(m, f.integer("max_window_layers", preset))
+		from := 28 // as the class presets it
+		if _, err := f.decode("max_window_layers", "an integer", &from); err != nil {
+			f.complain(err)
+		}
+		f.check(from >= 0, "%q is %d and must not be negative", "max_window_layers", from)
+		f.window(m, from)
 	}
 }

@@ -1,6 +1,7 @@
 package mla
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -102,7 +103,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"num_key_value_heads", source.Heads},
 		{"vocab_size", source.Vocab},
 		{"max_position_embeddings", source.MaxPositions},
-		{"hidden_act", "silu"},
+		{"hidden_act", cmp.Or(source.Activation, "silu")},
 		{"rms_norm_eps", Eps},
 		{"rope_theta", target.RopeTheta},
 		{"rope_scaling", nil},

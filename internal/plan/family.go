@@ -15,12 +15,12 @@ func (o *Options) checkFamily(m *family.Model) error {
 	}
 	switch o.Form() {
 	case mla.FormReference:
-		if m.Family() != "llama" || m.Biases {
-			return refuse("use --layout deepseek", "the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM without biases alone, not this %s", m.Architecture)
+		if m.Family() != "llama" || m.Biases || !canonical(m) {
+			return refuse("use --layout deepseek", "the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM without biases and yarn alone, not this %s", m.Architecture)
 		}
 	case mla.FormGrouped:
-		if m.Biases || m.HeadNorms || !plainKeys(m) {
-			return refuse("choose another --method", "--method gqa-mean pools weights that the checkpoint keeps as they are, and a %s does not", m.Architecture)
+		if m.Biases || m.HeadNorms || !canonical(m) {
+			return refuse("choose another --method", "--method gqa-mean keeps the class of the source and is for weights that are what they say; those of this %s are fused, multiplied or added to", m.Architecture)
 		}
 	default:
 		return o.checkDeepseek(m, refuse)
@@ -45,11 +45,13 @@ func (o *Options) checkDeepseek(m *family.Model, refuse func(tip, format string,
 	}
 }
 
-// plainKeys reports whether keys and values are tensors of their own, under the
-// names that the target has.
-func plainKeys(m *family.Model) bool {
-	for _, name := range []string{family.KProj, family.VProj} {
-		if w := m.Tensor(family.InLayer(0, name)); w.Stored() != w.Name || !w.Plain() {
+// canonical reports whether the checkpoint keeps every weight under its own name,
+// with nothing that the class of the source multiplies or adds: then it can be
+// written for that class again.
+func canonical(m *family.Model) bool {
+	for _, w := range m.Weights() {
+		tied := m.TiedHead && w.Name == family.Head
+		if !w.Plain() || w.Stored() != w.Name && !tied {
 			return false
 		}
 	}
