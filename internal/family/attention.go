@@ -74,13 +74,13 @@ func (a *Attention) Biases() (*Biases, error) {
 		return nil, nil
 	}
 	b := new(Biases)
-	parts := map[string]*[]float64{QBias: &b.Query, KBias: &b.Key, VBias: &b.Value}
+	names, into := []string{QBias, KBias, VBias}, []*[]float64{&b.Query, &b.Key, &b.Value}
 	if a.model.OutputBias {
-		parts[OBias] = &b.Output
+		names, into = append(names, OBias), append(into, &b.Output)
 	}
-	for name, into := range parts {
+	for i, name := range names {
 		var err error
-		if *into, err = a.vector(name); err != nil {
+		if *into[i], err = a.vector(name); err != nil {
 			return nil, err
 		}
 	}

@@ -1,10 +1,10 @@
 package family
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
@@ -184,17 +184,9 @@ func (m *Model) Weights() []*Weight {
 	for _, w := range m.weights {
 		all = append(all, w)
 	}
-	slices.SortFunc(all, func(a, b *Weight) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b *Weight) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
-
-// errMissing says that a tensor is not there.
-var errMissing = errors.New("missing")
 
 // view finds the stored values of a canonical weight; prefix is that of its
 // layer, empty for others.
@@ -217,7 +209,7 @@ func (m *Model) view(prefix string, want TensorShape) (*Weight, error) {
 		w.rows = []rows{{0, want.Shape[0]}}
 	}
 	if w.stored = m.Source.Lookup(prefix + s.name); w.stored == nil {
-		return w, fmt.Errorf("tensor %q is %w", prefix+s.name, errMissing)
+		return w, fmt.Errorf("tensor %q is missing", prefix+s.name)
 	}
 	return w, nil
 }
