@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race bench lint tidy generate generated cross ci demo clean
+.PHONY: build test race bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -59,6 +59,10 @@ cross:
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -o $(BUILD)/cross/ ./cmd/mha2mla || exit 1; \
 	done; done
+
+# the manual pages, with the date of what is committed
+man:
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) $(GO) run ./internal/man $(BUILD)/man
 
 # converts the checkpoint in testdata at half the cache and measures the result,
 # without data and calibrated on other text

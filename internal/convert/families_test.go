@@ -7,6 +7,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -33,6 +34,8 @@ func TestLosslessFamilies(t *testing.T) {
 		"internlm2":               {testmodel.Llama{Kind: "internlm2", Untied: true}, full},
 		"granite":                 {testmodel.Llama{Kind: "granite"}, full},
 		"granite, untied":         {testmodel.Llama{Kind: "granite", Untied: true}, full},
+		"gemma":                   {testmodel.Llama{Kind: "gemma"}, plan.Options{RopeDims: 8, Rank: 16, Target: engine.HF}},
+		"granite for one engine":  {testmodel.Llama{Kind: "granite", Eps: 1e-3}, plan.Options{RopeDims: 8, Rank: 16, Target: engine.HF}},
 		"qwen2, hf":               {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(mla.QLoraNone)},
 		"qwen2, hf, exact query":  {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(mla.QLoraExact)},
 		"qwen2, hf, query of 32":  {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(32)},

@@ -6,7 +6,7 @@ import "math"
 var gemma = Family{
 	Type: "gemma", Class: "GemmaForCausalLM",
 	Models: "Gemma 1, CodeGemma",
-	How:    "norms of 1+w and the scale of the embedding are folded exactly; its gelu only where the target has it (Transformers)",
+	How:    "norms of 1+w and the scale of the embedding are folded exactly; its gelu is for Transformers alone: `--target hf`",
 	read: func(f *fields, m *Model) error {
 		m.Activation = GELU
 		if err := f.grouped(m); err != nil {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
@@ -36,8 +37,8 @@ func (o *Options) checkDeepseek(m *family.Model, refuse func(tip, format string,
 			"%q attends to the last %d of %d positions alone, latent attention to all", m.Architecture, w, m.MaxPositions)
 	case m.OutputBias && o.Bias != mla.BiasHF:
 		return refuse("--bias hf keeps it, for Transformers alone", "the attention output of %q has a bias of its own, which cannot be folded into weights", m.Architecture)
-	case m.Activation != family.SiLU:
-		return refuse("choose a model with silu, such as Llama or Qwen2", "the MLP of %q has %s, and the engines' DeepSeek-V3 silu alone", m.Architecture, m.Activation)
+	case m.Activation != family.SiLU && o.Target != engine.HF:
+		return refuse("--target hf writes it for Transformers, which has others", "the MLP of %q has %s, and the DeepSeek-V3 of other engines than Transformers silu alone", m.Architecture, m.Activation)
 	case m.Rope != nil && o.Method == mla.MethodTransMLA:
 		return refuse("choose another --method", "--method transmla needs frequencies that follow from a base, and RoPE is scaled (%s)", m.Rope.Kind)
 	default:

@@ -34,6 +34,9 @@ func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout,
 	if o.Bias == mla.BiasHF && m.Biases {
 		d.KeepBiases(m.Shape())
 	}
+	if e := o.oneTarget(); e != "" {
+		d.KeepEps(m.NormEps, e.LatentEps(m.NormEps))
+	}
 	if o.PadToKernel {
 		if err := d.PadToKernel(); err != nil {
 			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}

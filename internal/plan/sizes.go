@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -41,6 +42,7 @@ type Options struct {
 	QLora       mla.QLora
 	Bias        mla.Bias // zero: fold
 	PadToKernel bool
+	Target      engine.Engine // zero: all
 
 	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
 
