@@ -5,6 +5,7 @@ package convert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -145,6 +146,9 @@ func (r *run) layer(n int) error {
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{n, layer.Summary()}
+	if r.result.Layers[n].Fallback {
+		r.warn(fmt.Sprintf("layer %d: an eigenvalue problem failed its check and was solved again by another algorithm, which takes longer", n))
+	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
 		return &countingSink{r.writer(family.InLayer(n, name)), r}

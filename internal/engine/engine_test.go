@@ -215,6 +215,20 @@ func TestExperts(t *testing.T) {
 	}
 }
 
+// TestQuantised: of a quantised model nothing is said but that it is one.
+func TestQuantised(t *testing.T) {
+	m := sound()
+	m.Config["quantization_config"] = map[string]any{"quant_method": "gptq"}
+	name := family.InLayer(0, family.KVBProj)
+	m.Without = map[string]struct{}{name: {}}
+	m.Extra = []checkpoint.Spec{{Name: strings.TrimSuffix(name, "weight") + "qweight", DType: "I32", Shape: []int64{2, 16}}}
+	for e, got := range judged(artifact(t, m)) {
+		if got != "quantised" {
+			t.Errorf("%s: %q", e, got)
+		}
+	}
+}
+
 // TestFindings: every finding says what, and what is fatal comes first.
 func TestFindings(t *testing.T) {
 	m := sound()

@@ -13,6 +13,9 @@ import (
 var tensorRules = []rule{
 	// Transformers makes up at random what is missing, others stop.
 	{"tensors", every, true, func(s *subject, _ Engine) (string, string) {
+		if s.has("quantization_config") { // its tensors have other names and shapes
+			return "", ""
+		}
 		return s.missing(), "see that config.json belongs to these weights"
 	}},
 	{"biases", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
