@@ -3,6 +3,7 @@ package convert_test
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
@@ -17,7 +18,7 @@ import (
 
 // TestLosslessFamilies converts a checkpoint of each family that folds exactly,
 // with one KV head at full rank and all pairs in the rotary key: logits stay
-// within 1e-3.
+// within 1e-3, and the engines load it that can.
 func TestLosslessFamilies(t *testing.T) {
 	full := plan.Options{RopeDims: 8, Rank: 16}
 	hf := func(q mla.QLora) plan.Options {
@@ -47,10 +48,21 @@ func TestLosslessFamilies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.make.KVHeads = 1
 			m := c.make.Open(t)
-			out := converted(t, m, c.o)
+			out := filepath.Join(t.TempDir(), "out")
+			p, err := convertTo(m, out, c.o, convert.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			ids := testmodel.Tokens(100, m.Vocab, 4)
-			if off := worst(logits(t, m, ids), logits(t, out, ids)); !(off < 1e-3) {
+			if off := worst(logits(t, m, ids), logits(t, testmodel.Open(t, out), ids)); !(off < 1e-3) {
 				t.Errorf("logits are off by %g", off)
+			}
+			loads := []string{"hf", "vllm", "sglang"}
+			if c.o.Bias == mla.BiasHF || c.o.Target == engine.HF {
+				loads = loads[:1]
+			}
+			if got := p.Loaders(); !slices.Equal(got, loads) {
+				t.Errorf("loads in %v, want %v", got, loads)
 			}
 		})
 	}
