@@ -209,7 +209,12 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
-	reportFamily(u, p, result, stats != nil)
+	for _, a := range result.Approximations(p, stats != nil) {
+		u.warn(a.What)
+		if a.Do != "" {
+			u.hint(a.Do)
+		}
+	}
 	advise(u, p)
 	if stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
