@@ -76,15 +76,6 @@ func (p *published) normed(name string, x []float64) []float64 {
 	return y
 }
 
-// biased returns W·x + b, b being zero if there is none.
-func (p *published) biased(name string, x []float64) []float64 {
-	y := p.linear(name+".weight", x)
-	for i, b := range p.weights[name+".bias"] {
-		y[i] += b
-	}
-	return y
-}
-
 // qkv returns queries, keys and values of one token, heads one after the other.
 func (p *published) qkv(layer string, x []float64) (q, k, v []float64) {
 	c := p.config
@@ -94,14 +85,14 @@ func (p *published) qkv(layer string, x []float64) (q, k, v []float64) {
 		all := p.linear(layer+"self_attn.qkv_proj.weight", x)
 		return all[:c.Heads*D], all[c.Heads*D : (c.Heads+c.KVHeads)*D], all[(c.Heads+c.KVHeads)*D:]
 	case "internlm2": // viewed as [KV heads, queries of the group + 2, D]
-		all := p.biased(layer+"attention.wqkv", x)
+		all := p.linear(layer+"attention.wqkv.weight", x)
 		for g := range c.KVHeads {
 			part := all[g*(group+2)*D : (g+1)*(group+2)*D]
 			q, k, v = append(q, part[:group*D]...), append(k, part[group*D:(group+1)*D]...), append(v, part[(group+1)*D:]...)
 		}
 		return q, k, v
 	}
-	q, k, v = p.biased(layer+"self_attn.q_proj", x), p.biased(layer+"self_attn.k_proj", x), p.biased(layer+"self_attn.v_proj", x)
+	q, k, v = p.linear(layer+"self_attn.q_proj.weight", x), p.linear(layer+"self_attn.k_proj.weight", x), p.linear(layer+"self_attn.v_proj.weight", x)
 	if p.kind == "qwen3" { // each head is normed by itself
 		for at := 0; at < len(q); at += D {
 			copy(q[at:], p.normed(layer+"self_attn.q_norm.weight", q[at:at+D]))
@@ -251,7 +242,7 @@ func (p *published) run(tokens []int) [][]float64 {
 			p.rotate(q, t)
 			p.rotate(k, t)
 			keys, values = append(keys, k), append(values, v)
-			x = add(x, multiplied(p.biased(layer+output, p.attention(n, q, keys, values, t)), c.Residual))
+			x = add(x, multiplied(p.linear(layer+output+".weight", p.attention(n, q, keys, values, t)), c.Residual))
 			stream[t] = add(x, multiplied(p.mlp(layer, p.normed(layer+mlpNorm, x)), c.Residual))
 		}
 	}

@@ -5,7 +5,7 @@ package family
 var phi3 = Family{
 	Type: "phi3", Class: "Phi3ForCausalLM",
 	Models: "Phi-3 mini and medium of 4k, Phi-4",
-	How:    "fused projections are taken apart; the 128k models (longrope) are refused",
+	How:    "fused projections are taken apart; a sliding window as in Mistral; the 128k models (longrope) are refused",
 	read: func(f *fields, m *Model) error {
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err

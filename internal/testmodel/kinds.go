@@ -1,6 +1,7 @@
 package testmodel
 
 import (
+	"cmp"
 	"math"
 	"strings"
 
@@ -49,10 +50,7 @@ func (m Llama) biases() (inner, output bool) {
 func (m Llama) attentionExtras(add func(name string, mean, std float64, shape ...int64), prefix string) {
 	q, kv := int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
 	inner, output := m.biases()
-	size := m.Bias
-	if size == 0 {
-		size = 1
-	}
+	size := cmp.Or(m.Bias, 1)
 	if inner {
 		add(prefix+family.QBias, 0, size, q)
 		add(prefix+family.KBias, 0, size, kv)

@@ -2,6 +2,7 @@
 package testmodel
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,6 +129,14 @@ func (m Llama) tensors() []tensor {
 			add(p+"self_attn.kv_a_layernorm.weight", 1, 0.2, r)
 			add(p+"self_attn.kv_b_proj.weight", 0, 1/math.Sqrt(float64(r)), H*(int64(l.NopeDim)+dv), r)
 			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(H*dv)), d, H*dv)
+			if m.Config["attention_bias"] == true {
+				size := cmp.Or(m.Bias, 1)
+				if l.QRank > 0 {
+					add(p+family.QABias, 0, size, int64(l.QRank))
+				}
+				add(p+family.KVABias, 0, size, r+dr)
+				add(p+family.OBias, 0, size, d)
+			}
 		default:
 			add(p+"self_attn.q_proj.weight", 0, 1.5*in, q, d)
 			add(p+"self_attn.k_proj.weight", 0, 1.5*in, kv, d)
