@@ -17,7 +17,7 @@ build:
 
 test:
 	$(GO) test ./...
-	$(GO) test -tags noasm ./internal/fastblas ./internal/linalg ./internal/decoder
+	$(GO) test -tags noasm ./internal/fastblas ./internal/floatconv ./internal/linalg ./internal/decoder
 
 # the race detector is the one thing that needs a C compiler; -short leaves out
 # what measures memory, which it multiplies
@@ -44,7 +44,7 @@ tidy:
 
 # writes the assembly kernels anew; their generator is a module of its own
 generate:
-	$(GO) generate ./internal/fastblas
+	$(GO) generate ./internal/fastblas ./internal/floatconv
 
 # fails if the kernels are not what their generator writes; the first line of a
 # generated file names the command and differs
@@ -52,8 +52,10 @@ generated:
 	mkdir -p $(BUILD)/generated
 	$(GO) run -C internal/fastblas/gen . -pkg fastblas -out $(CURDIR)/$(BUILD)/generated/tiles_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/tiles_amd64.go
 	$(GO) run -C internal/fastblas/gen ./arm64 $(CURDIR)/$(BUILD)/generated
-	for f in tiles_amd64.s tiles_amd64.go tiles_arm64.s tiles_arm64.go; do \
-		sed 1d internal/fastblas/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$f | cmp - $(BUILD)/generated/want || exit 1; \
+	$(GO) run -C internal/fastblas/gen ./floatconv -pkg floatconv -out $(CURDIR)/$(BUILD)/generated/kernels_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/kernels_amd64.go
+	$(GO) run -C internal/fastblas/gen ./floatconv/arm64 $(CURDIR)/$(BUILD)/generated
+	for f in $(foreach name,fastblas/tiles floatconv/kernels,$(foreach arch,amd64 arm64,$(name)_$(arch).s $(name)_$(arch).go)); do \
+		sed 1d internal/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$(basename $$f) | cmp - $(BUILD)/generated/want || exit 1; \
 	done
 
 cross:
