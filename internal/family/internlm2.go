@@ -10,6 +10,10 @@ var internlm2 = Family{
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err
 		}
+		const most = 1 << 16 // their places are listed
+		if f.check(m.KVHeads <= most, "%q is %d and must be at most 2^16", "num_key_value_heads", m.KVHeads); f.err != nil {
+			return nil
+		}
 		m.Biases = f.boolean("bias")
 		m.OutputBias = m.Biases
 		m.keep(Embedding, "model.tok_embeddings.weight")

@@ -104,17 +104,12 @@ func (m *Model) latentTensors() []TensorShape {
 	return append(tensors, TensorShape{QAProj, []int64{q, d}}, TensorShape{QANorm, []int64{q}}, TensorShape{QBProj, []int64{H * D, q}})
 }
 
-// layerTensor is a tensor of the layer with the given prefix, or of none.
-type layerTensor struct {
-	layer string
-	TensorShape
-}
-
-// tensors returns every tensor the model cannot do without.
-func (m *Model) tensors() []layerTensor {
+// parts yields the weights the model cannot do without, by the prefix of their
+// names: those outside the layers, then those of each layer.
+func (m *Model) parts(yield func(prefix string, weights []TensorShape) bool) {
 	d, f, v := int64(m.Hidden), int64(m.Intermediate), int64(m.Vocab)
-	all := []layerTensor{
-		{"", TensorShape{Embedding, []int64{v, d}}}, {"", TensorShape{FinalNorm, []int64{d}}}, {"", TensorShape{Head, []int64{v, d}}},
+	if !yield("", []TensorShape{{Embedding, []int64{v, d}}, {FinalNorm, []int64{d}}, {Head, []int64{v, d}}}) {
+		return
 	}
 	layer := append(m.AttentionTensors(),
 		TensorShape{MLPNorm, []int64{d}},
@@ -122,11 +117,10 @@ func (m *Model) tensors() []layerTensor {
 		TensorShape{UpProj, []int64{f, d}},
 		TensorShape{DownProj, []int64{d, f}})
 	for n := range m.Layers {
-		for _, t := range layer {
-			all = append(all, layerTensor{InLayer(n, ""), t})
+		if !yield(InLayer(n, ""), layer) {
+			return
 		}
 	}
-	return all
 }
 
 // bind finds the tensors of the checkpoint that hold the weights of the model.
@@ -136,28 +130,33 @@ func (m *Model) bind() error {
 	}
 	m.weights = make(map[string]*Weight)
 	used := make(map[*checkpoint.Tensor]int64) // rows
+	var found []*Weight
 	var missing error
-	list := m.tensors()
-	for _, want := range list {
-		w, err := m.view(want.layer, want.TensorShape)
-		if err != nil {
-			missing = cmp.Or(missing, m.contradiction("%v", err))
-			continue
-		}
-		if m.weights[w.Name] = w; want.Name != Head || !m.TiedHead {
+	for prefix, weights := range m.parts {
+		for _, want := range weights {
+			w, err := m.view(prefix, want)
+			if err != nil {
+				missing = cmp.Or(missing, m.contradiction("%v", err))
+				continue
+			}
+			found, m.weights[w.Name] = append(found, w), w
+			if want.Name == Head && m.TiedHead {
+				continue // counted as the embedding
+			}
 			for _, r := range w.rows {
 				used[w.stored] += r.n
 			}
 		}
+		if prefix != "" && missing != nil {
+			break // a configuration may claim any number of layers
+		}
 	}
-	if len(m.weights) == 0 {
+	if len(found) == 0 {
 		return &checkpoint.NoModelError{Path: m.Source.Path, What: fmt.Sprintf("it holds no %s: none of its tensors is there", m.Architecture), Tip: ""}
 	}
-	for _, want := range list {
-		if w := m.weights[want.layer+want.Name]; w != nil {
-			if err := m.fits(w, used[w.stored]); err != nil {
-				return err
-			}
+	for _, w := range found {
+		if err := m.fits(w, used[w.stored]); err != nil {
+			return err
 		}
 	}
 	if missing != nil {
