@@ -8,12 +8,18 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
-// checkHealing refuses to heal without tokens.
+// checkHealing refuses to heal without tokens, and where there are biases that no
+// weight stands for.
 func (o *convertFlags) checkHealing() error {
-	if o.Heal != 0 && o.calibrate == "" {
+	switch {
+	case o.Heal == 0:
+	case o.Bias == mla.BiasHF:
+		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
+	case o.calibrate == "":
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s needs tokens to heal on", o.Heal), Tip: "name a text or a file of token ids with --calibrate; statistics are not enough"}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 // within the layer.
 func (d *Deepseek) Write(l *Layer, p calib.Projections, open func(name string) Sink) error {
 	w := deepseekWriter{Deepseek: d, Layer: l, Projections: p, shape: p.Shape(), open: open}
-	steps := []func() error{w.norms, w.query, w.down, w.up, w.output}
+	steps := []func() error{w.norms, w.query, w.down, w.up, w.output, w.biases}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -34,6 +34,8 @@ type deepseekWriter struct {
 	upFix  float64 // what rounding took from kv_a_layernorm, given to kv_b
 	queryA float64 // factor on q_a
 	qFix   float64 // the same as upFix for the query
+
+	constant []float64 // [d]: what the attention adds whatever it attends to
 }
 
 // tensor writes one tensor of the given width through fill.
@@ -92,6 +94,10 @@ func (w *deepseekWriter) queryNorm() error {
 	if w.CompressedQuery != nil {
 		square, most = 1, w.MostLatent
 	}
+	if w.Constants != nil { // of one more channel
+		n := float64(w.QLoraRank)
+		square, most = ((n-1)*square+1)/n, ((n-1)*most+1)/n
+	}
 	scale := math.Ldexp(1, linearExponent(most, w.LatentEps, norm.DType()))
 	w.queryA = scale / w.input
 	var weight float64
@@ -144,7 +150,7 @@ func (w *deepseekWriter) query() error {
 		}
 	}
 	width := w.shape.Hidden
-	if w.CompressedQuery != nil {
+	if w.QLoraRank > 0 {
 		width = w.QLoraRank
 	}
 	return w.tensor(name, width, func(out *rowWriter) error {
@@ -153,6 +159,7 @@ func (w *deepseekWriter) query() error {
 			if err != nil {
 				return err
 			}
+			content, rotary = w.withBias(h, content, rotary)
 			if err := out.rows(content, scale, 1, w.NopeDim); err != nil {
 				return err
 			}
@@ -167,10 +174,13 @@ func (w *deepseekWriter) query() error {
 // queryDown writes the first half of the query's path.
 func (w *deepseekWriter) queryDown() error {
 	return w.tensor(family.QAProj, w.shape.Hidden, func(out *rowWriter) error {
-		if w.CompressedQuery == nil {
-			return out.diagonal(w.queryA)
+		if w.CompressedQuery != nil {
+			return out.rows(w.CompressedQuery.Down, w.queryA, 1, w.QLoraRank)
 		}
-		return out.rows(w.CompressedQuery.Down, w.queryA, 1, w.QLoraRank)
+		if err := out.diagonal(w.queryA); err != nil || w.Constants == nil {
+			return err
+		}
+		return out.write(nil, 0) // the constant channel
 	})
 }
 
@@ -218,6 +228,9 @@ func (w *deepseekWriter) output() error {
 				}
 				if err := out.write(padded, w.Residual); err != nil {
 					return err
+				}
+				if w.Constants != nil {
+					w.constant = append(w.constant, w.Residual*w.Constants.outputConstant(w.shape, rows.RawRowView(i), from+i))
 				}
 			}
 		}

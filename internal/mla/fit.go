@@ -25,7 +25,7 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 		return nil, nil
 	}
 	t := &FitTrial{a, heal.Sample{Inputs: a.sample}}
-	D, G, stack := a.Stats.HeadDim, a.Stats.KVHeads, single(a.Stack)
+	D, stack := a.Stats.HeadDim, single(a.Stack)
 	out, err := a.OutputRows(0, a.Stats.Hidden)
 	if err != nil {
 		return nil, err
@@ -39,9 +39,9 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 		if err != nil {
 			return nil, err
 		}
-		query, g := single(w), a.Stats.KVHead(h)
+		query := single(w)
 		for i, x := range a.sample {
-			q, k, v := decoder.Project(x, query), decoder.Project(x, decoder.Rows(stack, g*D, D)), decoder.Project(x, decoder.Rows(stack, (G+g)*D, D))
+			q, k, v := a.sourceHead(x, h, query, stack)
 			decoder.Rotate(q, a.Frequencies, false)
 			decoder.Rotate(k, a.Frequencies, false)
 			decoder.Attention(decoder.Columns(mixed[i], h*D, D), q, k, v, 1/math.Sqrt(float64(D)))

@@ -1,6 +1,7 @@
 package mla
 
 import (
+	"errors"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
@@ -32,6 +33,9 @@ func (l *deepseekLayer) Weights(a *Attention) (*heal.Weights, error) {
 // weights returns the layer's weights. Every query head has content keys and values of
 // its own, as it has in the file.
 func (l *Layer) weights(a *Attention) (*heal.Weights, error) {
+	if l.Constants != nil {
+		return nil, errors.New("internal: a layer whose biases stay is not healed")
+	}
 	s := a.Shape()
 	H, D, r := s.Heads, s.HeadDim, l.Down.RawMatrix().Rows
 	dr := l.Rotary.RawMatrix().Rows
