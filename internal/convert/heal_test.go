@@ -85,6 +85,24 @@ func TestHealedIsWritten(t *testing.T) {
 	}
 }
 
+// TestHealedFamilies does the same with checkpoints of other families, whose biases,
+// norms and factors the source has and the weights that are healed do not.
+func TestHealedFamilies(t *testing.T) {
+	for _, kind := range []string{"qwen2", "qwen3", "granite", "phi3", "internlm2"} {
+		t.Run(kind, func(t *testing.T) {
+			m := testmodel.Llama{Kind: kind, KVHeads: 2}.Open(t)
+			windows := [][]int{testmodel.Tokens(60, m.Vocab, 1), testmodel.Tokens(60, m.Vocab, 2)}
+			p, r := healed(t, m, plan.Options{Rank: 12, RopeDims: 4, Theta: 10000, Heal: 20}, windows)
+			out := testmodel.Open(t, p.Output)
+			for n, want := range writtenErrors(t, m, out, p.Residual, windows[1]) {
+				if got := r.Layers[n].Heal.After; !(math.Abs(got-want) <= 2e-3*want) {
+					t.Errorf("layer %d: the error is %g, healing says %g", n, want, got)
+				}
+			}
+		})
+	}
+}
+
 // writtenErrors returns, for every layer, ‖x' − y'‖² / ‖y' − x‖² on one window, with x
 // and x' the residual stream of out before and after its attention, divided by scale,
 // and y' that of m after its.
