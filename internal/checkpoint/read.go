@@ -43,7 +43,7 @@ func ReadFinite[T Real](t *Tensor, first int64, dst []T) error {
 		return err
 	}
 	if i := slices.IndexFunc(dst, nonFinite); i >= 0 {
-		return &ValueError{t.Name, t.Position(first + int64(i)), float64(dst[i]), "cannot be computed with"}
+		return &ValueError{t.Name, t.Position(first + int64(i)), float64(dst[i]), "cannot be computed with", ""}
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ carries; the new one goes beside OUT, and into it.
 	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
+	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	o.sharedFlags(cmd)
 	o.gatherFlags(cmd)

@@ -162,19 +162,19 @@ func (r *run) layer(n int) error {
 	start := time.Now()
 	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.ReadFrom(weights, n)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Statistics, start, weights.take())
 	start = time.Now()
 	layer, err := r.Layout.Convert(attention)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{n, layer.Summary()}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
-		return &countingSink{r.writer(family.InLayer(n, name)), r}
+		return &computed{floats: r.floats(family.InLayer(n, name))}
 	})
 	r.clock.add(&r.clock.Write, start, weights.take())
 	return err
@@ -201,15 +201,4 @@ func (r *run) warn(message string) {
 	if r.Warn != nil {
 		r.Warn(message)
 	}
-}
-
-// countingSink reports progress when a tensor is complete.
-type countingSink struct {
-	*checkpoint.TensorWriter
-	run *run
-}
-
-func (s *countingSink) Close() error {
-	s.run.advance(s.TensorWriter.Bytes())
-	return s.TensorWriter.Close()
 }

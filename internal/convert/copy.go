@@ -70,7 +70,7 @@ func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
 // convertTensor writes the values of a tensor in another type or times a
 // factor.
 func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) error {
-	from, to := r.Source.Source.Lookup(t.From), r.writer(t.Name)
+	from, to := r.Source.Source.Lookup(t.From), r.floats(t.Name)
 	values := make([]float64, min(int64(atOnce), from.Elements()))
 	look := true
 	for at := int64(0); at < from.Elements(); {

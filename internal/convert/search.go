@@ -68,11 +68,11 @@ func (x *search) each(pass, passes int, look func(*mla.Attention) error) error {
 			return err
 		}
 		layer, err := x.Read(n)
-		if err != nil {
-			return err
+		if err == nil {
+			err = look(layer)
 		}
-		if err := look(layer); err != nil {
-			return err
+		if err != nil {
+			return mla.Explain(n, err)
 		}
 		if x.progress != nil {
 			x.progress(int64(pass*len(x.layers)+k+1), int64(passes*len(x.layers)))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -213,6 +214,82 @@ func TestDegenerateShapes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBeyondDouble: what cannot be computed in double precision either is refused,
+// naming the tensor or the layer, and never written.
+func TestBeyondDouble(t *testing.T) {
+	refused := 0
+	for _, scale := range []float64{1e-250, 1e-150, 1e-100, 1e100, 1e150, 1e250} {
+		for _, ends := range [][]string{{family.QProj}, {family.KProj}, {family.VProj}, {family.OProj}, {family.InputNorm}, {family.QProj, family.KProj, family.VProj, family.OProj, family.InputNorm}} {
+			edit := only(func(string, int) bool { return true }, func(v []float64) { scaleBy(v, scale) }, ends...)
+			m := testmodel.Llama{KVHeads: 2, DType: checkpoint.F64, Edit: edit}.Open(t)
+			for _, o := range []plan.Options{{}, {Rank: 8, RopeDims: 4, Theta: 100}, {Rank: 8, RopeDims: 4, Weights: mla.WeightsNone}, {QLora: 3}, {Layout: mla.FormReference}, {Method: mla.MethodTransMLA, RopeDims: 4}} {
+				out := filepath.Join(t.TempDir(), "out")
+				_, err := convertTo(m, out, o, convert.Options{})
+				where := fmt.Sprintf("%v × %g, %+v", ends, scale, o.Layout)
+				if err == nil {
+					finiteOutput(t, where, out)
+					continue
+				}
+				refused++
+				if !errors.As(err, new(*mla.ExtremeError)) && !errors.As(err, new(*convert.ComputedError)) && !errors.As(err, new(*checkpoint.ValueError)) {
+					t.Errorf("%s: %v", where, err)
+				}
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+}
+
+// TestClamp: a value that does not fit its type is refused, naming the tensor, or
+// becomes the largest of the type, with one warning a tensor; others stay what they
+// are.
+func TestClamp(t *testing.T) {
+	const gate, o = "model.layers.0.mlp.gate_proj.weight", "model.layers.0.self_attn.o_proj.weight"
+	for dtype, big := range map[checkpoint.DType]float64{checkpoint.F16: -1e6, checkpoint.BF16: math.MaxFloat32} {
+		rule := plan.DTypeRule(dtype)
+		m := testmodel.Llama{KVHeads: 2, Eps: 1e-6, Poison: map[string]float64{gate: big, o: big}}.Open(t)
+		carried, computedToo := plan.Options{DType: rule, Layout: mla.FormReference}, plan.Options{DType: rule}
+		for _, options := range []plan.Options{carried, computedToo} {
+			_, err := convertTo(m, filepath.Join(t.TempDir(), "out"), options, convert.Options{})
+			var value *checkpoint.ValueError
+			if !errors.As(err, &value) || value.Tensor != gate && value.Tensor != o || !strings.Contains(value.Hint(), "--clamp") {
+				t.Fatalf("%s: %v", dtype, err)
+			}
+			options.Clamp = true
+			var warnings []string
+			out := filepath.Join(t.TempDir(), "out")
+			if _, err := convertTo(m, out, options, convert.Options{Warn: func(w string) { warnings = append(warnings, w) }}); err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(warnings)
+			if len(warnings) != 2 || !strings.Contains(warnings[0], gate+`": 1 of its values do not fit `+string(dtype)) || !strings.Contains(warnings[1], o) {
+				t.Errorf("%s: warnings %q", dtype, warnings)
+			}
+			finiteOutput(t, string(dtype), out)
+			src := testmodel.Open(t, out).Source
+			first := make([]float64, 2)
+			if err := checkpoint.Read(src.Lookup(gate), 0, first); err != nil {
+				t.Fatal(err)
+			}
+			if first[0] != math.Copysign(dtype.Largest(), big) || math.Abs(first[1]) > 10 {
+				t.Errorf("%s: %v", dtype, first)
+			}
+		}
+	}
+	// what is infinite in the source stays so, with the warning that it is
+	var warnings []string
+	m := testmodel.Llama{Poison: map[string]float64{gate: math.Inf(-1)}}.Open(t)
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := convertTo(m, out, plan.Options{DType: plan.DTypeRule(checkpoint.BF16), Clamp: true}, convert.Options{Warn: func(w string) { warnings = append(warnings, w) }}); err != nil {
+		t.Fatal(err)
+	}
+	if first := make([]float64, 1); checkpoint.Read(testmodel.Open(t, out).Source.Lookup(gate), 0, first) != nil || !math.IsInf(first[0], -1) || len(warnings) != 1 || !strings.Contains(warnings[0], "NaN or Inf") {
+		t.Errorf("%v, %q", first, warnings)
 	}
 }
 

@@ -170,7 +170,7 @@ func (p *Problem) weigh() ([]*mat.TriDense, error) {
 		b := block.SymmetricDim()
 		var ok bool
 		if roots[i], ok = root(block, ridge*(mat.Trace(block)/float64(b)+ridge*mean)); !ok {
-			return nil, fmt.Errorf("weights of block %d are not positive definite", i)
+			return nil, &linalg.NumericError{What: fmt.Sprintf("weights of block %d are not positive definite", i)}
 		}
 		part := p.Stack.Slice(at, at+b, 0, d).(*mat.Dense).RawMatrix()
 		blas64.Trmm(blas.Left, blas.NoTrans, 1, roots[i].RawTriangular(), part)

@@ -42,6 +42,7 @@ type Options struct {
 	PadToKernel bool
 
 	DType    DTypeRule
+	Clamp    bool  // values that do not fit their type become its largest
 	MaxShard int64 // bytes
 }
 
