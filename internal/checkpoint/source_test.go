@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // write writes a safetensors file of F32 tensors with the given names, two
@@ -305,4 +306,44 @@ func FuzzIndex(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestUnchanged: a file that is touched, grows, shrinks, goes away or gives its name
+// to another is no longer what was read.
+func TestUnchanged(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"nothing": func(string) error { return nil },
+		"touched": func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)) },
+		"grown": func(path string) error {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.WriteString("more")
+			}
+			return errors.Join(err, f.Close())
+		},
+		"shrunken": func(path string) error { return os.Truncate(path, 1) },
+		"removed":  os.Remove,
+		"replaced": func(path string) error {
+			if err := os.Rename(path, path+".old"); err != nil {
+				return err
+			}
+			return os.WriteFile(path, []byte("another"), 0o666)
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "x.safetensors")
+		if err := os.WriteFile(path, fileOf(`{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := change(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Unchanged(); (err == nil) != (name == "nothing") || err != nil && !strings.Contains(err.Error(), "changed while it was read") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -69,7 +69,18 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 		return nil, err
 	}
 	r.result.Timing = r.clock.Timing
+	if err := r.unchanged(); err != nil {
+		return nil, err
+	}
 	return &r.result, out.Commit()
+}
+
+// unchanged is an error if an input is no longer what it was.
+func (r *run) unchanged() error {
+	if err := r.Source.Source.Unchanged(); err != nil || r.Stats == nil {
+		return err
+	}
+	return r.Stats.Unchanged()
 }
 
 // write writes every file under its temporary name.

@@ -4,6 +4,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -86,6 +87,9 @@ func Compare(ctx context.Context, source, converted *family.Model, windows [][]i
 		if err != nil {
 			return nil, err
 		}
+	}
+	if err := errors.Join(source.Source.Unchanged(), converted.Source.Unchanged()); err != nil {
+		return nil, err
 	}
 	r := c.report(windows)
 	return r, r.finite()
