@@ -193,11 +193,11 @@ func noSpace(err error) bool {
 
 // printError prints an error as one line and its hint as another.
 func printError(w io.Writer, err error) {
-	text := strings.ReplaceAll(quoted(err), "\n", "; ")
+	text := printable(strings.ReplaceAll(quoted(err), "\n", "; "))
 	fmt.Fprintf(w, "mha2mla: %s\n", text)
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", hinted.Hint())
+		fmt.Fprintf(w, "hint: %s\n", printable(hinted.Hint()))
 	} else if noSpace(err) {
 		fmt.Fprintf(w, "hint: free space, or name an output elsewhere\n")
 	}

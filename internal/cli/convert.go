@@ -231,7 +231,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 // printPlan prints what was or will be written.
 func printPlan(w io.Writer, p *plan.Plan) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", p.Input, p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
+	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", printable(p.Input), p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
 	var sizes []string
 	for _, f := range p.Layout.Facts(p.Source, p.Target) {
 		text := f.Name + " " + f.After
@@ -240,7 +240,7 @@ func printPlan(w io.Writer, p *plan.Plan) error {
 		}
 		sizes = append(sizes, text)
 	}
-	fmt.Fprintf(t, "%s\t%s\n", p.Output, strings.Join(sizes, ", "))
+	fmt.Fprintf(t, "%s\t%s\n", printable(p.Output), strings.Join(sizes, ", "))
 	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (%s)\n", p.Cache.Before, p.Cache.After, report.Change(p.Cache.Saving))
 	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), byteSize(p.Bytes), len(p.Shards))
 	return t.Flush()

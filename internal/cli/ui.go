@@ -50,7 +50,7 @@ func (u *ui) result(v any, table func(io.Writer) error) error {
 }
 
 // warn prints a warning.
-func (u *ui) warn(message string) { fmt.Fprintf(u.err, "mha2mla: warning: %s\n", message) }
+func (u *ui) warn(message string) { fmt.Fprintf(u.err, "mha2mla: warning: %s\n", printable(message)) }
 
 // note prints what was asked for.
 func (u *ui) note(format string, args ...any) { fmt.Fprintf(u.err, "mha2mla: "+format+"\n", args...) }
