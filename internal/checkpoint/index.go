@@ -35,6 +35,7 @@ func readIndex(path string) (*index, error) {
 	if info.Size() > maxIndex {
 		return nil, tooLarge(path, info.Size(), maxIndex)
 	}
+	defer sparingly(info.Size())()
 	shard, err := parseIndex(io.LimitReader(f, maxIndex))
 	if err != nil {
 		return nil, malformed(path, err)
@@ -46,7 +47,7 @@ func readIndex(path string) (*index, error) {
 // name.
 func parseIndex(r io.Reader) (map[string]string, error) {
 	var shard map[string]string
-	names := make(map[string]string) // of shards, each held once
+	last := "" // neighbours are in one shard, whose name need not be held twice
 	in := strictjson.NewReader(r)
 	err := in.Object(func(key string) error {
 		if key != "weight_map" {
@@ -61,14 +62,12 @@ func parseIndex(r io.Reader) (map[string]string, error) {
 			if err != nil {
 				return fmt.Errorf("weight_map of %q: %w", tensor, err)
 			}
-			if known, ok := names[name]; ok {
-				name = known
-			} else if err := checkShard(name); err != nil {
-				return err
+			if name != last {
+				last = name
+				err = checkShard(name)
 			}
-			names[name] = name
-			shard[tensor] = name
-			return nil
+			shard[tensor] = last
+			return err
 		})
 	})
 	if err == nil {

@@ -73,12 +73,16 @@ func (m *Model) AttentionTensors() []TensorShape {
 	return append(tensors, TensorShape{QAProj, []int64{q, d}}, TensorShape{QANorm, []int64{q}}, TensorShape{QBProj, []int64{H * D, q}})
 }
 
-// tensors returns every tensor the model cannot do without.
-func (m *Model) tensors() []TensorShape {
+// parts yields every tensor the model cannot do without: those outside the layers,
+// then those of each layer.
+func (m *Model) parts(yield func([]TensorShape) bool) {
 	d, f, v := int64(m.Hidden), int64(m.Intermediate), int64(m.Vocab)
-	all := []TensorShape{{Embedding, []int64{v, d}}, {FinalNorm, []int64{d}}}
+	outside := []TensorShape{{Embedding, []int64{v, d}}, {FinalNorm, []int64{d}}}
 	if !m.TiedHead {
-		all = append(all, TensorShape{Head, []int64{v, d}})
+		outside = append(outside, TensorShape{Head, []int64{v, d}})
+	}
+	if !yield(outside) {
+		return
 	}
 	layer := append(m.AttentionTensors(),
 		TensorShape{MLPNorm, []int64{d}},
@@ -86,11 +90,14 @@ func (m *Model) tensors() []TensorShape {
 		TensorShape{UpProj, []int64{f, d}},
 		TensorShape{DownProj, []int64{d, f}})
 	for n := range m.Layers {
-		for _, t := range layer {
-			all = append(all, TensorShape{InLayer(n, t.Name), t.Shape})
+		named := slices.Clone(layer)
+		for i, t := range layer {
+			named[i].Name = InLayer(n, t.Name)
+		}
+		if !yield(named) {
+			return
 		}
 	}
-	return all
 }
 
 // bind makes sure that the tensors of the checkpoint are those of the model.
@@ -100,27 +107,27 @@ func (m *Model) bind() error {
 	}
 	known := make(map[string]bool)
 	var missing, wrong error
-	for _, want := range m.tensors() {
-		t := m.Source.Lookup(want.Name)
-		switch {
-		case t == nil && missing == nil:
-			missing = m.contradiction("tensor %q is missing", want.Name)
-		case t == nil || wrong != nil:
-		case !slices.Equal(t.Shape, want.Shape):
-			wrong = m.contradiction("tensor %q has shape %v and the configuration says %v", want.Name, t.Shape, want.Shape)
-		case !t.DType.Float():
-			wrong = &UnsupportedError{fmt.Sprintf("tensor %q has dtype %s: the model is quantised", want.Name, t.DType), "convert the unquantised model"}
+	layer := -1 // of the part looked at; the first is of no layer
+	for part := range m.parts {
+		for _, want := range part {
+			t := m.Source.Lookup(want.Name)
+			switch {
+			case t == nil && missing == nil:
+				missing = m.contradiction("tensor %q is missing", want.Name)
+			case t != nil:
+				known[want.Name] = true
+				if wrong == nil {
+					wrong = m.mismatch(t, want)
+				}
+			}
 		}
-		known[want.Name] = t != nil
-	}
-	found := 0
-	for _, here := range known {
-		if here {
-			found++
+		if layer >= 0 && missing != nil {
+			break // a configuration may claim any number of layers
 		}
+		layer++
 	}
 	switch {
-	case found == 0:
+	case len(known) == 0:
 		return &checkpoint.NoModelError{Path: m.Source.Path, What: fmt.Sprintf("it holds no %s: none of its tensors is there", m.Architecture), Tip: ""}
 	case wrong != nil:
 		return wrong
@@ -133,6 +140,18 @@ func (m *Model) bind() error {
 		}
 	}
 	return nil
+}
+
+// mismatch is an error if t is not what is wanted.
+func (m *Model) mismatch(t *checkpoint.Tensor, want TensorShape) error {
+	switch {
+	case !slices.Equal(t.Shape, want.Shape):
+		return m.contradiction("tensor %q has shape %v and the configuration says %v", want.Name, t.Shape, want.Shape)
+	case !t.DType.Float():
+		return &UnsupportedError{fmt.Sprintf("tensor %q has dtype %s: the model is quantised", want.Name, t.DType), "convert the unquantised model"}
+	default:
+		return nil
+	}
 }
 
 // stranger is an error if a tensor would change what the model computes and the
