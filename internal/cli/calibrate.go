@@ -80,6 +80,9 @@ func runCalibrate(ctx context.Context, u *ui, o calibrateFlags, in, out string) 
 			return err
 		}
 	}
+	if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
+		return err
+	}
 	progress, finish := u.progress("calibrating")
 	info, err := calib.Gather(ctx, m, windows, add, out, o.force, progress)
 	finish()

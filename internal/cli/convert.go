@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 
@@ -21,7 +20,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
-	"github.com/mha2mla/mha2mla/internal/sysmem"
 )
 
 // convertFlags are the flags of convert.
@@ -80,20 +78,6 @@ carries; the new one goes beside OUT, and into it.
 	})
 	return cmd
 }
-
-// layerMemory is the memory that layers under way may share. It also tells the
-// runtime what to stay below.
-func (o *convertFlags) layerMemory() int64 {
-	total := o.memory
-	if total == 0 {
-		total = sysmem.Free()
-	}
-	debug.SetMemoryLimit(total)
-	return max(1, total-programMemory)
-}
-
-// programMemory is what the program takes beside layers: buffers, headers, itself.
-const programMemory = 256 << 20
 
 // qLora parses the values of --q-lora.
 func qLora(text string) (mla.QLora, error) {
@@ -164,6 +148,11 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if err := measure(cmd, &o.Options, stats); err != nil {
 		return err
 	}
+	if !o.dryRun {
+		if err := o.checkMemory(u, baseMemory+convert.LayerMemory(m.Shape(), o.Maths(sizes), stats != nil)); err != nil {
+			return err
+		}
+	}
 	if !o.dryRun || !sizes.Planned() {
 		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes); err != nil {
 			return err
@@ -176,10 +165,11 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if p.Cache.Saving < 0 {
 		u.warn(fmt.Sprintf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
 	}
+	described := planned{p, baseMemory + convert.LayerMemory(m.Shape(), p.Maths, stats != nil), o.dryRun}
 	if o.dryRun {
-		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
+		return u.result(described, described.print)
 	}
-	return carryOut(ctx, u, o, p, stats)
+	return carryOut(ctx, u, o, described, stats)
 }
 
 // checkOutput makes sure that out may be written.
@@ -203,10 +193,17 @@ func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes pl
 	return convert.Search(ctx, in, o, sizes, progress)
 }
 
+// planned is a plan and what it takes. Its fields are the JSON output.
+type planned struct {
+	*plan.Plan
+	Memory int64 `json:"memory_bytes"` // estimated, with one layer at a time
+	ahead  bool  // nothing is written yet
+}
+
 // carryOut converts as planned and prints what was done.
-func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats calib.Reader) error {
+func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, stats calib.Reader) error {
 	progress, finish := u.progress("converting")
-	result, err := convert.Run(ctx, p, convert.Options{
+	result, err := convert.Run(ctx, p.Plan, convert.Options{
 		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
 	})
 	finish()
@@ -222,14 +219,14 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
 	done := struct {
-		*plan.Plan
+		planned
 		*convert.Result
 	}{p, result}
-	return u.result(done, func(w io.Writer) error { return printPlan(w, p) })
+	return u.result(done, p.print)
 }
 
-// printPlan prints what was or will be written.
-func printPlan(w io.Writer, p *plan.Plan) error {
+// print prints what was or will be written.
+func (p planned) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", printable(p.Input), p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
 	var sizes []string
@@ -243,5 +240,8 @@ func printPlan(w io.Writer, p *plan.Plan) error {
 	fmt.Fprintf(t, "%s\t%s\n", printable(p.Output), strings.Join(sizes, ", "))
 	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (%s)\n", p.Cache.Before, p.Cache.After, report.Change(p.Cache.Saving))
 	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), byteSize(p.Bytes), len(p.Shards))
+	if p.ahead {
+		fmt.Fprintf(t, "memory\tabout %s, or more for several layers at a time\n", byteSize(p.Memory))
+	}
 	return t.Flush()
 }

@@ -136,7 +136,7 @@ func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, r.Jobs) + 1)
 	room := semaphore.NewWeighted(r.Memory)
-	need := min(r.Memory, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
+	need := min(r.Memory, LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil))
 	group.Go(func() error { return r.carryAll(ctx) })
 	for n := range r.Source.Layers {
 		group.Go(func() error {
@@ -148,23 +148,6 @@ func (r *run) work(ctx context.Context) error {
 		})
 	}
 	return group.Wait()
-}
-
-// layerMemory estimates the bytes that converting a layer takes, with its query
-// compressed or not, and with statistics or not.
-func layerMemory(s family.Shape, query, stats bool) int64 {
-	factoring := func(rows int) int64 {
-		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
-		return 8 * (2*stack + 4*side*side)
-	}
-	most := factoring(2 * s.KVHeads * s.HeadDim)
-	if query { // after the stack of keys and values, which has gone by then
-		most = max(most, factoring(s.Heads*s.HeadDim))
-	}
-	if stats { // C, two parts of it, and its factor
-		most += 4 * 8 * int64(s.Hidden) * int64(s.Hidden)
-	}
-	return most
 }
 
 // layer converts layer n and writes its tensors.
