@@ -53,10 +53,11 @@ func (o *convertFlags) checkMemory(u *ui, need int64) error {
 }
 
 // enoughMemory is an error if the machine is known to have less memory free than
-// needed.
+// needed. It also tells the runtime what to stay below.
 func enoughMemory(need int64) error {
 	if free, known := sysmem.Available(); known && need > free {
 		return &memoryError{need, free}
 	}
+	debug.SetMemoryLimit(sysmem.Free())
 	return nil
 }

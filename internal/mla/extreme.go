@@ -15,7 +15,7 @@ type ExtremeError struct {
 }
 
 func (e *ExtremeError) Error() string {
-	return fmt.Sprintf("layer %d: its weights cannot be computed with: %v", e.Layer, e.Err)
+	return fmt.Sprintf("layer %d: its weights, or their statistics, cannot be computed with: %v", e.Layer, e.Err)
 }
 
 // Hint says what to do about the error.

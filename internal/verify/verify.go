@@ -268,5 +268,5 @@ func (c *comparison) report(windows [][]int) *Report {
 }
 
 func side(m *family.Model, loss float64) Side {
-	return Side{m.Source.Path, loss, math.Exp(loss)}
+	return Side{m.Source.Path, loss, min(math.Exp(loss), math.MaxFloat64)} // a NaN stays one
 }
