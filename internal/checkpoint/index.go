@@ -62,7 +62,7 @@ func parseIndex(r io.Reader) (map[string]string, error) {
 			if err != nil {
 				return fmt.Errorf("weight_map of %q: %w", tensor, err)
 			}
-			if name != last {
+			if name != last || name == "" {
 				last = name
 				err = checkShard(name)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -50,14 +51,15 @@ carries; the new one goes beside OUT, and into it.
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
 ` + exitHelp,
-		Args: exactly("IN", "OUT"),
 	}
+	takes(cmd, "IN", "OUT")
 	sizeFlags(cmd, &o.Options)
 	f := cmd.Flags()
-	flag(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
-	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora)
+	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", mla.NormLinear, mla.NormRMS)
+	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora).choices = []string{"none", "exact"}
+	choice(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
-	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
+	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	o.sharedFlags(cmd)
@@ -77,21 +79,6 @@ carries; the new one goes beside OUT, and into it.
 		return runConvert(cmd, output(), &o, args[0], args[1])
 	})
 	return cmd
-}
-
-// qLora parses the values of --q-lora.
-func qLora(text string) (mla.QLora, error) {
-	switch text {
-	case "none":
-		return mla.QLoraNone, nil
-	case "exact":
-		return mla.QLoraExact, nil
-	}
-	rank, err := positive(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
-	}
-	return mla.QLora(rank), nil
 }
 
 // open opens a checkpoint and describes its model.
@@ -133,6 +120,9 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if err := checkOutput(m, out, o.force); err != nil { // before the search, which takes time
 		return err
 	}
+	if err := o.Aim(m, cmd.Flags().Changed); err != nil {
+		return err
+	}
 	if err := o.ReadRankings(m); err != nil {
 		return err
 	}
@@ -154,7 +144,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 		}
 	}
 	if !o.dryRun || !sizes.Planned() {
-		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes); err != nil {
+		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes, o.resources()); err != nil {
 			return err
 		}
 	}
@@ -167,6 +157,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	}
 	described := planned{p, baseMemory + convert.LayerMemory(m.Shape(), p.Maths, stats != nil), o.dryRun}
 	if o.dryRun {
+		advise(u, p)
 		return u.result(described, described.print)
 	}
 	return carryOut(ctx, u, o, described, stats)
@@ -187,10 +178,10 @@ func checkOutput(m *family.Model, out string, force bool) error {
 }
 
 // searched returns sizes with what they leave open found.
-func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes) (plan.Sizes, error) {
+func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes, r convert.Resources) (plan.Sizes, error) {
 	progress, finish := u.progress("searching")
 	defer finish()
-	return convert.Search(ctx, in, o, sizes, progress)
+	return convert.Search(ctx, in, o, sizes, r, progress)
 }
 
 // planned is a plan and what it takes. Its fields are the JSON output.
@@ -204,7 +195,7 @@ type planned struct {
 func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, stats calib.Reader) error {
 	progress, finish := u.progress("converting")
 	result, err := convert.Run(ctx, p.Plan, convert.Options{
-		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
+		Resources: o.resources(), Stats: stats, Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
 	})
 	finish()
 	if err != nil {
@@ -215,6 +206,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, stats cali
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
+	advise(u, p.Plan)
 	if stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
@@ -223,6 +215,14 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, stats cali
 		*convert.Result
 	}{p, result}
 	return u.result(done, p.print)
+}
+
+// advise says what is not written, and who will not load what is.
+func advise(u *ui, p *plan.Plan) {
+	u.remark(p.LeftOut.String())
+	for _, advice := range p.Advice() {
+		u.hint(advice)
+	}
 }
 
 // print prints what was or will be written.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -45,8 +46,8 @@ is from the source.
   mha2mla inspect --json model/ | jq '.layers[0].share'
   mha2mla inspect --compare ids.json --stats model.stats model/
 ` + exitHelp,
-		Args: exactly("IN"),
 	}
+	takes(cmd, "IN")
 	sizeFlags(cmd, &o.Options)
 	o.sharedFlags(cmd)
 	cmd.Flags().StringVar(&o.compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")
@@ -106,7 +107,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = searched(ctx, u, input, o.Options, sizes); err != nil {
+	if sizes, err = searched(ctx, u, input, o.Options, sizes, convert.Resources{}); err != nil {
 		return nil, err
 	}
 	progress, finish := u.progress("inspecting")

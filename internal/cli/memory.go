@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/sysmem"
 )
 
@@ -15,15 +16,15 @@ const programMemory = 256 << 20
 // is copied.
 const baseMemory = 48 << 20
 
-// layerMemory is the memory that layers under way may share. It also tells the
-// runtime what to stay below.
-func (o *convertFlags) layerMemory() int64 {
+// resources are what layers under way may share. It also tells the runtime what
+// memory to stay below.
+func (o *convertFlags) resources() convert.Resources {
 	total := o.memory
 	if total == 0 {
 		total = sysmem.Free()
 	}
 	debug.SetMemoryLimit(total)
-	return max(1, total-programMemory)
+	return convert.Resources{Jobs: o.jobs, Memory: max(1, total-programMemory)}
 }
 
 // memoryError says that the machine has too little memory. It exits as what fails on

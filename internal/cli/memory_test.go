@@ -22,14 +22,14 @@ func TestEnoughMemory(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	var stderr bytes.Buffer
-	printError(&stderr, failure{err})
+	newLogger(&stderr, logText).fail(failure{err}, exitFailed)
 	if !strings.HasPrefix(stderr.String(), "mha2mla: one layer at a time takes about") || !strings.Contains(stderr.String(), "\nhint: ") {
 		t.Errorf("prints %q", &stderr)
 	}
 	for memory, want := range map[int64]string{1 << 20: "--memory says", 1 << 60: "", 0: ""} {
 		var stderr bytes.Buffer
 		o := convertFlags{memory: memory}
-		if err := o.checkMemory(&ui{err: &stderr}, 1<<50); (err == nil) != (memory > 0) {
+		if err := o.checkMemory(&ui{log: newLogger(&stderr, logText)}, 1<<50); (err == nil) != (memory > 0) {
 			t.Errorf("%d: %v", memory, err)
 		}
 		if got := stderr.String(); !strings.Contains(got, want) || want == "" && got != "" {

@@ -39,14 +39,14 @@ to 64, with a scale and a zero point of 16 bits each.
   mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
   mha2mla verify model/ converted/ --tokens ids.json --cache-bits 4
 ` + exitHelp,
-		Args: exactly("SOURCE", "CONVERTED"),
 	}
+	takes(cmd, "SOURCE", "CONVERTED")
 	f := cmd.Flags()
 	o.sourceFlags(cmd, "to compare on")
 	o.amountFlags(cmd, "")
 	o.maxKL = math.Inf(1)
 	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", nonNegativeNumber)
-	flag(f, &o.cacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits)
+	flag(f, &o.cacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits).choices = []string{"8", "4", "2"}
 	config := configFlag(cmd, "config")
 	convertedConfig := configFlag(cmd, "converted-config")
 	output := uiFlags(cmd)

@@ -5,11 +5,11 @@ package convert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -20,9 +20,8 @@ import (
 
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
+	Resources
 	Stats    calib.Reader // of the activations; nil: none
-	Jobs     int          // layers under way at a time, as far as Memory allows
-	Memory   int64        // bytes that layers under way may take; one is, however large; 0: no bound
 	Force    bool         // replace what exists
 	Version  string       // of the program, for the files' metadata
 	Progress func(done, total int64)
@@ -134,19 +133,11 @@ func (r *run) open(out *checkpoint.Output) error {
 // work converts all layers and copies everything else.
 func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, r.Jobs) + 1)
-	room := semaphore.NewWeighted(r.Memory)
-	need := min(r.Memory, LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil))
 	group.Go(func() error { return r.carryAll(ctx) })
-	for n := range r.Source.Layers {
-		group.Go(func() error {
-			if err := room.Acquire(ctx, need); err != nil {
-				return context.Cause(ctx)
-			}
-			defer room.Release(need)
-			return r.layer(n)
-		})
-	}
+	group.Go(func() error {
+		need := LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
+		return r.each(ctx, r.Source.Layers, need, func(_ context.Context, n int) error { return r.layer(n) })
+	})
 	return group.Wait()
 }
 
@@ -166,6 +157,9 @@ func (r *run) layer(n int) error {
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{n, layer.Summary()}
+	if r.result.Layers[n].Fallback {
+		r.warn(fmt.Sprintf("layer %d: an eigenvalue problem failed its check and was solved again by another algorithm, which takes longer", n))
+	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
 		return &computed{floats: r.floats(family.InLayer(n, name))}

@@ -47,7 +47,7 @@ func planFor(m *family.Model, out string, o plan.Options, stats calib.Reader) (*
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m, Stats: stats}, o, sizes, nil); err != nil {
+	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m, Stats: stats}, o, sizes, convert.Resources{}, nil); err != nil {
 		return nil, err
 	}
 	return plan.New(m, out, o, sizes)
@@ -310,7 +310,7 @@ func TestSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil)
+	found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestSearch(t *testing.T) {
 	if sizes, err = o.Sizes(m); err != nil {
 		t.Fatal(err)
 	}
-	if found, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil); err != nil || found.Theta != m.RopeTheta {
+	if found, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil); err != nil || found.Theta != m.RopeTheta {
 		t.Errorf("as many slots as pairs: found base %v, %v; the source's own fits every pair", found.Theta, err)
 	}
 }
@@ -337,7 +337,7 @@ func TestThreshold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil)
+		found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil)
 		if err != nil || found.RopeDims != want || found.Rank != 16 {
 			t.Errorf("threshold %v: found %+v, %v; want %d rotary dimensions", threshold, found, err, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/floatconv"
 )
 
 // floats takes the values of a tensor that is not copied. Those that do not fit its
@@ -84,11 +85,9 @@ type computed struct {
 
 // WriteFloats appends values.
 func (c *computed) WriteFloats(values []float64) error {
-	for i, v := range values {
-		if v-v != 0 {
-			s := c.Spec()
-			return &ComputedError{s.Name, s.Position(c.at + int64(i)), v}
-		}
+	if i := floatconv.FirstNonFinite(values); i >= 0 {
+		s := c.Spec()
+		return &ComputedError{s.Name, s.Position(c.at + int64(i)), values[i]}
 	}
 	c.at += int64(len(values))
 	return c.floats.WriteFloats(values)
