@@ -146,6 +146,10 @@ func TestRefusedDirectories(t *testing.T) {
 		"dot":               {named("."), "unsafe shard name"},
 		"nul":               {named("a\x00.safetensors"), "unsafe shard name"},
 		"empty name":        {named(""), "unsafe shard name"},
+		"stream":            {named("a.safetensors:x.safetensors"), "unsafe shard name"},
+		"escape sequence":   {named("\x1b[2J.safetensors"), "unsafe shard name"},
+		"very long":         {named(strings.Repeat("a", 250) + ".safetensors"), "no file system"},
+		"hidden":            {named(".a.safetensors"), "unsafe shard name"},
 		"bin":               {named("a.bin"), "not a safetensors file"},
 		"missing shard":     {named("b.safetensors"), "is missing"},
 		"not JSON":          {text("{"), "too early"},
@@ -292,7 +296,7 @@ func TestShrunkenFile(t *testing.T) {
 // FuzzIndex feeds arbitrary text to the index reader. What it accepts names
 // plain files only.
 func FuzzIndex(f *testing.F) {
-	for _, seed := range []string{`{"weight_map":{"x":"a.safetensors"}}`, `{"weight_map":{"x":"../a.safetensors"}}`, `{"metadata":{"total_size":1},"weight_map":{}}`, `[]`} {
+	for _, seed := range []string{`{"weight_map":{"x":"a.safetensors"}}`, `{"weight_map":{"x":"../a.safetensors"}}`, `{"metadata":{"total_size":1},"weight_map":{}}`, `{"weight_map":{"x":""}}`, `[]`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
