@@ -44,6 +44,9 @@ func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, out strin
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
+			return nil, nil, err
+		}
 		temp := checkpoint.TempName(out)
 		progress, finish := u.progress("calibrating")
 		_, err = calib.Gather(ctx, m, windows, nil, temp, false, progress)

@@ -68,7 +68,18 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 		return nil, err
 	}
 	r.result.Timing = r.clock.Timing
+	if err := r.unchanged(); err != nil {
+		return nil, err
+	}
 	return &r.result, out.Commit()
+}
+
+// unchanged is an error if an input is no longer what it was.
+func (r *run) unchanged() error {
+	if err := r.Source.Source.Unchanged(); err != nil || r.Stats == nil {
+		return err
+	}
+	return r.Stats.Unchanged()
 }
 
 // write writes every file under its temporary name.
@@ -124,7 +135,7 @@ func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.carryAll(ctx) })
 	group.Go(func() error {
-		need := layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil)
+		need := LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
 		return r.each(ctx, r.Source.Layers, need, func(_ context.Context, n int) error { return r.layer(n) })
 	})
 	return group.Wait()
@@ -136,13 +147,13 @@ func (r *run) layer(n int) error {
 	start := time.Now()
 	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.ReadFrom(weights, n)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Statistics, start, weights.take())
 	start = time.Now()
 	layer, err := r.Layout.Convert(attention)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{n, layer.Summary()}
@@ -151,7 +162,7 @@ func (r *run) layer(n int) error {
 	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
-		return &countingSink{r.writer(family.InLayer(n, name)), r}
+		return &computed{floats: r.floats(family.InLayer(n, name))}
 	})
 	r.clock.add(&r.clock.Write, start, weights.take())
 	return err
@@ -178,15 +189,4 @@ func (r *run) warn(message string) {
 	if r.Warn != nil {
 		r.Warn(message)
 	}
-}
-
-// countingSink reports progress when a tensor is complete.
-type countingSink struct {
-	*checkpoint.TensorWriter
-	run *run
-}
-
-func (s *countingSink) Close() error {
-	s.run.advance(s.TensorWriter.Bytes())
-	return s.TensorWriter.Close()
 }
