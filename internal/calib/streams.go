@@ -9,9 +9,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/decoder"
 )
 
-// inMemory is how many bytes of residual streams are held in memory; beyond, they
+// InMemory is how many bytes of residual streams are held in memory; beyond, they
 // are kept in a file.
-const inMemory = 256 << 20
+const InMemory = 256 << 20
 
 // Streams holds the residual streams of windows of tokens between layers.
 type Streams struct {
@@ -32,7 +32,7 @@ func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error
 		size += 4 * int64(len(w)) * int64(width)
 	}
 	s.offset = append(s.offset, size)
-	if size <= inMemory {
+	if size <= InMemory {
 		s.held = make([]decoder.Matrix, len(windows))
 		return s, nil
 	}

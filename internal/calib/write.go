@@ -47,7 +47,7 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 		sample = add[0].src.Lookup(inFile(0, sampleInputs)).Shape
 	}
 	err = publish(ctx, m, path, info, sample, force, func(w *checkpoint.Writer) error {
-		return Collect(ctx, m, windows, s, func(layer int, sums *Sums) error {
+		err := Collect(ctx, m, windows, s, func(layer int, sums *Sums) error {
 			if len(add) > 0 {
 				others, err := add.Sums(layer)
 				if err != nil {
@@ -60,6 +60,10 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 			}
 			return write(w, layer, sums, info.Window)
 		}, progress)
+		if err != nil {
+			return err
+		}
+		return errors.Join(m.Source.Unchanged(), add.Unchanged())
 	})
 	return info, err
 }

@@ -21,8 +21,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -164,6 +166,8 @@ func exitStatus(err error) int {
 		value       *checkpoint.ValueError
 		noModel     *checkpoint.NoModelError
 		unsupported *family.UnsupportedError
+		extreme     *mla.ExtremeError
+		computed    *convert.ComputedError
 		refused     *engine.RefusedError
 		notLoaded   *notLoadedError
 		threshold   *thresholdError
@@ -177,7 +181,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.As(err, &format), errors.As(err, &value):
 		return exitMalformed
-	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded):
+	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded), errors.As(err, &extreme), errors.As(err, &computed):
 		return exitUnsupported
 	case noSpace(err):
 		return exitNoSpace

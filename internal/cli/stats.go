@@ -46,6 +46,9 @@ func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, out strin
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
+			return nil, nil, err
+		}
 		o.calibrated = windows
 		temp := checkpoint.TempName(out)
 		progress, finish := u.progress("calibrating")

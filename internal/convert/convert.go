@@ -71,7 +71,18 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 		return nil, err
 	}
 	r.result.Timing = r.clock.Timing
+	if err := r.unchanged(); err != nil {
+		return nil, err
+	}
 	return &r.result, out.Commit()
+}
+
+// unchanged is an error if an input is no longer what it was.
+func (r *run) unchanged() error {
+	if err := r.Source.Source.Unchanged(); err != nil || r.Stats == nil {
+		return err
+	}
+	return r.Stats.Unchanged()
 }
 
 // write writes every file under its temporary name.
@@ -131,7 +142,7 @@ func (r *run) work(ctx context.Context) error {
 		if r.Healer != nil {
 			side.Jobs = 1 // the input of one layer is what the healed ones before it make
 		}
-		need := layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil)
+		need := LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
 		return side.each(ctx, r.Source.Layers, need, r.layer)
 	})
 	return group.Wait()
@@ -143,13 +154,13 @@ func (r *run) layer(ctx context.Context, n int) error {
 	start := time.Now()
 	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.ReadFrom(weights, n)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Statistics, start, weights.take())
 	start = time.Now()
 	layer, err := r.Layout.Convert(attention)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{Layer: n, Summary: layer.Summary()}
@@ -165,7 +176,7 @@ func (r *run) layer(ctx context.Context, n int) error {
 	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
-		return &countingSink{r.writer(family.InLayer(n, name)), r}
+		return &computed{floats: r.floats(family.InLayer(n, name))}
 	})
 	r.clock.add(&r.clock.Write, start, weights.take())
 	return err
@@ -213,15 +224,4 @@ func (r *run) warn(message string) {
 	if r.Warn != nil {
 		r.Warn(message)
 	}
-}
-
-// countingSink reports progress when a tensor is complete.
-type countingSink struct {
-	*checkpoint.TensorWriter
-	run *run
-}
-
-func (s *countingSink) Close() error {
-	s.run.advance(s.TensorWriter.Bytes())
-	return s.TensorWriter.Close()
 }
