@@ -33,7 +33,7 @@ type Weights struct {
 	Scale       float64
 }
 
-// tensor is one tensor of a layer, by a name for messages and tests.
+// tensor is one tensor of a layer, by a name.
 type tensor[T real] struct {
 	name string
 	matrix[T]

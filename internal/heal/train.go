@@ -26,9 +26,9 @@ type training struct {
 	train, held []int // windows
 	progress    func(step, steps int, before, now float64)
 
-	queue [][]int // windows of the steps to come
-	rng   *rand.Rand
-	error float64 // of what was learned from lately
+	queue  [][]int // windows of the steps to come
+	rng    *rand.Rand
+	lately float64 // error of what was learned from, with more weight on the last steps
 }
 
 // batches parts windows into batches of about tokensAtOnce tokens.
@@ -113,7 +113,7 @@ func (t *training) round(steps int, r *Result) (better bool, err error) {
 			return false, err
 		}
 		if t.progress != nil {
-			t.progress(step+1, steps, r.Before, t.error)
+			t.progress(step+1, steps, r.Before, t.lately)
 		}
 	}
 	after, err := t.heldError()
@@ -143,10 +143,10 @@ func (t *training) step(optimiser *adam[float32], gradient *layer[float32], part
 	descent, loss := p.loss(1 / energy)
 	p.backward(descent, gradient)
 	optimiser.step(gradient, part)
-	if t.error == 0 {
-		t.error = loss
+	if t.lately == 0 {
+		t.lately = loss
 	}
-	t.error += recent * (loss - t.error)
+	t.lately += recent * (loss - t.lately)
 	return nil
 }
 
