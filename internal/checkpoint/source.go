@@ -179,6 +179,11 @@ func (s *Source) Metadata(key string) string { return s.files[0].metadata[key] }
 
 // OwnConfig is the name of the configuration that belongs to one safetensors
 // file alone.
-func OwnConfig(path string) string {
-	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + ConfigFile
+func OwnConfig(path string) string { return own(path, ConfigFile) }
+
+// OwnManifest is the name of the manifest of one safetensors file.
+func OwnManifest(path string) string { return own(path, ManifestFile) }
+
+func own(path, name string) string {
+	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + name
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/verify"
@@ -162,6 +163,9 @@ func exitStatus(err error) int {
 		value       *checkpoint.ValueError
 		noModel     *checkpoint.NoModelError
 		unsupported *family.UnsupportedError
+		resume      *convert.ResumeError
+		space       *checkpoint.SpaceError
+		integrity   *integrityError
 		threshold   *thresholdError
 	)
 	switch {
@@ -169,13 +173,13 @@ func exitStatus(err error) int {
 		return exitSignal + int(signal.signal)
 	case errors.As(err, &threshold):
 		return exitThreshold
-	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &shapes), !errors.As(err, &fail):
+	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &shapes), errors.As(err, &resume), !errors.As(err, &fail):
 		return exitUsage
-	case errors.As(err, &format), errors.As(err, &value):
+	case errors.As(err, &format), errors.As(err, &value), errors.As(err, &integrity):
 		return exitMalformed
 	case errors.As(err, &noModel), errors.As(err, &unsupported):
 		return exitUnsupported
-	case noSpace(err):
+	case errors.As(err, &space), noSpace(err):
 		return exitNoSpace
 	default:
 		return exitFailed

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -31,6 +29,7 @@ type convertFlags struct {
 	config  string
 	dryRun  bool
 	force   bool
+	resume  bool
 	memory  int64
 	verbose bool
 	jobs    int
@@ -45,12 +44,23 @@ func newConvert() *cobra.Command {
 attention takes the place of MHA or GQA. Stock engines load it as a dense
 DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and OUT are .safetensors files or Hugging Face directories. The
 configuration is --config, else config.json beside IN, else the one that IN
-carries; the new one goes beside OUT, and into it.
+carries; the new one goes beside OUT, and into it. So does a manifest, by which
+verify --integrity finds any change: mha2mla.json, for a file NAME.mha2mla.json.
+
+Nothing appears under its final name before all of it is whole, and with --force
+the old OUT stays until then. Until then everything is in a folder of OUT's name
+with a dot before and .mha2mla-tmp after it, or in OUT/.mha2mla-tmp if that is a
+directory already. What a run that was killed has left there, the next one removes.
+With --resume it goes on instead: files of OUT that are complete stay, bit for
+bit checked, if the source, the flags and the program are the same; else it refuses.
+A run with --resume that is interrupted or fails leaves what is complete, another
+removes everything. A smaller --max-shard-size leaves less to be done again.
 
   mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
+  mha2mla convert --resume --max-shard-size 1GB model/ converted/
 ` + exitHelp,
 		Args: exactly("IN", "OUT"),
 	}
@@ -67,6 +77,7 @@ carries; the new one goes beside OUT, and into it.
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written and write nothing")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where the time went")
 	f.BoolVar(&o.force, "force", false, "replace OUT if it exists")
+	f.BoolVar(&o.resume, "resume", false, "go on where an interrupted run stopped, and leave what is done if this one is")
 	jobsFlag(cmd, &o.jobs)
 	flag(f, &o.memory, "memory", "SIZE", "", "memory to stay below, as far as one layer allows (default: what the machine has free)", size)
 	output := uiFlags(cmd)
@@ -134,7 +145,7 @@ func openSource(path, config string) (*family.Model, error) {
 	return m, nil
 }
 
-func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) error {
+func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err error) {
 	ctx := cmd.Context()
 	runtime.GOMAXPROCS(o.jobs)
 	if out == "" {
@@ -145,8 +156,12 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 		return err
 	}
 	defer m.Source.Close()
-	if err := checkOutput(m, out, o.force); err != nil { // before the search, which takes time
+	output, err := reserve(m, out, o) // before the search, which takes time
+	if err != nil {
 		return err
+	}
+	if output != nil {
+		defer func() { err = errors.Join(err, output.Discard()) }()
 	}
 	if err := o.ReadRankings(m); err != nil {
 		return err
@@ -155,7 +170,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if err != nil {
 		return err
 	}
-	stats, done, err := o.open(ctx, u, m, out)
+	stats, paths, done, err := o.open(ctx, u, m, temporary(output))
 	if err != nil {
 		return err
 	}
@@ -178,21 +193,29 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if o.dryRun {
 		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
-	return carryOut(ctx, u, o, p, stats)
+	return carryOut(ctx, u, o, p, convert.Options{Stats: stats, StatsFiles: paths, Output: output})
 }
 
-// checkOutput makes sure that out may be written.
-func checkOutput(m *family.Model, out string, force bool) error {
-	folder, whole := plan.Place(out)
-	var names []string
-	if !whole {
-		names = []string{filepath.Base(out)}
+// reserve makes sure that out may be written, by this process alone. A dry run that
+// gathers no statistics writes nothing, and gets nil.
+func reserve(m *family.Model, out string, o *convertFlags) (output *checkpoint.Output, err error) {
+	if o.dryRun && o.calibrate == "" {
+		err = convert.Check(m, out, o.force)
+	} else {
+		output, err = convert.Reserve(m, out, checkpoint.Replace{Force: o.force, Resume: o.resume})
 	}
-	err := checkpoint.CheckOutput(m.Source, folder, names, whole, force)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &plan.UsageError{What: fmt.Sprintf("the folder of OUT %q does not exist", out), Tip: "create it first"}
+		return nil, &plan.UsageError{What: fmt.Sprintf("the folder of OUT %q does not exist", out), Tip: "create it first"}
 	}
-	return err
+	return output, err
+}
+
+// temporary is where statistics may be gathered.
+func temporary(output *checkpoint.Output) string {
+	if output == nil {
+		return "" // none are
+	}
+	return output.Scratch("statistics")
 }
 
 // searched returns sizes with what they leave open found.
@@ -203,11 +226,10 @@ func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes pl
 }
 
 // carryOut converts as planned and prints what was done.
-func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats calib.Reader) error {
+func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, run convert.Options) error {
 	progress, finish := u.progress("converting")
-	result, err := convert.Run(ctx, p, convert.Options{
-		Stats: stats, Jobs: o.jobs, Memory: o.layerMemory(), Force: o.force, Version: version(), Progress: progress, Warn: u.warn,
-	})
+	run.Jobs, run.Memory, run.Version, run.Progress, run.Warn = o.jobs, o.layerMemory(), version(), progress, u.warn
+	result, err := convert.Run(ctx, p, run)
 	finish()
 	if err != nil {
 		return err
@@ -217,7 +239,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, stats c
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
-	if stats == nil && o.Method == mla.MethodAttention {
+	if run.Stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
 	done := struct {

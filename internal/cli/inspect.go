@@ -93,7 +93,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err := o.ReadRankings(m); err != nil {
 		return nil, err
 	}
-	stats, done, err := o.open(ctx, u, m, "")
+	stats, _, done, err := o.open(ctx, u, m, "")
 	if err != nil {
 		return nil, err
 	}

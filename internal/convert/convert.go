@@ -5,6 +5,8 @@ package convert
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,19 +16,23 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
-	Stats    calib.Reader // of the activations; nil: none
-	Jobs     int          // layers under way at a time, as far as Memory allows
-	Memory   int64        // bytes that layers under way may take; one is, however large; 0: no bound
-	Force    bool         // replace what exists
-	Version  string       // of the program, for the files' metadata
-	Progress func(done, total int64)
-	Warn     func(message string)
+	Stats      calib.Reader       // of the activations; nil: none
+	StatsFiles []string           // that they are from
+	Jobs       int                // layers under way at a time, as far as Memory allows
+	Memory     int64              // bytes that layers under way may take; one is, however large; 0: no bound
+	Force      bool               // replace what exists
+	Output     *checkpoint.Output // reserved for it; nil: Run does so itself, as Force says
+	Version    string             // of the program, for the files' metadata
+	Progress   func(done, total int64)
+	Warn       func(message string)
 }
 
 // Result is what a conversion found out. Its fields are part of the JSON output.
@@ -45,9 +51,14 @@ type LayerResult struct {
 type run struct {
 	*plan.Plan
 	Options
-	writers []*checkpoint.Writer
-	shardOf map[string]int
+	out     *checkpoint.Output
+	shards  []*shard
+	planned map[string]plan.Tensor
+	earlier []*layerRecord // [layers] from the run that is resumed; nil: none
+	journal *journal.Journal
 	warned  map[*checkpoint.Tensor]bool // under mu
+
+	inputs, statistics []checkpoint.FileDigest
 
 	clock clock
 
@@ -56,78 +67,85 @@ type run struct {
 	result Result
 }
 
-// Run carries out p. Nothing gets its final name before everything is written.
+// Reserve makes the output out of a conversion of m this process's own.
+func Reserve(m *family.Model, out string, r checkpoint.Replace) (*checkpoint.Output, error) {
+	folder, main := plan.Place(out)
+	return checkpoint.Reserve(m.Source, folder, main, r)
+}
+
+// Check makes sure that out may be written, and touches nothing.
+func Check(m *family.Model, out string, force bool) error {
+	folder, main := plan.Place(out)
+	return checkpoint.CheckOutput(m.Source, folder, checkpoint.Names(main), main == "", force)
+}
+
+// Run carries out p. Nothing gets its final name before everything is written. It
+// uses up o.Output.
 func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err error) {
-	out, err := checkpoint.NewOutput(p.Source.Source, p.Folder, p.Files(), p.Whole, o.Force)
-	if err != nil {
-		return nil, err
+	out := o.Output
+	if out == nil {
+		if out, err = Reserve(p.Source, p.Output, checkpoint.Replace{Force: o.Force}); err != nil {
+			return nil, err
+		}
 	}
 	defer func() { err = errors.Join(err, out.Discard()) }()
-	r := &run{Plan: p, Options: o, shardOf: make(map[string]int), warned: make(map[*checkpoint.Tensor]bool)}
-	r.result.Layers = make([]LayerResult, p.Source.Layers)
-	if err := r.write(ctx, out); err != nil {
+	if err := out.Declare(p.Files()); err != nil {
 		return nil, err
+	}
+	r := &run{Plan: p, Options: o, out: out, warned: make(map[*checkpoint.Tensor]bool), planned: make(map[string]plan.Tensor)}
+	r.earlier = make([]*layerRecord, p.Source.Layers)
+	r.result.Layers = make([]LayerResult, p.Source.Layers)
+	if err := r.write(ctx); err != nil {
+		return nil, errors.Join(err, r.keep())
 	}
 	r.result.Timing = r.clock.Timing
 	return &r.result, out.Commit()
 }
 
 // write writes every file under its temporary name.
-func (r *run) write(ctx context.Context, out *checkpoint.Output) (err error) {
-	defer func() {
-		for _, w := range r.writers {
-			err = errors.Join(err, w.Abandon())
+func (r *run) write(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, r.abandon()) }()
+	for _, path := range r.StatsFiles {
+		d, err := checkpoint.DigestFile(ctx, path)
+		if err != nil {
+			return err
 		}
-	}()
-	if err := r.open(out); err != nil {
+		r.statistics = append(r.statistics, d)
+	}
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	if err := r.work(ctx); err != nil {
 		return err
 	}
-	for len(r.writers) > 0 {
-		w := r.writers[0]
-		r.writers = r.writers[1:]
-		if err := w.Close(); err != nil {
-			return err
-		}
-	}
-	if err := r.writeOthers(out); err != nil {
+	if err := r.writeOthers(); err != nil {
 		return err
 	}
 	return context.Cause(ctx)
 }
 
-// open creates the shards.
-func (r *run) open(out *checkpoint.Output) error {
-	specs := make([][]checkpoint.Spec, len(r.Shards))
-	for _, t := range r.Tensors {
-		specs[t.Shard] = append(specs[t.Shard], t.Spec)
-		r.shardOf[t.Name] = t.Shard
-	}
-	metadata := map[string]string{"format": "pt", "mha2mla": r.Version, checkpoint.MetadataConfig: string(r.Config)}
-	for i, shard := range r.Shards {
-		f, err := out.Create(shard.File)
-		if err != nil {
-			return err
+// keep leaves what was done for a later run to resume, if that is worth anything.
+func (r *run) keep() error {
+	for _, s := range r.shards {
+		if s.digests != nil {
+			return nil
 		}
-		w, err := checkpoint.NewWriter(f, specs[i], metadata)
-		if err != nil {
-			return err
-		}
-		r.writers = append(r.writers, w)
 	}
-	return nil
+	if r.journal == nil { // what an earlier run has left was not touched
+		return nil
+	}
+	return fsys.RemoveAll(r.out.FS(), r.out.Journal())
 }
 
 // work converts all layers and copies everything else.
 func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, r.Jobs) + 1)
+	group.SetLimit(max(1, r.Jobs) + 2)
 	room := semaphore.NewWeighted(r.Memory)
 	need := min(r.Memory, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
 	group.Go(func() error { return r.carryAll(ctx) })
-	for n := range r.Source.Layers {
+	group.Go(func() error { return r.digestInputs(ctx) })
+	for _, n := range r.layers() {
 		group.Go(func() error {
 			if err := room.Acquire(ctx, need); err != nil {
 				return context.Cause(ctx)
@@ -137,6 +155,20 @@ func (r *run) work(ctx context.Context) error {
 		})
 	}
 	return group.Wait()
+}
+
+// layers lists the layers that are to be converted in the order of their tensors in
+// the files, so that one shard after the other gets complete.
+func (r *run) layers() []int {
+	first := make(map[int]int) // index of a layer's first tensor
+	for i, t := range slices.Backward(r.Tensors) {
+		if n, ok := r.layerOf(t); ok {
+			first[n] = i
+		}
+	}
+	order := slices.Collect(maps.Keys(first))
+	slices.SortFunc(order, func(a, b int) int { return first[a] - first[b] })
+	return slices.DeleteFunc(order, r.keptLayer)
 }
 
 // layerMemory estimates the bytes that converting a layer takes, with its query
@@ -171,17 +203,17 @@ func (r *run) layer(n int) error {
 		return err
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
-	r.result.Layers[n] = LayerResult{n, layer.Summary()}
+	summary := layer.Summary()
+	r.result.Layers[n] = LayerResult{n, summary}
+	if err := r.journal.Add(record{Layer: &layerRecord{r.result.Layers[n], summary.Ranking}}); err != nil {
+		return err
+	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
-		return &countingSink{r.writer(family.InLayer(n, name)), r}
+		return r.sink(family.InLayer(n, name))
 	})
 	r.clock.add(&r.clock.Write, start, weights.take())
 	return err
-}
-
-func (r *run) writer(name string) *checkpoint.TensorWriter {
-	return r.writers[r.shardOf[name]].Tensor(name)
 }
 
 // advance reports bytes written.
@@ -201,15 +233,4 @@ func (r *run) warn(message string) {
 	if r.Warn != nil {
 		r.Warn(message)
 	}
-}
-
-// countingSink reports progress when a tensor is complete.
-type countingSink struct {
-	*checkpoint.TensorWriter
-	run *run
-}
-
-func (s *countingSink) Close() error {
-	s.run.advance(s.TensorWriter.Bytes())
-	return s.TensorWriter.Close()
 }

@@ -24,7 +24,7 @@ func (r *run) carryAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(copiers)
 	for _, t := range r.Tensors {
-		if t.Action != plan.Compute {
+		if t.Action != plan.Compute && !r.kept(t) {
 			group.Go(func() error { return r.carried(ctx, t) })
 		}
 	}
@@ -42,7 +42,7 @@ func (r *run) carried(ctx context.Context, t plan.Tensor) error {
 
 // copyTensor copies the bytes of a tensor, looking at floats as they pass.
 func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
-	from, to := r.Source.Source.Lookup(t.From), r.writer(t.Name)
+	from, to := r.Source.Source.Lookup(t.From), r.tensor(t.Name)
 	data, look := from.Data(), t.DType.Float()
 	for at := int64(0); at < from.Bytes(); {
 		if err := context.Cause(ctx); err != nil {
@@ -70,7 +70,7 @@ func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
 // convertTensor writes the values of a tensor in another type or times a
 // factor.
 func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) error {
-	from, to := r.Source.Source.Lookup(t.From), r.writer(t.Name)
+	from, to := r.Source.Source.Lookup(t.From), r.tensor(t.Name)
 	values := make([]float64, min(int64(atOnce), from.Elements()))
 	look := true
 	for at := int64(0); at < from.Elements(); {
