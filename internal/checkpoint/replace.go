@@ -155,8 +155,5 @@ func (o *Output) recover() error {
 			return o.damaged(fmt.Sprintf("%q is not the name of a file", name))
 		}
 	}
-	if err := o.undo(&x); err != nil {
-		return err
-	}
-	return fsys.RemoveAll(o.fs, o.aside())
+	return o.undo(&x)
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
@@ -107,8 +108,12 @@ func (o *Output) enter(main string) error {
 	}
 	o.fresh = o.whole && !exists(o.folder)
 	err := o.recover()
-	if err == nil && !(o.resume && exists(o.Journal())) {
-		err = clear(o.fs, o.work)
+	if err == nil {
+		var keep []string
+		if o.resume && exists(o.Journal()) {
+			keep = []string{filepath.Base(o.Journal()), filepath.Base(o.staged())}
+		}
+		err = clear(o.fs, o.work, keep...)
 	}
 	if err == nil && o.whole && !o.fresh && exists(o.beside()) {
 		err = o.sweep(o.beside())
@@ -153,12 +158,12 @@ func (o *Output) take() error {
 	}
 }
 
-// clear removes what is in a temporary folder but for the lock.
-func clear(files fsys.FS, work string) error {
+// clear removes what is in a temporary folder but for the lock and the given names.
+func clear(files fsys.FS, work string, keep ...string) error {
 	entries, err := os.ReadDir(work)
 	errs := []error{err}
 	for _, e := range entries {
-		if e.Name() != lockFile {
+		if e.Name() != lockFile && !slices.Contains(keep, e.Name()) {
 			errs = append(errs, fsys.RemoveAll(files, filepath.Join(work, e.Name())))
 		}
 	}

@@ -53,7 +53,10 @@ func (f *FS) Paths() []string {
 }
 
 // call counts a call that touches the given paths, and says whether it fails.
-func (f *FS) call(paths ...string) error {
+func (f *FS) call(paths ...string) error { return f.callHalf(func() {}, paths...) }
+
+// callHalf is call for what can be done by half, which it is if it fails.
+func (f *FS) callHalf(half func(), paths ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.killed {
@@ -63,15 +66,14 @@ func (f *FS) call(paths ...string) error {
 	for _, p := range paths {
 		f.paths = append(f.paths, filepath.Clean(p))
 	}
-	switch {
-	case f.calls != f.at:
+	if f.calls != f.at {
 		return nil
-	case f.kill:
+	}
+	if half(); f.kill {
 		f.die()
 		return ErrKilled
-	default:
-		return syscall.EIO
 	}
+	return syscall.EIO
 }
 
 // die closes everything, as the system does.
@@ -179,18 +181,16 @@ func (l *lock) Release() error {
 }
 
 // Write writes, if it is to fail a half.
-func (f *file) Write(p []byte) (int, error) {
-	if err := f.fs.call(); err != nil {
-		n, _ := f.File.Write(p[:len(p)/2])
+func (f *file) Write(p []byte) (n int, err error) {
+	if err := f.fs.callHalf(func() { n, _ = f.File.Write(p[:len(p)/2]) }); err != nil {
 		return n, err
 	}
 	return f.File.Write(p)
 }
 
 // WriteAt writes, if it is to fail a half.
-func (f *file) WriteAt(p []byte, at int64) (int, error) {
-	if err := f.fs.call(); err != nil {
-		n, _ := f.File.WriteAt(p[:len(p)/2], at)
+func (f *file) WriteAt(p []byte, at int64) (n int, err error) {
+	if err := f.fs.callHalf(func() { n, _ = f.File.WriteAt(p[:len(p)/2], at) }); err != nil {
 		return n, err
 	}
 	return f.File.WriteAt(p, at)
