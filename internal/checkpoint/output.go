@@ -26,6 +26,7 @@ type Output struct {
 	fs     fsys.FS
 	in     *Source
 	folder string   // final folder of the files
+	path   string   // of the output: folder, or a file in it
 	names  []string // of all of them, in the order in which they appear
 	whole  bool     // folder is the output, not only where it goes
 	force  bool     // what exists may be replaced

@@ -46,7 +46,7 @@ func (e *BusyError) Hint() string { return "wait for it, or name another output"
 // what a run that died has left half-done and removes the rest of it, unless it is
 // to be resumed. The checks are those of CheckOutput.
 func Reserve(in *Source, folder, main string, r Replace) (*Output, error) {
-	o := &Output{fs: r.FS, in: in, folder: filepath.Clean(folder), whole: main == "", force: r.Force, resume: r.Resume}
+	o := &Output{fs: r.FS, in: in, folder: filepath.Clean(folder), path: filepath.Join(folder, main), whole: main == "", force: r.Force, resume: r.Resume}
 	if o.fs == nil {
 		o.fs = fsys.OS{}
 	}
@@ -126,7 +126,7 @@ func (o *Output) enter(main string) error {
 
 // sweep removes the temporary folder that a dead run left at another place.
 func (o *Output) sweep(path string) error {
-	left := &Output{fs: o.fs, folder: o.folder, work: path}
+	left := &Output{fs: o.fs, path: o.path, work: path}
 	if err := left.take(); err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (o *Output) take() error {
 		var held *fsys.HeldError
 		switch {
 		case errors.As(err, &held):
-			return &BusyError{o.folder, held}
+			return &BusyError{o.path, held}
 		case errors.Is(err, fs.ErrNotExist): // its owner has just removed it
 			if _, err := os.Stat(filepath.Dir(o.work)); err != nil {
 				return err

@@ -73,6 +73,7 @@ func signalContext() (context.Context, func()) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	// a reader that goes away must not kill a conversion half-way: writing fails instead
 	signal.Ignore(syscall.SIGPIPE)
+	ignoreSizeLimit()
 	go func() {
 		if s, ok := (<-signals).(syscall.Signal); ok {
 			signal.Stop(signals)

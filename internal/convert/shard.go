@@ -57,12 +57,17 @@ func (r *run) open(ctx context.Context) error {
 	return nil
 }
 
-// besideWeights is what headers and the smaller files may take.
-const besideWeights = 4 << 20
+// Room for what is not weights: a little, what each tensor takes in header, index
+// and manifest, and what each shard does besides its configuration.
+const (
+	roomBeside = 64 << 10
+	roomTensor = 512
+	roomShard  = 4 << 10
+)
 
 // room makes sure that there is room for what will be written.
 func (r *run) room() error {
-	need := int64(besideWeights)
+	need := int64(roomBeside + roomTensor*len(r.Tensors) + (roomShard+len(r.Config))*(len(r.shards)+1))
 	for i, s := range r.shards {
 		if s.digests == nil {
 			need += r.Shards[i].Bytes
