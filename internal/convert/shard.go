@@ -133,7 +133,7 @@ func (r *run) complete(s *shard) error {
 		return err
 	}
 	s.digests = w.Digests()
-	return r.journal.Add(record{Shard: &shardRecord{s.file, s.digests}})
+	return errors.Join(r.journal.Add(record{Shard: &shardRecord{s.file, s.digests}}), r.journal.Sync())
 }
 
 // kept reports whether a tensor that is still to be written is there from an

@@ -1,6 +1,5 @@
 // Package journal keeps a list of what a run has done, for another to resume. It
-// is a file of lines, each a checksum and a record in JSON, on the disk before the
-// run goes on.
+// is a file of lines, each a checksum and a record in JSON.
 package journal
 
 import (
@@ -57,7 +56,7 @@ func Create[T any](files fsys.FS, path string, records []T) (*Journal, error) {
 	return &Journal{f: f}, nil
 }
 
-// Add appends a record and puts it on the disk. Several goroutines may add.
+// Add appends a record. It is on the disk after Sync. Several goroutines may add.
 func (j *Journal) Add(record any) error {
 	line, err := encode(record)
 	if err != nil {
@@ -65,11 +64,12 @@ func (j *Journal) Add(record any) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.f.Write(line); err != nil {
-		return err
-	}
-	return j.f.Sync()
+	_, err = j.f.Write(line)
+	return err
 }
+
+// Sync puts what was added on the disk.
+func (j *Journal) Sync() error { return j.f.Sync() }
 
 // Close closes the file.
 func (j *Journal) Close() error { return j.f.Close() }

@@ -230,4 +230,3 @@ func must(t *testing.T, args ...string) {
 		t.Fatalf("%v: %v: %s", args, err, &stderr)
 	}
 }
-
