@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -49,16 +50,42 @@ func Digest(ctx context.Context, path string) (*Digests, error) {
 	return d, group.Wait()
 }
 
-// HeaderDigests are the digests of the headers of the source's files, in the order
-// of Files.
-func (s *Source) HeaderDigests(ctx context.Context) ([]string, error) {
-	var all []string
+// Identity tells a file from others, and from what it was, without reading all of
+// it.
+type Identity struct {
+	File    string `json:"file"` // name without folder
+	Bytes   int64  `json:"bytes"`
+	Changed int64  `json:"changed"` // nanoseconds
+	Header  string `json:"header_sha256"`
+}
+
+// Identities are those of the source's files as they are now.
+func (s *Source) Identities(ctx context.Context) ([]Identity, error) {
+	var all []Identity
 	for _, f := range s.files {
-		sum, err := DigestReader(ctx, io.NewSectionReader(f.f, 0, f.data))
+		info, err := f.f.Stat()
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, sum)
+		header, err := DigestReader(ctx, io.NewSectionReader(f.f, 0, f.data))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Identity{filepath.Base(f.path), info.Size(), info.ModTime().UnixNano(), header})
+	}
+	return all, nil
+}
+
+// Digests are those of the source's files.
+func (s *Source) Digests(ctx context.Context) ([]FileDigest, error) {
+	var all []FileDigest
+	for _, f := range s.files {
+		d, err := digestOpen(ctx, f.f)
+		if err != nil {
+			return nil, err
+		}
+		d.File = filepath.Base(f.path)
+		all = append(all, d)
 	}
 	return all, nil
 }
@@ -77,11 +104,16 @@ func DigestFile(ctx context.Context, path string) (FileDigest, error) {
 		return FileDigest{}, err
 	}
 	defer f.Close()
+	return digestOpen(ctx, f)
+}
+
+// digestOpen reads a whole file that is open, wherever in it others read.
+func digestOpen(ctx context.Context, f *os.File) (FileDigest, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return FileDigest{}, err
 	}
-	sum, err := DigestReader(ctx, f)
+	sum, err := DigestReader(ctx, io.NewSectionReader(f, 0, info.Size()))
 	return FileDigest{info.Name(), info.Size(), sum}, err
 }
 

@@ -54,6 +54,7 @@ type run struct {
 	out     *checkpoint.Output
 	shards  []*shard
 	planned map[string]plan.Tensor
+	begin   *fingerprint
 	earlier []*layerRecord // [layers] from the run that is resumed; nil: none
 	journal *journal.Journal
 	warned  map[*checkpoint.Tensor]bool // under mu
@@ -116,6 +117,9 @@ func (r *run) write(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.work(ctx); err != nil {
+		return err
+	}
+	if err := r.unchanged(ctx); err != nil {
 		return err
 	}
 	if err := r.writeOthers(); err != nil {

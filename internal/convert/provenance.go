@@ -27,15 +27,9 @@ type fact struct {
 }
 
 // digestInputs computes the digests of the source's files.
-func (r *run) digestInputs(ctx context.Context) error {
-	for _, path := range r.Source.Source.Files() {
-		d, err := checkpoint.DigestFile(ctx, path)
-		if err != nil {
-			return err
-		}
-		r.inputs = append(r.inputs, d)
-	}
-	return nil
+func (r *run) digestInputs(ctx context.Context) (err error) {
+	r.inputs, err = r.Source.Source.Digests(ctx)
+	return err
 }
 
 // manifest returns the text of the manifest, given the digests of the files beside

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"reflect"
 	"runtime"
 
@@ -48,16 +46,8 @@ type fingerprint struct {
 	Program    string                  `json:"program"` // version, system, kernels
 	Command    string                  `json:"command"`
 	Plan       string                  `json:"plan"` // digest
-	Source     []sourceFile            `json:"source"`
+	Source     []checkpoint.Identity   `json:"source"`
 	Statistics []checkpoint.FileDigest `json:"statistics,omitempty"`
-}
-
-// sourceFile tells a file of the source from others.
-type sourceFile struct {
-	File    string `json:"file"`
-	Bytes   int64  `json:"bytes"`
-	Changed int64  `json:"changed"` // nanoseconds
-	Header  string `json:"header_sha256"`
 }
 
 // ResumeError says why an earlier run cannot be resumed.
@@ -115,29 +105,33 @@ func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 		return nil, err
 	}
 	f.Plan = checkpoint.DigestBytes(text)
-	headers, err := r.Source.Source.HeaderDigests(ctx)
+	f.Source, err = r.Source.Source.Identities(ctx)
+	return f, err
+}
+
+// unchanged makes sure that the source is what it was when the run began.
+func (r *run) unchanged(ctx context.Context) error {
+	now, err := r.Source.Source.Identities(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i, path := range r.Source.Source.Files() {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
+	for i, then := range r.begin.Source {
+		if now[i] != then {
+			return &checkpoint.FormatError{Path: r.Source.Source.Files()[i], What: "the file was changed while it was read", Tip: "convert again when it is complete"}
 		}
-		f.Source = append(f.Source, sourceFile{filepath.Base(path), info.Size(), info.ModTime().UnixNano(), headers[i]})
 	}
-	return f, nil
+	return nil
 }
 
 // resume finds out what of an earlier run can stay, and returns the records of it
 // for a journal of this run. Nothing is taken on trust: a shard stays if every byte
 // of it is as the journal says.
 func (r *run) resume(ctx context.Context) ([]record, error) {
-	now, err := r.fingerprint(ctx)
-	if err != nil {
+	var err error
+	if r.begin, err = r.fingerprint(ctx); err != nil {
 		return nil, err
 	}
-	kept := []record{{Begin: now}}
+	kept := []record{{Begin: r.begin}}
 	old, err := journal.Read[record](r.out.Journal())
 	if errors.Is(err, journal.ErrDamaged) {
 		r.warn("the journal of the earlier run is damaged; starting from the beginning")
@@ -145,7 +139,7 @@ func (r *run) resume(ctx context.Context) ([]record, error) {
 		return nil, err
 	}
 	if len(old) > 0 && old[0].Begin != nil {
-		if err := now.against(old[0].Begin); err != nil {
+		if err := r.begin.against(old[0].Begin); err != nil {
 			return nil, err
 		}
 	} else {

@@ -27,7 +27,7 @@ func TestBitFlips(t *testing.T) {
 		}
 		flips := 8
 		if long {
-			flips = 2000
+			flips = 300
 		}
 		for name := range s.new {
 			for range flips {
