@@ -29,12 +29,13 @@ race:
 torture:
 	MHA2MLA_TORTURE=1 $(GO) test -count=1 -timeout 20m -v ./internal/torture
 
-# ratios to OpenBLAS need a C compiler and libopenblas-dev; without, the
-# program's own figures
-bench:
-	mkdir -p $(BUILD)
-	$(CC) -O2 -o $(BUILD)/openblas internal/bench/c/openblas.c -lopenblas || rm -f $(BUILD)/openblas
-	$(GO) run ./internal/bench $(BUILD)/openblas
+# the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
+# Debian has them; what is not there is left out
+PYTHON ?= /usr/bin/python3
+
+bench: build
+	$(CC) -O2 -o $(BUILD)/lapack internal/bench/c/lapack.c -lopenblas -lm || rm -f $(BUILD)/lapack
+	$(GO) run ./internal/bench -lapack $(BUILD)/lapack -python $(PYTHON) -program $(PROGRAM)
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 60m ./...
 
 lint:

@@ -1,134 +1,71 @@
-// Command bench compares the program's kernels with libraries in C, where those
-// were there to build against, and prints the ratios.
+// Command bench compares the program with what else does its work, where that is
+// there to compare with, and prints the ratios. Both sides take their turn in one
+// run; processor time is told beside time on the clock, since other work on the
+// machine changes that less.
 //
-//	bench [path of the OpenBLAS program]
+//	bench [flags] [part …]
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
-
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-	"gonum.org/v1/gonum/blas/blas64"
-
-	_ "github.com/mha2mla/mha2mla/internal/fastblas" // what is measured
 )
 
+// bench is where the others are. What is not there is left out.
+type bench struct {
+	lapack  string // the C program
+	python  string // with torch
+	scripts string // folder of the Python programs
+	program string // mha2mla itself
+	rounds  int
+}
+
+// parts are the parts of the table, in their order.
+var parts = []struct {
+	name string
+	run  func(*bench) error
+}{
+	{"products", (*bench).products},
+	{"top", (*bench).top},
+	{"factor", (*bench).factor},
+	{"layer", (*bench).layer},
+	{"convert", (*bench).convert},
+	{"copy", (*bench).carry},
+}
+
 func main() {
-	peer := ""
-	if len(os.Args) > 1 {
-		peer = os.Args[1]
+	b := &bench{}
+	flag.StringVar(&b.lapack, "lapack", "", "program built from c/lapack.c")
+	flag.StringVar(&b.python, "python", "", "Python interpreter that has torch")
+	flag.StringVar(&b.scripts, "scripts", "internal/bench/py", "folder of the Python programs")
+	flag.StringVar(&b.program, "program", "", "mha2mla")
+	flag.IntVar(&b.rounds, "rounds", 5, "turns of each side, of which the medians count")
+	flag.Parse()
+	if _, err := os.Stat(b.lapack); err != nil {
+		missing("OpenBLAS", &b.lapack)
 	}
-	if _, err := os.Stat(peer); err != nil {
-		fmt.Fprintln(os.Stderr, "bench: no OpenBLAS program to compare with")
-		peer = ""
+	if exec.Command(b.python, "-c", "import torch").Run() != nil {
+		missing("torch", &b.python)
 	}
-	fmt.Printf("%-10s %5s %5s %12s %12s %7s\n", "routine", "order", "cores", "GFLOPS", "OpenBLAS", "ratio")
-	cores := []int{1}
-	if n := runtime.GOMAXPROCS(0); n > 1 {
-		cores = append(cores, n)
-	}
-	for _, n := range cores {
-		for _, r := range routines(2048) {
-			if err := compare(r, n, peer); err != nil {
-				fmt.Fprintln(os.Stderr, "bench:", err)
-				os.Exit(1)
-			}
-		}
-	}
-}
-
-// routine is a call to measure.
-type routine struct {
-	name       string
-	order      int
-	operations float64
-	call       func()
-}
-
-func routines(n int) []routine {
-	a, b, c := operands[float64](n * n)
-	x, y, z := operands[float32](n * n)
-	cube := float64(n) * float64(n) * float64(n)
-	return []routine{
-		{"sgemm", n, 2 * cube, func() {
-			blas32.Implementation().Sgemm(blas.NoTrans, blas.Trans, n, n, n, 1, x, n, y, n, 0, z, n)
-		}},
-		{"dgemm", n, 2 * cube, func() {
-			blas64.Implementation().Dgemm(blas.NoTrans, blas.NoTrans, n, n, n, 1, a, n, b, n, 0, c, n)
-		}},
-		{"dsyrk", n, cube, func() {
-			blas64.Implementation().Dsyrk(blas.Upper, blas.Trans, n, n, 1, a, n, 0, c, n)
-		}},
-	}
-}
-
-func operands[T float32 | float64](n int) (a, b, c []T) {
-	a, b, c = make([]T, n), make([]T, n), make([]T, n)
-	for i := range a {
-		a[i], b[i] = T(i%1021)/1021-0.5, T(i%997)/997-0.5
-	}
-	return a, b, c
-}
-
-// compare prints a line for r on a number of cores: medians of rounds in which
-// both take their turn, so that other load meets both.
-func compare(r routine, cores int, peer string) error {
-	const rounds = 7
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
-	var own, others, ratios []float64
-	for range rounds {
-		seconds := measure(r)
-		own = append(own, r.operations/seconds/1e9)
-		if peer == "" {
+	fmt.Printf("%d processors; × how much faster, by the clock and by processor time\n\n", runtime.GOMAXPROCS(0))
+	fmt.Printf("%-52s %-30s %9s %9s %6s %6s\n", "work", "against", "ours", "theirs", "clock", "cpu")
+	for _, p := range parts {
+		if flag.NArg() > 0 && !slices.Contains(flag.Args(), p.name) {
 			continue
 		}
-		other, err := run(peer, r, cores)
-		if err != nil {
-			return err
+		if err := p.run(b); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", p.name, err)
+			os.Exit(1)
 		}
-		others = append(others, r.operations/other/1e9)
-		ratios = append(ratios, other/seconds)
 	}
-	fmt.Printf("%-10s %5d %5d %12.1f", r.name, r.order, cores, median(own))
-	if peer != "" {
-		fmt.Printf(" %12.1f %7.2f", median(others), median(ratios))
-	}
-	fmt.Println()
-	return nil
 }
 
-// measure returns the seconds r takes, the best of three after a first that is
-// not counted, which is what the other program does.
-func measure(r routine) float64 {
-	r.call()
-	best := time.Hour
-	for range 3 {
-		start := time.Now()
-		r.call()
-		best = min(best, time.Since(start))
-	}
-	return best.Seconds()
-}
-
-func run(peer string, r routine, cores int) (seconds float64, err error) {
-	command := exec.Command(peer, r.name, strconv.Itoa(r.order))
-	command.Env = append(os.Environ(), "OPENBLAS_NUM_THREADS="+strconv.Itoa(cores))
-	out, err := command.Output()
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", peer, err)
-	}
-	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-}
-
-func median(s []float64) float64 {
-	slices.Sort(s)
-	return s[len(s)/2]
+// missing forgets the program that something was to be compared with.
+func missing(what string, program *string) {
+	fmt.Fprintf(os.Stderr, "bench: no %s to compare with\n", what)
+	*program = ""
 }

@@ -91,15 +91,15 @@ removes everything. A smaller --max-shard-size leaves less to be done again.
 	return cmd
 }
 
-// layerMemory is the memory that layers under way may share. It also tells the
-// runtime what to stay below.
-func (o *convertFlags) layerMemory() int64 {
+// resources are what layers under way may share. It also tells the runtime what
+// memory to stay below.
+func (o *convertFlags) resources() convert.Resources {
 	total := o.memory
 	if total == 0 {
 		total = sysmem.Free()
 	}
 	debug.SetMemoryLimit(total)
-	return max(1, total-programMemory)
+	return convert.Resources{Jobs: o.jobs, Memory: max(1, total-programMemory)}
 }
 
 // programMemory is what the program takes beside layers: buffers, headers, itself.
@@ -179,7 +179,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err
 		return err
 	}
 	if !o.dryRun || !sizes.Planned() {
-		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes); err != nil {
+		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes, o.resources()); err != nil {
 			return err
 		}
 	}
@@ -219,16 +219,16 @@ func temporary(output *checkpoint.Output) string {
 }
 
 // searched returns sizes with what they leave open found.
-func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes) (plan.Sizes, error) {
+func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes, r convert.Resources) (plan.Sizes, error) {
 	progress, finish := u.progress("searching")
 	defer finish()
-	return convert.Search(ctx, in, o, sizes, progress)
+	return convert.Search(ctx, in, o, sizes, r, progress)
 }
 
 // carryOut converts as planned and prints what was done.
 func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, run convert.Options) error {
 	progress, finish := u.progress("converting")
-	run.Jobs, run.Memory, run.Version, run.Progress, run.Warn = o.jobs, o.layerMemory(), version(), progress, u.warn
+	run.Resources, run.Version, run.Progress, run.Warn = o.resources(), version(), progress, u.warn
 	result, err := convert.Run(ctx, p, run)
 	finish()
 	if err != nil {

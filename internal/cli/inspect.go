@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -106,7 +107,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = searched(ctx, u, input, o.Options, sizes); err != nil {
+	if sizes, err = searched(ctx, u, input, o.Options, sizes, convert.Resources{}); err != nil {
 		return nil, err
 	}
 	progress, finish := u.progress("inspecting")

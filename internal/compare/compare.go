@@ -105,7 +105,7 @@ func (x *comparison) measure(o plan.Options) (*Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = convert.Search(x.ctx, in, o, sizes, nil); err != nil {
+	if sizes, err = convert.Search(x.ctx, in, o, sizes, convert.Resources{}, nil); err != nil {
 		return nil, err
 	}
 	out := filepath.Join(x.dir, "converted")
@@ -114,7 +114,7 @@ func (x *comparison) measure(o plan.Options) (*Row, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(out)
-	if _, err := convert.Run(x.ctx, p, convert.Options{Stats: x.Stats, Jobs: 1}); err != nil {
+	if _, err := convert.Run(x.ctx, p, convert.Options{Stats: x.Stats}); err != nil {
 		return nil, err
 	}
 	report, err := x.verify(out)

@@ -5,13 +5,13 @@ package convert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -24,10 +24,9 @@ import (
 
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
+	Resources
 	Stats      calib.Reader       // of the activations; nil: none
 	StatsFiles []string           // that they are from
-	Jobs       int                // layers under way at a time, as far as Memory allows
-	Memory     int64              // bytes that layers under way may take; one is, however large; 0: no bound
 	Force      bool               // replace what exists
 	Output     *checkpoint.Output // reserved for it; nil: Run does so itself, as Force says
 	Version    string             // of the program, for the files' metadata
@@ -144,20 +143,12 @@ func (r *run) keep() error {
 // work converts all layers and copies everything else.
 func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, r.Jobs) + 2)
-	room := semaphore.NewWeighted(r.Memory)
-	need := min(r.Memory, layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil))
 	group.Go(func() error { return r.carryAll(ctx) })
 	group.Go(func() error { return r.digestInputs(ctx) })
-	for _, n := range r.layers() {
-		group.Go(func() error {
-			if err := room.Acquire(ctx, need); err != nil {
-				return context.Cause(ctx)
-			}
-			defer room.Release(need)
-			return r.layer(n)
-		})
-	}
+	group.Go(func() error {
+		need, layers := layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil), r.layers()
+		return r.each(ctx, len(layers), need, func(_ context.Context, i int) error { return r.layer(layers[i]) })
+	})
 	return group.Wait()
 }
 
@@ -175,23 +166,6 @@ func (r *run) layers() []int {
 	return slices.DeleteFunc(order, r.keptLayer)
 }
 
-// layerMemory estimates the bytes that converting a layer takes, with its query
-// compressed or not, and with statistics or not.
-func layerMemory(s family.Shape, query, stats bool) int64 {
-	factoring := func(rows int) int64 {
-		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
-		return 8 * (2*stack + 4*side*side)
-	}
-	most := factoring(2 * s.KVHeads * s.HeadDim)
-	if query { // after the stack of keys and values, which has gone by then
-		most = max(most, factoring(s.Heads*s.HeadDim))
-	}
-	if stats { // C, two parts of it, and its factor
-		most += 4 * 8 * int64(s.Hidden) * int64(s.Hidden)
-	}
-	return most
-}
-
 // layer converts layer n and writes its tensors.
 func (r *run) layer(n int) error {
 	weights := &timedReads{Projections: r.Source.Attention(n), clock: &r.clock}
@@ -207,9 +181,11 @@ func (r *run) layer(n int) error {
 		return err
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
-	summary := layer.Summary()
-	r.result.Layers[n] = LayerResult{n, summary}
-	if err := r.journal.Add(record{Layer: &layerRecord{r.result.Layers[n], summary.Ranking}}); err != nil {
+	r.result.Layers[n] = LayerResult{n, layer.Summary()}
+	if r.result.Layers[n].Fallback {
+		r.warn(fmt.Sprintf("layer %d: an eigenvalue problem failed its check and was solved again by another algorithm, which takes longer", n))
+	}
+	if err := r.journal.Add(record{Layer: &layerRecord{r.result.Layers[n], r.result.Layers[n].Ranking}}); err != nil {
 		return err
 	}
 	start = time.Now()

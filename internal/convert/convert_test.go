@@ -46,7 +46,7 @@ func convertTo(m *family.Model, out string, o plan.Options, run convert.Options)
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil); err != nil {
+	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil); err != nil {
 		return nil, err
 	}
 	p, err := plan.New(m, out, o, sizes)
@@ -294,7 +294,7 @@ func TestSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil)
+	found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestSearch(t *testing.T) {
 	if sizes, err = o.Sizes(m); err != nil {
 		t.Fatal(err)
 	}
-	if found, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil); err != nil || found.Theta != m.RopeTheta {
+	if found, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil); err != nil || found.Theta != m.RopeTheta {
 		t.Errorf("as many slots as pairs: found base %v, %v; the source's own fits every pair", found.Theta, err)
 	}
 }
@@ -321,7 +321,7 @@ func TestThreshold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, nil)
+		found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil)
 		if err != nil || found.RopeDims != want || found.Rank != 16 {
 			t.Errorf("threshold %v: found %+v, %v; want %d rotary dimensions", threshold, found, err, want)
 		}

@@ -44,7 +44,7 @@ func TestSameBytes(t *testing.T) {
 	var first map[string]string
 	for i, jobs := range []int{1, 2, 2, 7} {
 		out := filepath.Join(dir, string(rune('a'+i)))
-		if _, err := convertTo(m, out, plan.Options{Cache: 24, MaxShard: 400e3}, convert.Options{Jobs: jobs}); err != nil {
+		if _, err := convertTo(m, out, plan.Options{Cache: 24, MaxShard: 400e3}, convert.Options{Resources: convert.Resources{Jobs: jobs}}); err != nil {
 			t.Fatal(err)
 		}
 		got := files(t, out)
@@ -298,14 +298,14 @@ func TestCancel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = convert.Run(ctx, p, convert.Options{Jobs: 2, Progress: func(int64, int64) { cancel(stop) }})
+	_, err = convert.Run(ctx, p, convert.Options{Resources: convert.Resources{Jobs: 2}, Progress: func(int64, int64) { cancel(stop) }})
 	if !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
 	if left := files(t, parent); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
-	if _, err := convert.Search(ctx, mla.Input{Model: m}, defaults(plan.Options{Cache: 20}), plan.Sizes{}, nil); !errors.Is(err, stop) {
+	if _, err := convert.Search(ctx, mla.Input{Model: m}, defaults(plan.Options{Cache: 20}), plan.Sizes{}, convert.Resources{}, nil); !errors.Is(err, stop) {
 		t.Errorf("search: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -17,12 +18,12 @@ const sampledLayers = 8
 // the division between latent and rotary key, and with a threshold the size of
 // the rotary key. It minimises the predicted loss of attention output over a
 // sample of the layers. Progress is told how many layers were looked at.
-func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progress func(done, total int64)) (plan.Sizes, error) {
+func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, r Resources, progress func(done, total int64)) (plan.Sizes, error) {
 	if s.Known() {
 		return s, nil
 	}
 	m.Method = o.Method
-	x := &search{Input: m, Options: o, ctx: ctx, progress: progress}
+	x := &search{Input: m, Options: o, Resources: r, ctx: ctx, progress: progress}
 	for k := range min(m.Layers, sampledLayers) {
 		x.layers = append(x.layers, k*m.Layers/min(m.Layers, sampledLayers))
 	}
@@ -49,6 +50,7 @@ func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, prog
 type search struct {
 	mla.Input
 	plan.Options
+	Resources
 	ctx      context.Context
 	progress func(done, total int64)
 	layers   []int
@@ -60,45 +62,63 @@ type candidate struct {
 	loss float64
 }
 
-// each reads the sampled layers one after the other; pass of passes is for the
-// progress.
-func (x *search) each(pass, passes int, look func(*mla.Attention) error) error {
-	for k, n := range x.layers {
-		if err := context.Cause(x.ctx); err != nil {
+// over adds up, over the sampled layers, what look says of each; pass of passes is
+// for the progress.
+func (x *search) over(pass, passes int, look func(*mla.Attention) ([]float64, error)) ([]float64, error) {
+	said := make([][]float64, len(x.layers))
+	var mu sync.Mutex
+	seen := int64(pass * len(x.layers))
+	need := layerMemory(x.Shape(), false, x.Stats != nil)
+	err := x.Resources.each(x.ctx, len(x.layers), need, func(ctx context.Context, k int) error {
+		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		layer, err := x.Read(n)
+		layer, err := x.Read(x.layers[k])
 		if err != nil {
 			return err
 		}
-		if err := look(layer); err != nil {
+		if said[k], err = look(layer); err != nil {
 			return err
 		}
-		if x.progress != nil {
-			x.progress(int64(pass*len(x.layers)+k+1), int64(passes*len(x.layers)))
+		mu.Lock()
+		defer mu.Unlock()
+		if seen++; x.progress != nil {
+			x.progress(seen, int64(passes*len(x.layers)))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	sums := said[0]
+	for _, more := range said[1:] { // in the order of the layers, whichever came first
+		for i, v := range more {
+			sums[i] += v
 		}
 	}
-	return nil
+	return sums, nil
 }
 
 // thresholdDims returns the size of a rotary key with a slot for every pair
 // whose share of the sensitivity, on average over the layers, reaches the
 // threshold.
 func (x *search) thresholdDims() (int, error) {
-	mean := make([]float64, x.HeadDim/2)
-	err := x.each(0, 1, func(layer *mla.Attention) error {
-		for i, share := range rope.Shares(layer.Sensitivity()) {
-			mean[i] += share / float64(len(x.layers))
-		}
-		return nil
+	mean, err := x.over(0, 1, func(layer *mla.Attention) ([]float64, error) {
+		return rope.Shares(layer.Sensitivity()), nil
 	})
+	if err != nil {
+		return 0, err
+	}
 	slots := 0
+	for i := range mean {
+		mean[i] /= float64(len(x.layers))
+	}
 	for _, ok := range rope.Above(mean, x.Threshold) {
 		if ok {
 			slots++
 		}
 	}
-	return 2 * slots, err
+	return 2 * slots, nil
 }
 
 // best returns the split, with its base, of the least loss. The bases of each
@@ -144,33 +164,30 @@ func sortByLoss(candidates []candidate) {
 // bases returns each split with its best bases, so many each, and the loss of
 // rotation.
 func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, error) {
-	candidates := make([][]candidate, len(splits)) // by split
-	for i, s := range splits {
+	var all []candidate
+	first := []int{0} // of each split, and the end
+	for _, s := range splits {
 		bases := []float64{s.Theta}
 		if s.Theta == 0 {
 			bases = rope.Bases(x.RopeTheta, x.HeadDim, s.RopeDims)
 		}
 		for _, base := range bases {
-			candidates[i] = append(candidates[i], candidate{Sizes: plan.Sizes{Rank: s.Rank, RopeDims: s.RopeDims, Theta: base}})
+			all = append(all, candidate{Sizes: plan.Sizes{Rank: s.Rank, RopeDims: s.RopeDims, Theta: base}})
 		}
+		first = append(first, len(all))
 	}
-	err := x.each(0, passes, func(layer *mla.Attention) error {
-		for _, group := range candidates {
-			err := x.add(group, func(c candidate) (float64, error) {
-				choice, err := layer.Choose(x.Maths(c.Sizes))
-				if err != nil {
-					return 0, err
-				}
-				return layer.RotationLoss(choice), nil
-			})
+	err := x.add(all, 0, passes, func(layer *mla.Attention) loss {
+		return func(s plan.Sizes) (float64, error) {
+			choice, err := layer.Choose(x.Maths(s))
 			if err != nil {
-				return err
+				return 0, err
 			}
+			return layer.RotationLoss(choice), nil
 		}
-		return nil
 	})
 	var chosen []candidate
-	for _, group := range candidates {
+	for i := range splits {
+		group := all[first[i]:first[i+1]]
 		sortByLoss(group)
 		chosen = append(chosen, group[:min(each, len(group))]...)
 	}
@@ -179,8 +196,8 @@ func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, erro
 
 // ranks adds the loss to the rank.
 func (x *search) ranks(candidates []candidate, passes int) error {
-	return x.each(1, passes, func(layer *mla.Attention) error {
-		return x.add(candidates, func(c candidate) (float64, error) { return x.rankLoss(layer, c.Sizes) })
+	return x.add(candidates, 1, passes, func(layer *mla.Attention) loss {
+		return func(s plan.Sizes) (float64, error) { return x.rankLoss(layer, s) }
 	})
 }
 
@@ -189,30 +206,42 @@ func (x *search) try(candidates []candidate, passes int) error {
 	for i := range candidates {
 		candidates[i].loss = 0
 	}
-	return x.each(passes-1, passes, func(layer *mla.Attention) error {
+	return x.add(candidates, passes-1, passes, func(layer *mla.Attention) loss {
 		trial, err := layer.NewTrial()
-		if err != nil {
-			return err
-		}
-		return x.add(candidates, func(c candidate) (float64, error) {
-			maths := x.Maths(c.Sizes)
+		return func(s plan.Sizes) (float64, error) {
+			if err != nil {
+				return 0, err
+			}
+			maths := x.Maths(s)
 			maths.QueryRank = 0 // a trial has queries of its own
 			return trial.Loss(maths)
-		})
+		}
 	})
 }
 
-// add adds a loss to each candidate.
-func (x *search) add(candidates []candidate, loss func(candidate) (float64, error)) error {
-	for i, c := range candidates {
-		if err := context.Cause(x.ctx); err != nil {
-			return err
+// loss is what a layer loses at some sizes.
+type loss func(plan.Sizes) (float64, error)
+
+// add adds to each candidate its loss over the sampled layers.
+func (x *search) add(candidates []candidate, pass, passes int, of func(*mla.Attention) loss) error {
+	sums, err := x.over(pass, passes, func(layer *mla.Attention) ([]float64, error) {
+		loss, losses := of(layer), make([]float64, len(candidates))
+		for i, c := range candidates {
+			if err := context.Cause(x.ctx); err != nil {
+				return nil, err
+			}
+			var err error
+			if losses[i], err = loss(c.Sizes); err != nil {
+				return nil, err
+			}
 		}
-		l, err := loss(c)
-		if err != nil {
-			return err
-		}
-		candidates[i].loss += l
+		return losses, nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, v := range sums {
+		candidates[i].loss += v
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -68,10 +69,11 @@ func TestBlocked(t *testing.T) {
 func TestGuarded(t *testing.T) {
 	forShapes(t, func(t *testing.T, n int, a *mat.SymDense) {
 		k := (n + 1) / 2
-		values, vectors, err := TopSym(copyOf(a), k)
+		e, err := TopSym(copyOf(a), k)
 		if err != nil {
 			t.Fatal(err)
 		}
+		values, vectors := e.Values, e.Vectors
 		alone, err := ValuesSym(copyOf(a))
 		if err != nil {
 			t.Fatal(err)
@@ -158,10 +160,11 @@ func TestProcessors(t *testing.T) {
 	var values []float64
 	for _, p := range []int{1, 2, 3, 8} {
 		runtime.GOMAXPROCS(p)
-		v, z, err := TopSym(copyOf(a), 100)
+		e, err := TopSym(copyOf(a), 100)
 		if err != nil {
 			t.Fatal(err)
 		}
+		v, z := e.Values, e.Vectors
 		if first == nil {
 			first, values = z, v
 		}
@@ -169,4 +172,47 @@ func TestProcessors(t *testing.T) {
 			t.Errorf("different on %d processors", p)
 		}
 	}
+}
+
+// TestFallback: whatever a fast algorithm gets wrong, the result is right, and
+// says that it was late.
+func TestFallback(t *testing.T) {
+	const n, k = 80, 20
+	a := gram(n, 100, 0, rand.New(rand.NewPCG(3, 3)))
+	right, err := TopSym(copyOf(a), k)
+	if err != nil || right.Fallback {
+		t.Fatal("the fast algorithm fails by itself: ", err)
+	}
+	wrongs := map[string]func(values []float64, z *mat.Dense) ([]float64, *mat.Dense){
+		"nothing":           func([]float64, *mat.Dense) ([]float64, *mat.Dense) { return nil, nil },
+		"NaN":               func(v []float64, z *mat.Dense) ([]float64, *mat.Dense) { z.Set(3, 3, math.NaN()); return v, z },
+		"a wrong value":     func(v []float64, z *mat.Dense) ([]float64, *mat.Dense) { v[n-1] += 1e-6 * v[0]; return v, z },
+		"not orthogonal":    func(v []float64, z *mat.Dense) ([]float64, *mat.Dense) { z.Set(0, 0, z.At(0, 0)+1e-6); return v, z },
+		"a vector twice":    func(v []float64, z *mat.Dense) ([]float64, *mat.Dense) { z.SetCol(1, mat.Col(nil, 0, z)); return v, z },
+		"vectors exchanged": func(v []float64, z *mat.Dense) ([]float64, *mat.Dense) { swapColumns(z, 0, 9); return v, z },
+	}
+	for name, spoil := range wrongs {
+		t.Run(name, func(t *testing.T) {
+			late, err := topSym(copyOf(a), k, func(raw blas64.Symmetric, k int) ([]float64, *mat.Dense) {
+				return spoil(topBlocked(raw, k))
+			})
+			if err != nil || !late.Fallback {
+				t.Fatalf("taken for right: %v", err)
+			}
+			for i, v := range late.Values {
+				if math.Abs(v-right.Values[i]) > 1e-12*right.Values[0] {
+					t.Errorf("value %d is %g, want %g", i, v, right.Values[i])
+				}
+			}
+			if off := residual(a, late.Values, late.Vectors); !(off <= 1e-12*right.Values[0]) {
+				t.Errorf("residual %g", off)
+			}
+		})
+	}
+}
+
+func swapColumns(m *mat.Dense, i, j int) {
+	x, y := mat.Col(nil, i, m), mat.Col(nil, j, m)
+	m.SetCol(i, y)
+	m.SetCol(j, x)
 }

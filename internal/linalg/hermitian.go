@@ -8,18 +8,26 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// TopHermitian returns the eigenvalues of the complex Hermitian n×n matrix h, all
-// of them in descending order, and orthonormal eigenvectors of the k largest:
+// EigenHermitian is Eigen of a complex Hermitian matrix h:
 //
-//	Σ_j h(i,j) · vectors[m][j] = values[m] · vectors[m][i]
+//	Σ_j h(i,j) · Vectors[m][j] = Values[m] · Vectors[m][i]
 //
 // The phase of each vector is fixed by making its largest component real and
-// positive. Only the upper triangle of h is read. Errors are those of TopSym.
-func TopHermitian(n, k int, h func(i, j int) complex128) (values []float64, vectors [][]complex128, err error) {
+// positive.
+type EigenHermitian struct {
+	Values   []float64
+	Vectors  [][]complex128
+	Fallback bool
+}
+
+// TopHermitian returns the eigenvalues of the complex Hermitian n×n matrix h and
+// eigenvectors of the k largest. Only the upper triangle of h is read. Errors are
+// those of TopSym.
+func TopHermitian(n, k int, h func(i, j int) complex128) (EigenHermitian, error) {
 	m := newHermitian(n, h)
 	exponent, err := rescale(m.re, m.im)
 	if err != nil {
-		return nil, nil, err
+		return EigenHermitian{}, err
 	}
 	original := originalHermitian{mirror(m.re), mirror(m.im)}
 	t, q := m.tridiagonalise()
@@ -34,7 +42,7 @@ func TopHermitian(n, k int, h func(i, j int) complex128) (values []float64, vect
 	if !original.confirms(values, both) {
 		return embeddedHermitian(n, k, h)
 	}
-	vectors = make([][]complex128, k)
+	vectors := make([][]complex128, k)
 	parallel(k, func(c int) {
 		vectors[c] = make([]complex128, n)
 		for i := range n {
@@ -43,14 +51,14 @@ func TopHermitian(n, k int, h func(i, j int) complex128) (values []float64, vect
 		}
 		fixPhase(vectors[c])
 	})
-	return unscale(values, exponent), vectors, nil
+	return EigenHermitian{Values: unscale(values, exponent), Vectors: vectors}, nil
 }
 
 // embeddedHermitian is TopHermitian by way of a real matrix of twice the order:
 // H = A + jB has the eigenvectors x + jy of the symmetric [A −B; B A], where every
 // eigenvalue stands twice, once with x + jy, once with j(x + jy). Orthogonalising
 // over the complex numbers drops the second.
-func embeddedHermitian(n, k int, h func(i, j int) complex128) (values []float64, vectors [][]complex128, err error) {
+func embeddedHermitian(n, k int, h func(i, j int) complex128) (EigenHermitian, error) {
 	embedded := mat.NewSymDense(2*n, nil)
 	for i := range n {
 		embedded.SetSym(i, i, real(h(i, i)))
@@ -63,24 +71,25 @@ func embeddedHermitian(n, k int, h func(i, j int) complex128) (values []float64,
 			embedded.SetSym(j, n+i, imag(v))
 		}
 	}
-	all, columns, err := TopSym(embedded, 2*n)
+	all, err := TopSym(embedded, 2*n)
 	if err != nil {
-		return nil, nil, err
+		return EigenHermitian{}, err
 	}
+	e := EigenHermitian{Fallback: true}
 	for c := 0; c < 2*n; c += 2 {
-		values = append(values, all[c])
+		e.Values = append(e.Values, all.Values[c])
 	}
-	for c := 0; c < 2*n && len(vectors) < k; c++ {
+	for c := 0; c < 2*n && len(e.Vectors) < k; c++ {
 		z := make([]complex128, n)
 		for i := range z {
-			z[i] = complex(columns.At(i, c), columns.At(n+i, c))
+			z[i] = complex(all.Vectors.At(i, c), all.Vectors.At(n+i, c))
 		}
-		if orthogonalise(z, vectors) {
+		if orthogonalise(z, e.Vectors) {
 			fixPhase(z)
-			vectors = append(vectors, z)
+			e.Vectors = append(e.Vectors, z)
 		}
 	}
-	return values, vectors, nil
+	return e, nil
 }
 
 // orthogonalise makes the unit vector z orthogonal to the orthonormal basis

@@ -44,7 +44,7 @@ type hermitianPanel struct {
 	hermitian
 	tau      []complex128
 	t        tridiagonal
-	symv     *symv
+	skew     *skewProduct
 	changes  *changes
 	yRe, yIm []float64
 	dotRe    []float64
@@ -65,7 +65,7 @@ func partnerIm(row int) (int, float64) {
 func (h hermitian) tridiagonalise() (tridiagonal, reflectedHermitian) {
 	n := h.re.N
 	p := &hermitianPanel{
-		hermitian: h, tau: make([]complex128, n), symv: newSymv(n),
+		hermitian: h, tau: make([]complex128, n), skew: newSkewProduct(n),
 		t:       tridiagonal{make([]float64, n), make([]float64, max(0, n-1))},
 		changes: newChanges(4, n), yRe: make([]float64, n), yIm: make([]float64, n),
 		dotRe: make([]float64, 4*panelWidth),
@@ -132,13 +132,10 @@ func (p *hermitianPanel) push(j int, vRe, vIm, wRe, wIm []float64) {
 // panel, from row and column j on, and v.
 func (p *hermitianPanel) multiply(j int, yRe, yIm, vRe, vIm []float64) {
 	n := p.re.N
-	re, im := p.re.Data[j*n+j:], p.im.Data[j*n+j:]
-	p.symv.each(len(vRe), [][]float64{yRe, yIm}, func(from, to int, sum [][]float64) {
-		symvRows(re, n, from, to, vRe, vRe, 1, 1, sum[0])
-		symvRows(im, n, from, to, vIm, vIm, -1, 1, sum[0])
-		symvRows(re, n, from, to, vIm, vIm, 1, 1, sum[1])
-		symvRows(im, n, from, to, vRe, vRe, 1, -1, sum[1])
-	})
+	re := blas64.Symmetric{N: len(vRe), Stride: n, Uplo: blas.Upper, Data: p.re.Data[j*n+j:]}
+	blas64.Symv(1, re, vector(vRe), 0, vector(yRe))
+	blas64.Symv(1, re, vector(vIm), 0, vector(yIm))
+	p.skew.addProducts(yRe, yIm, p.im.Data[j*n+j:], n, vRe, vIm)
 }
 
 // subtractChanges subtracts Σ v_i·(w_iᴴx) + w_i·(v_iᴴx), from element j on, from y.

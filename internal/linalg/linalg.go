@@ -24,32 +24,44 @@ import (
 // is as fast.
 const directOrder = 48
 
-// TopSym returns the eigenvalues of the symmetric n×n matrix a, all of them in
-// descending order, and orthonormal eigenvectors of the k largest as the
-// columns of an n×k matrix:
+// Eigen is a part of the eigendecomposition of a symmetric matrix:
 //
-//	a · vectors[:, i] = values[i] · vectors[:, i]
-//
-// K is at least 1. It overwrites a, the unused half of its storage included. It is an
-// error if a is not finite or the iteration does not converge; a zero matrix is
-// neither.
-func TopSym(a *mat.SymDense, k int) (values []float64, vectors *mat.Dense, err error) {
+//	a · Vectors[:, i] = Values[i] · Vectors[:, i]
+type Eigen struct {
+	Values  []float64  // all, in descending order
+	Vectors *mat.Dense // [n × k], orthonormal columns, of the k largest
+
+	// Fallback reports that what was computed fast failed its check, and that
+	// gonum's algorithm took its place: the result is as good and late.
+	Fallback bool
+}
+
+// TopSym returns the eigenvalues of the symmetric n×n matrix a and eigenvectors of
+// the k largest. K is at least 1. It overwrites a, the unused half of its storage
+// included. It is an error if a is not finite or the iteration does not converge; a
+// zero matrix is neither.
+func TopSym(a *mat.SymDense, k int) (Eigen, error) { return topSym(a, k, topBlocked) }
+
+// topSym is TopSym with a fast algorithm to try first.
+func topSym(a *mat.SymDense, k int, fast func(blas64.Symmetric, int) ([]float64, *mat.Dense)) (Eigen, error) {
 	raw := a.RawSymmetric()
 	scale, err := rescale(raw)
 	if err != nil {
-		return nil, nil, err
+		return Eigen{}, err
 	}
-	if raw.N > directOrder {
+	blocked := raw.N > directOrder
+	if blocked {
 		original := mirror(raw)
-		if values, vectors = topBlocked(raw, k); values != nil && original.confirms(values, vectors.RawMatrix()) {
-			return unscale(values, scale), vectors, nil
+		if values, vectors := fast(raw, k); values != nil && original.confirms(values, vectors.RawMatrix()) {
+			return Eigen{Values: unscale(values, scale), Vectors: vectors}, nil
 		}
 		original.restore()
 	}
-	if values, vectors, err = topDirect(a, k); err != nil {
-		return nil, nil, err
+	values, vectors, err := topDirect(a, k)
+	if err != nil {
+		return Eigen{}, err
 	}
-	return unscale(values, scale), vectors, nil
+	return Eigen{unscale(values, scale), vectors, blocked}, nil
 }
 
 // ValuesSym returns the eigenvalues of the symmetric matrix a in descending

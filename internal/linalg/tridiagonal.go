@@ -1,6 +1,7 @@
 package linalg
 
 import (
+	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	lapackgonum "gonum.org/v1/gonum/lapack/gonum"
 )
@@ -32,7 +33,7 @@ type tridiagonal struct {
 func tridiagonalise(a blas64.Symmetric) (tridiagonal, reflected) {
 	n := a.N
 	p := &panel{
-		a: a, tau: make([]float64, n), symv: newSymv(n),
+		a: a, tau: make([]float64, n),
 		t:       tridiagonal{make([]float64, n), make([]float64, max(0, n-1))},
 		changes: newChanges(2, n), product: make([]float64, n),
 	}
@@ -53,7 +54,6 @@ type panel struct {
 	a       blas64.Symmetric
 	tau     []float64
 	t       tridiagonal
-	symv    *symv
 	changes *changes  // rows v₀, w₀, v₁, w₁, …
 	product []float64 // A·v, which becomes w
 }
@@ -78,7 +78,8 @@ func (p *panel) reduce(j int) {
 		return // nothing to reflect: w = 0
 	}
 	y := p.product[:len(row)]
-	p.symv.multiply(y, p.a.Data[(j+1)*p.a.Stride+j+1:], p.a.Stride, row)
+	rest := blas64.Symmetric{N: len(row), Stride: p.a.Stride, Uplo: blas.Upper, Data: p.a.Data[(j+1)*p.a.Stride+j+1:]}
+	blas64.Symv(1, rest, vector(row), 0, vector(y))
 	c := p.changes.dots(j+1, row)
 	for i := 0; i < len(c); i += 2 { // v_i·(w_iᵀx) + w_i·(v_iᵀx)
 		c[i], c[i+1] = c[i+1], c[i]

@@ -38,6 +38,7 @@ type Factors struct {
 	// Spectrum holds what each rank adds, in descending order: the eigenvalues of
 	// A M C Mᵀ Aᵀ. The squared loss at rank r is the sum of those from r on.
 	Spectrum []float64
+	Fallback bool // see linalg.Eigen
 }
 
 // rankFloor is the eigenvalue, relative to the largest, below which a direction
@@ -62,10 +63,12 @@ func Factor(p Problem, r int) (*Factors, error) {
 	}
 	n, d := p.Stack.Dims()
 	f := &Factors{Down: mat.NewDense(r, d, nil)}
-	var vectors *mat.Dense
-	if f.Spectrum, vectors, err = linalg.TopSym(p.gram(), r); err != nil {
+	e, err := linalg.TopSym(p.gram(), r)
+	if err != nil {
 		return nil, err
 	}
+	vectors := e.Vectors
+	f.Spectrum, f.Fallback = e.Values, e.Fallback
 	rank := 0
 	for rank < r && f.Spectrum[rank] > rankFloor*f.Spectrum[0] {
 		rank++

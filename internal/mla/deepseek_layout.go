@@ -89,7 +89,7 @@ type deepseekLayer struct {
 
 // Summary says what was kept.
 func (l *deepseekLayer) Summary() Summary {
-	return Summary{Energy: l.layer.Energy, Slots: l.layer.Key.Serves}
+	return Summary{Energy: l.layer.Energy, Slots: l.layer.Key.Serves, Fallback: l.layer.Fallback}
 }
 
 // Write writes the tensors.

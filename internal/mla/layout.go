@@ -47,6 +47,9 @@ type Summary struct {
 	Slots   [][]int      `json:"slots,omitempty"`      // rotary pairs that each slot of the shared rotary key serves
 	Pairs   [][]int      `json:"kept_pairs,omitempty"` // rotary pairs that each KV head keeps
 	Ranking rope.Ranking `json:"-"`                    // of which Pairs are the first
+
+	// Fallback reports that a fast solution failed its check, see linalg.Eigen.
+	Fallback bool `json:"eigen_fallback,omitempty"`
 }
 
 // Fact is one size of a model, before and after; empty where it has none.

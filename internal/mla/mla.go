@@ -128,6 +128,8 @@ type Layer struct {
 	// must be reckoned with: what the statistics say, or RMSNorm alone if that is
 	// more. A few tokens know little of others.
 	MostLatent, MostInput float64
+
+	Fallback bool // an eigenvalue problem took the slow way, see linalg.Eigen
 }
 
 // Convert converts the layer. It uses up a.Stack.
@@ -143,6 +145,7 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 		return nil, err
 	}
 	l.Down, l.Up = factors.Down, factors.Up
+	l.Fallback = key.Fallback || factors.Fallback
 	l.Energy = 1 - ratio(lowrank.Loss(factors.Spectrum, o.Rank), lowrank.Loss(factors.Spectrum, 0))
 	l.MeanInput = a.Stats.Input.Trace() / float64(a.Stats.Hidden)
 	normalise(l.Down, l.Up, a.Stats.Input)
@@ -150,9 +153,12 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 		return nil, err
 	}
 	if o.QueryRank > 0 {
-		l.CompressedQuery, err = a.compressQuery(o)
+		if l.CompressedQuery, err = a.compressQuery(o); err != nil {
+			return nil, err
+		}
+		l.Fallback = l.Fallback || l.CompressedQuery.Fallback
 	}
-	return l, err
+	return l, nil
 }
 
 // bound works out the bounds.

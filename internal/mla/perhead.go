@@ -19,6 +19,7 @@ type HeadLayer struct {
 	UpK          *mat.Dense // [G·(D−dr) × r]; nil if there is no content
 	UpV          *mat.Dense // [G·D × r]
 	Energy       float64    // share of the stack's energy, in its measure, that the ranks keep
+	Fallback     bool       // see Layer
 }
 
 // HeadKeys chooses the pairs that each KV head keeps.
@@ -131,6 +132,7 @@ func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
 			return nil, err
 		}
 		unitRows(f)
+		l.Fallback = l.Fallback || f.Fallback
 		factors = append(factors, f)
 		kept += lowrank.Loss(f.Spectrum, rank)
 		all += lowrank.Loss(f.Spectrum, 0)

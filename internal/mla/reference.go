@@ -110,7 +110,7 @@ type referenceLayer struct {
 
 // Summary says what was kept.
 func (l *referenceLayer) Summary() Summary {
-	return Summary{Energy: l.Energy, Pairs: l.Keys.Kept, Ranking: l.Keys.Ranking}
+	return Summary{Energy: l.Energy, Pairs: l.Keys.Kept, Ranking: l.Keys.Ranking, Fallback: l.Fallback}
 }
 
 // Write writes the tensors. Of the queries the rotary rows of all heads come

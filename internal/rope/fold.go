@@ -54,18 +54,19 @@ func (b *builder) rotate(group *slotGroup) error {
 			covariance.SetSym(x, y, real(b.keyCovariance(p.head, p.pair, q.head, q.pair)))
 		}
 	}
-	values, columns, err := linalg.TopSym(covariance, min(len(group.slots), n))
+	e, err := linalg.TopSym(covariance, min(len(group.slots), n))
 	if err != nil {
 		return err
 	}
 	vectors := make([][]complex128, min(len(group.slots), n))
 	for k := range vectors {
 		vectors[k] = make([]complex128, n)
-		positive := math.Copysign(1, columns.At(0, k)) // of the two signs always the same
+		positive := math.Copysign(1, e.Vectors.At(0, k)) // of the two signs always the same
 		for x := range members {
-			vectors[k][x] = complex(positive*columns.At(x, k), 0)
+			vectors[k][x] = complex(positive*e.Vectors.At(x, k), 0)
 		}
 	}
-	b.fill(group, members, weight, values, vectors)
+	b.Fallback = b.Fallback || e.Fallback
+	b.fill(group, members, weight, e.Values, vectors)
 	return nil
 }

@@ -33,6 +33,8 @@ type SharedKey struct {
 	// ScoreError is, per query head, that variance itself, of scores before they
 	// are divided by √D.
 	ScoreError []float64
+	// Fallback reports that an eigenvalue problem took the slow way, see linalg.Eigen.
+	Fallback bool
 }
 
 const (
@@ -98,7 +100,7 @@ func (b *builder) done() *SharedKey {
 func (b *builder) serve(group *slotGroup) error {
 	members := b.membersOf(group)
 	weight := b.weightsOf(members)
-	values, vectors, err := linalg.TopHermitian(len(members), min(len(group.slots), len(members)), func(x, y int) complex128 {
+	e, err := linalg.TopHermitian(len(members), min(len(group.slots), len(members)), func(x, y int) complex128 {
 		p, q := members[x], members[y]
 		return complex(weight[x]*weight[y], 0) * b.keyCovariance(p.head, p.pair, q.head, q.pair)
 	})
@@ -106,7 +108,8 @@ func (b *builder) serve(group *slotGroup) error {
 		return err
 	}
 	group.orderByFit(b.pair, b.Frequencies)
-	b.fill(group, members, weight, values, vectors)
+	b.Fallback = b.Fallback || e.Fallback
+	b.fill(group, members, weight, e.Values, e.Vectors)
 	return nil
 }
 

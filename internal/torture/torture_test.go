@@ -101,7 +101,7 @@ func (j job) run(m *family.Model, out string) error {
 	if err != nil {
 		return err
 	}
-	_, err = convert.Run(context.Background(), p, convert.Options{Output: output, Jobs: 1, Memory: 1 << 30})
+	_, err = convert.Run(context.Background(), p, convert.Options{Output: output, Resources: convert.Resources{Jobs: 1}})
 	return err
 }
 

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// usage is what some work takes, in seconds.
+type usage struct{ cpu, wall float64 }
+
+// duel is some work and who does it. Theirs may be nil.
+type duel struct {
+	work, against string
+	ours, theirs  func() (usage, error)
+	rounds        int
+}
+
+// fight has both sides do their work, turn by turn, and prints a line.
+func (d duel) fight() error {
+	var ours, theirs, clock, cpu []float64
+	for range d.rounds {
+		own, err := d.ours()
+		if err != nil {
+			return err
+		}
+		ours = append(ours, own.wall)
+		if d.theirs == nil {
+			continue
+		}
+		other, err := d.theirs()
+		if err != nil {
+			return err
+		}
+		theirs = append(theirs, other.wall)
+		clock, cpu = append(clock, other.wall/own.wall), append(cpu, other.cpu/own.cpu)
+	}
+	fmt.Printf("%-52s %-30s %8.3fs", d.work, d.against, median(ours))
+	if d.theirs != nil {
+		fmt.Printf(" %8.3fs %6.2f %6.2f", median(theirs), median(clock), median(cpu))
+	}
+	fmt.Println()
+	return nil
+}
+
+// peer returns f, or nil if the program that it needs is missing.
+func peer(program string, f func() (usage, error)) func() (usage, error) {
+	if program == "" {
+		return nil
+	}
+	return f
+}
+
+// here measures work in this process.
+func here(work func() error) (usage, error) {
+	before, start := processor(), time.Now()
+	err := work()
+	return usage{processor() - before, time.Since(start).Seconds()}, err
+}
+
+// processor is the processor time of this process.
+func processor() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return math.NaN()
+	}
+	return seconds(u)
+}
+
+// seconds is the processor time in u.
+func seconds(u syscall.Rusage) float64 {
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// best is the least usage of three, either time apart, after a first that is not
+// counted, which is what the other programs do.
+func best(work func()) (usage, error) {
+	work()
+	least := usage{math.Inf(1), math.Inf(1)}
+	for range 3 {
+		u, _ := here(func() error { work(); return nil })
+		least = usage{min(least.cpu, u.cpu), min(least.wall, u.wall)}
+	}
+	return least, nil
+}
+
+// command measures a program as a whole.
+func command(name string, args ...string) (usage, error) {
+	c := exec.Command(name, args...)
+	var complaint bytes.Buffer
+	c.Stderr = &complaint
+	start := time.Now()
+	if err := c.Run(); err != nil {
+		return usage{}, fmt.Errorf("%s: %w: %s", name, err, complaint.String())
+	}
+	return usage{seconds(*c.ProcessState.SysUsage().(*syscall.Rusage)), time.Since(start).Seconds()}, nil
+}
+
+// told runs a program that prints what its work took, and perhaps more numbers.
+func told(env []string, name string, args ...string) (u usage, more []float64, err error) {
+	c := exec.Command(name, args...)
+	c.Env, c.Stderr = append(os.Environ(), env...), os.Stderr
+	out, err := c.Output()
+	if err != nil {
+		return u, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var numbers []float64
+	for _, word := range strings.Fields(string(out)) {
+		v, err := strconv.ParseFloat(word, 64)
+		if err != nil {
+			return u, nil, fmt.Errorf("%s: %w", name, err)
+		}
+		numbers = append(numbers, v)
+	}
+	if len(numbers) < 2 {
+		return u, nil, fmt.Errorf("%s: it prints %d numbers", name, len(numbers))
+	}
+	return usage{numbers[0], numbers[1]}, numbers[2:], nil
+}
+
+func median(s []float64) float64 {
+	slices.Sort(s)
+	return s[len(s)/2]
+}
