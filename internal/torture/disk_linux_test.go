@@ -76,7 +76,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestNoRoom: what will not fit is refused before any work, with numbers.
 func TestNoRoom(t *testing.T) {
-	in := testmodel.Llama{Hidden: 256}.Write(t)
+	in := testmodel.Llama{Hidden: 256, Intermediate: 1024}.Write(t)
 	dir := mount(t, "size=1m")
 	status, stderr := fails(t, words(in, filepath.Join(dir, "out"))...)
 	if status != 6 || !strings.Contains(stderr, "bytes are needed and 10") || strings.Count(stderr, "\n") != 2 {
