@@ -146,7 +146,6 @@ func openSource(path, config string) (*family.Model, error) {
 }
 
 func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err error) {
-	ctx := cmd.Context()
 	runtime.GOMAXPROCS(o.jobs)
 	if out == "" {
 		return &plan.UsageError{What: "OUT is empty", Tip: "name a .safetensors file or a directory"}
@@ -163,11 +162,20 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err
 	if output != nil {
 		defer func() { err = errors.Join(err, output.Discard()) }()
 	}
+	return planAndConvert(cmd, u, o, m, out, output)
+}
+
+// planAndConvert converts m to out, which is reserved.
+func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model, out string, output *checkpoint.Output) error {
+	ctx := cmd.Context()
 	if err := o.ReadRankings(m); err != nil {
 		return err
 	}
 	sizes, err := o.Sizes(m)
 	if err != nil {
+		return err
+	}
+	if err := checkSpace(m, out, o, sizes, output); err != nil { // before calibration, too
 		return err
 	}
 	stats, paths, done, err := o.open(ctx, u, m, temporary(output))
@@ -193,7 +201,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err
 	if o.dryRun {
 		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
-	return carryOut(ctx, u, o, p, convert.Options{Stats: stats, StatsFiles: paths, Output: output})
+	return carryOut(ctx, u, o, p, convert.Options{Stats: stats, StatsFiles: paths, Done: done, Output: output})
 }
 
 // reserve makes sure that out may be written, by this process alone. A dry run that
@@ -208,6 +216,19 @@ func reserve(m *family.Model, out string, o *convertFlags) (output *checkpoint.O
 		return nil, &plan.UsageError{What: fmt.Sprintf("the folder of OUT %q does not exist", out), Tip: "create it first"}
 	}
 	return output, err
+}
+
+// checkSpace makes sure that there is room for the weights, as far as their sizes are
+// known yet. A run that is resumed may have most of them.
+func checkSpace(m *family.Model, out string, o *convertFlags, sizes plan.Sizes, output *checkpoint.Output) error {
+	if o.dryRun || o.resume || !sizes.Planned() {
+		return nil
+	}
+	p, err := plan.New(m, out, o.Options, sizes)
+	if err != nil {
+		return err
+	}
+	return output.CheckSpace(p.Bytes)
 }
 
 // temporary is where statistics may be gathered.

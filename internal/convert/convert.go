@@ -27,6 +27,7 @@ type Options struct {
 	Resources
 	Stats      calib.Reader       // of the activations; nil: none
 	StatsFiles []string           // that they are from
+	Done       func()             // called when they are not needed any more; nil: nobody cares
 	Force      bool               // replace what exists
 	Output     *checkpoint.Output // reserved for it; nil: Run does so itself, as Force says
 	Version    string             // of the program, for the files' metadata
@@ -99,6 +100,9 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 		return nil, errors.Join(err, r.keep())
 	}
 	r.result.Timing = r.clock.Timing
+	if o.Done != nil {
+		o.Done()
+	}
 	return &r.result, out.Commit()
 }
 
