@@ -44,7 +44,7 @@ func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, temp stri
 			return nil, nil, nil, err
 		}
 		progress, finish := u.progress("calibrating")
-		_, err = calib.Gather(ctx, m, windows, nil, temp, true, progress) // in the place of a dead run's
+		_, err = calib.Gather(ctx, m, windows, nil, temp, false, progress)
 		finish()
 		if err != nil {
 			return nil, nil, nil, err

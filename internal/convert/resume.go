@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"os"
 	"reflect"
 	"runtime"
 
@@ -148,7 +148,7 @@ func (r *run) resume(ctx context.Context) ([]record, error) {
 	var files []string
 	for _, rec := range old {
 		switch {
-		case rec.Layer != nil && rec.Layer.Layer < len(r.earlier):
+		case rec.Layer != nil && rec.Layer.Layer >= 0 && rec.Layer.Layer < len(r.earlier):
 			r.earlier[rec.Layer.Layer] = rec.Layer
 			kept = append(kept, rec)
 		case rec.Shard != nil:
@@ -170,8 +170,12 @@ func (r *run) adopt(ctx context.Context, rec *shardRecord) (bool, error) {
 		if s.file != rec.File {
 			continue
 		}
+		info, err := os.Lstat(r.out.Staged(s.file))
+		if err != nil || !info.Mode().IsRegular() {
+			return false, nil // gone, or not what a run writes
+		}
 		got, err := checkpoint.Digest(ctx, r.out.Staged(s.file))
-		if errors.As(err, new(*checkpoint.FormatError)) || errors.Is(err, fs.ErrNotExist) {
+		if errors.As(err, new(*checkpoint.FormatError)) {
 			return false, nil
 		}
 		if err != nil || !reflect.DeepEqual(got, rec.Digests) {

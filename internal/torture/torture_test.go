@@ -74,9 +74,10 @@ func model(t *testing.T) *family.Model {
 
 // job is a conversion to be tried.
 type job struct {
-	rank     int   // 0: 8
-	maxShard int64 // 0: one shard
-	replace  checkpoint.Replace
+	rank      int   // 0: 8
+	maxShard  int64 // 0: one shard
+	reference bool  // in the mha2mla layout
+	replace   checkpoint.Replace
 }
 
 // severalShards makes three shards of model, so that layers lie in two.
@@ -86,6 +87,9 @@ const severalShards = 24e3
 func (j job) run(m *family.Model, out string) error {
 	o := plan.Defaults()
 	o.Rank, o.RopeDims, o.Theta, o.Select, o.Weights = 8, 4, 100, rope.High, mla.WeightsNone
+	if j.reference {
+		o.Layout, o.Theta = mla.FormReference, 0
+	}
 	if j.rank > 0 {
 		o.Rank = j.rank
 	}
