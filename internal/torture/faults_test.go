@@ -90,7 +90,7 @@ func TestEveryCall(t *testing.T) {
 			s := newScene(t, k)
 			step := 1
 			if !long {
-				step = 7
+				step = 11
 			}
 			for _, way := range []struct {
 				name   string

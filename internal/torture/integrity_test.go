@@ -25,7 +25,7 @@ func TestBitFlips(t *testing.T) {
 		if r, err := manifest.Check(t.Context(), out); err != nil || len(r.Findings) > 0 || r.Tensors == 0 {
 			t.Fatalf("undamaged: %+v, %v", r, err)
 		}
-		flips := 8
+		flips := 4
 		if long {
 			flips = 300
 		}

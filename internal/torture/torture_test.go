@@ -88,7 +88,7 @@ func (j job) run(m *family.Model, out string) error {
 	o := plan.Defaults()
 	o.Rank, o.RopeDims, o.Theta, o.Select, o.Weights = 8, 4, 100, rope.High, mla.WeightsNone
 	if j.reference {
-		o.Layout, o.Theta = mla.FormReference, 0
+		o.Layout, o.Theta, o.Select = mla.FormReference, 0, rope.ByNorm
 	}
 	if j.rank > 0 {
 		o.Rank = j.rank
