@@ -10,14 +10,14 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race torture bench lint tidy generate generated cross ci demo clean
+.PHONY: build test race torture bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
 
 test:
 	$(GO) test ./...
-	$(GO) test -tags noasm ./internal/fastblas ./internal/linalg ./internal/decoder
+	$(GO) test -tags noasm ./internal/fastblas ./internal/floatconv ./internal/linalg ./internal/decoder
 
 # the race detector is the one thing that needs a C compiler; -short leaves out
 # what measures memory, which it multiplies
@@ -49,7 +49,7 @@ tidy:
 
 # writes the assembly kernels anew; their generator is a module of its own
 generate:
-	$(GO) generate ./internal/fastblas
+	$(GO) generate ./internal/fastblas ./internal/floatconv
 
 # fails if the kernels are not what their generator writes; the first line of a
 # generated file names the command and differs
@@ -57,14 +57,20 @@ generated:
 	mkdir -p $(BUILD)/generated
 	$(GO) run -C internal/fastblas/gen . -pkg fastblas -out $(CURDIR)/$(BUILD)/generated/tiles_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/tiles_amd64.go
 	$(GO) run -C internal/fastblas/gen ./arm64 $(CURDIR)/$(BUILD)/generated
-	for f in tiles_amd64.s tiles_amd64.go tiles_arm64.s tiles_arm64.go; do \
-		sed 1d internal/fastblas/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$f | cmp - $(BUILD)/generated/want || exit 1; \
+	$(GO) run -C internal/fastblas/gen ./floatconv -pkg floatconv -out $(CURDIR)/$(BUILD)/generated/kernels_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/kernels_amd64.go
+	$(GO) run -C internal/fastblas/gen ./floatconv/arm64 $(CURDIR)/$(BUILD)/generated
+	for f in $(foreach name,fastblas/tiles floatconv/kernels,$(foreach arch,amd64 arm64,$(name)_$(arch).s $(name)_$(arch).go)); do \
+		sed 1d internal/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$(basename $$f) | cmp - $(BUILD)/generated/want || exit 1; \
 	done
 
 cross:
 	for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -o $(BUILD)/cross/ ./cmd/mha2mla || exit 1; \
 	done; done
+
+# the manual pages, with the date of what is committed
+man:
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) $(GO) run ./internal/man $(BUILD)/man
 
 # converts the checkpoint in testdata at half the cache and measures the result,
 # without data and calibrated on other text

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -65,20 +64,6 @@ func here(work func() error) (usage, error) {
 	return usage{processor() - before, time.Since(start).Seconds()}, err
 }
 
-// processor is the processor time of this process.
-func processor() float64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return math.NaN()
-	}
-	return seconds(u)
-}
-
-// seconds is the processor time in u.
-func seconds(u syscall.Rusage) float64 {
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
-}
-
 // best is the least usage of three, either time apart, after a first that is not
 // counted, which is what the other programs do.
 func best(work func()) (usage, error) {
@@ -100,7 +85,8 @@ func command(name string, args ...string) (usage, error) {
 	if err := c.Run(); err != nil {
 		return usage{}, fmt.Errorf("%s: %w: %s", name, err, complaint.String())
 	}
-	return usage{seconds(*c.ProcessState.SysUsage().(*syscall.Rusage)), time.Since(start).Seconds()}, nil
+	wall := time.Since(start)
+	return usage{(c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(), wall.Seconds()}, nil
 }
 
 // told runs a program that prints what its work took, and perhaps more numbers.

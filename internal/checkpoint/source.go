@@ -177,6 +177,17 @@ func (s *Source) Embedded() string { return s.Metadata(MetadataConfig) }
 // Metadata is the value of a key of the __metadata__ of the first file, or empty.
 func (s *Source) Metadata(key string) string { return s.files[0].metadata[key] }
 
+// Without returns the path of the first file whose __metadata__ does not have
+// value at key; empty if all have.
+func (s *Source) Without(key, value string) string {
+	for _, f := range s.files {
+		if f.metadata[key] != value {
+			return f.path
+		}
+	}
+	return ""
+}
+
 // OwnConfig is the name of the configuration that belongs to one safetensors
 // file alone.
 func OwnConfig(path string) string { return own(path, ConfigFile) }

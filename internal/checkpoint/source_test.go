@@ -306,3 +306,20 @@ func FuzzIndex(f *testing.F) {
 		}
 	})
 }
+
+// TestWithout finds the file that lacks a mark in its metadata.
+func TestWithout(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "one.safetensors")
+	write(t, path, "a")
+	src, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if got := src.Without("format", "pt"); got != "" {
+		t.Errorf("%q has no format", got)
+	}
+	if got := src.Without("format", "tf"); got != path {
+		t.Errorf("%q has another format", got)
+	}
+}

@@ -42,8 +42,8 @@ tokens can be added up, so calibration may run on several machines.
   mha2mla calibrate --add first.stats --add second.stats model/ both.stats
   mha2mla convert --cache 576 --stats model.stats model/ converted/
 ` + exitHelp,
-		Args: exactly("IN", "STATS"),
 	}
+	takes(cmd, "IN", "STATS")
 	f := cmd.Flags()
 	o.sourceFlags(cmd, "to run on")
 	o.amountFlags(cmd, calibrationTokens)

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -23,6 +22,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/verify"
@@ -46,7 +46,7 @@ EXIT STATUS
   1    failed: input or output
   3    wrong usage
   4    malformed or unsafe input
-  5    a model that cannot be converted
+  5    a model that cannot be converted, or that an engine does not load
   6    no space left
   7    verification past its threshold
   130  interrupted (129: hung up, 141: output closed, 143: terminated)
@@ -96,9 +96,13 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, syscall.EPIPE): // nobody reads on: nothing to say to anybody
 		return exitSignal + int(syscall.SIGPIPE)
 	}
-	printError(stderr, err)
-	return exitStatus(err)
+	status := exitStatus(err)
+	newLogger(stderr, askedFormat(args)).fail(err, status)
+	return status
 }
+
+// Command describes the command line, for manuals.
+func Command() *cobra.Command { return newRoot() }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -113,24 +117,22 @@ makes it better.
   mha2mla convert --dkv 64 model/ converted/
   mha2mla convert --dkv 64 --calibrate corpus.txt model/ converted/
   mha2mla verify model/ converted/ --tokens ids.json
+  mha2mla check converted/                       which engines load it
 ` + exitHelp,
-		Version:       version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:                    version(),
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Args:                       unknownCommand,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify())
+	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newCheck())
+	root.SetGlobalNormalizationFunc(normalise)
+	root.SetFlagErrorFunc(unknownFlag)
+	addCompletion(root)
+	completeFlags(root)
+	root.SetVersionTemplate(versionTemplate())
 	return root
-}
-
-// version is the version of the build, as the module system knows it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }
 
 // failure is an error of a command that was used rightly. Whatever else comes
@@ -167,6 +169,8 @@ func exitStatus(err error) int {
 		resume      *convert.ResumeError
 		space       *checkpoint.SpaceError
 		integrity   *integrityError
+		refused     *engine.RefusedError
+		notLoaded   *notLoadedError
 		threshold   *thresholdError
 	)
 	switch {
@@ -178,7 +182,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.As(err, &format), errors.As(err, &value), errors.As(err, &integrity):
 		return exitMalformed
-	case errors.As(err, &noModel), errors.As(err, &unsupported):
+	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded):
 		return exitUnsupported
 	case errors.As(err, &space), noSpace(err):
 		return exitNoSpace
@@ -190,18 +194,6 @@ func exitStatus(err error) int {
 // noSpace reports whether err means that a disk or a quota is full.
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
-// printError prints an error as one line and its hint as another.
-func printError(w io.Writer, err error) {
-	text := strings.ReplaceAll(quoted(err), "\n", "; ")
-	fmt.Fprintf(w, "mha2mla: %s\n", text)
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", hinted.Hint())
-	} else if noSpace(err) {
-		fmt.Fprintf(w, "hint: free space, or name an output elsewhere\n")
-	}
 }
 
 // quoted is the text of err with the path in it, if the system complained of

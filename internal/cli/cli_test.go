@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -342,6 +343,43 @@ func TestSize(t *testing.T) {
 		got, err := size(text)
 		if got != want || (err == nil) != (want > 0) {
 			t.Errorf("%s: %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
+
+func TestRevision(t *testing.T) {
+	for want, settings := range map[string][]debug.BuildSetting{
+		"":                      nil,
+		" (revision abc)":       {{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "false"}},
+		" (revision abc+dirty)": {{Key: "vcs.modified", Value: "true"}, {Key: "vcs.revision", Value: "abc"}},
+	} {
+		if got := revision(settings); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"dkv", "dvk", 1}, {"dkv", "dkv", 0}, {"kitten", "sitting", 3}, {"ab", "a", 1}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+		if got := distance(c.b, c.a); got != c.want {
+			t.Errorf("%q to %q: %d, want %d", c.b, c.a, got, c.want)
+		}
+	}
+}
+
+// TestAliases: every alias stands for a flag that there is.
+func TestAliases(t *testing.T) {
+	convert := newConvert()
+	verify := newVerify()
+	for alias, name := range aliases {
+		if convert.Flags().Lookup(name) == nil && verify.Flags().Lookup(name) == nil {
+			t.Errorf("%s stands for %s", alias, name)
 		}
 	}
 }

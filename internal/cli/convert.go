@@ -15,6 +15,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -63,14 +64,15 @@ smaller --max-shard-size, the less is left to be done again.
   mha2mla convert --dry-run --json model/ converted/
   mha2mla convert --resume --max-shard-size 1GB model/ converted/
 ` + exitHelp,
-		Args: exactly("IN", "OUT"),
 	}
+	takes(cmd, "IN", "OUT")
 	sizeFlags(cmd, &o.Options)
 	f := cmd.Flags()
-	flag(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", oneOf(mla.NormLinear, mla.NormRMS))
-	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora)
+	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", mla.NormLinear, mla.NormRMS)
+	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora).choices = []string{"none", "exact"}
+	choice(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
-	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType)
+	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	o.sharedFlags(cmd)
 	o.gatherFlags(cmd)
@@ -105,21 +107,6 @@ func (o *convertFlags) resources() convert.Resources {
 
 // programMemory is what the program takes beside layers: buffers, headers, itself.
 const programMemory = 256 << 20
-
-// qLora parses the values of --q-lora.
-func qLora(text string) (mla.QLora, error) {
-	switch text {
-	case "none":
-		return mla.QLoraNone, nil
-	case "exact":
-		return mla.QLoraExact, nil
-	}
-	rank, err := positive(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
-	}
-	return mla.QLora(rank), nil
-}
 
 // open opens a checkpoint and describes its model.
 func open(path, config string) (*family.Model, error) {
@@ -169,6 +156,9 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err
 // planAndConvert converts m to out, which is reserved.
 func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model, out string, output *checkpoint.Output) error {
 	ctx := cmd.Context()
+	if err := o.Aim(m, cmd.Flags().Changed); err != nil {
+		return err
+	}
 	if err := o.ReadRankings(m); err != nil {
 		return err
 	}
@@ -200,6 +190,7 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 		u.warn(fmt.Sprintf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
 	}
 	if o.dryRun {
+		advise(u, p)
 		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
 	}
 	return carryOut(ctx, u, o, p, convert.Options{Stats: stats, StatsFiles: paths, Done: done, Output: output})
@@ -261,6 +252,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, run con
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
+	advise(u, p)
 	if run.Stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
@@ -269,6 +261,14 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, run con
 		*convert.Result
 	}{p, result}
 	return u.result(done, func(w io.Writer) error { return printPlan(w, p) })
+}
+
+// advise says what is not written, and who will not load what is.
+func advise(u *ui, p *plan.Plan) {
+	u.remark(p.LeftOut.String())
+	for _, advice := range p.Advice() {
+		u.hint(advice)
+	}
 }
 
 // printPlan prints what was or will be written.

@@ -18,14 +18,18 @@ import (
 
 // parsed is a flag whose text a function turns into a value.
 type parsed[T any] struct {
-	value *T
-	text  string
-	kind  string
-	parse func(string) (T, error)
+	value   *T
+	text    string
+	kind    string
+	parse   func(string) (T, error)
+	choices []string // for completion
 }
 
 func (p *parsed[T]) String() string { return p.text }
 func (p *parsed[T]) Type() string   { return p.kind }
+
+// Choices lists the words to choose from, if it is about words.
+func (p *parsed[T]) Choices() []string { return p.choices }
 func (p *parsed[T]) Set(text string) error {
 	v, err := p.parse(text)
 	if err == nil {
@@ -35,7 +39,7 @@ func (p *parsed[T]) Set(text string) error {
 }
 
 // flag adds a parsed flag. Preset, if not empty, is its default.
-func flag[T any](flags *pflag.FlagSet, value *T, name, kind, preset, help string, parse func(string) (T, error)) {
+func flag[T any](flags *pflag.FlagSet, value *T, name, kind, preset, help string, parse func(string) (T, error)) *parsed[T] {
 	p := &parsed[T]{value: value, kind: kind, parse: parse}
 	if preset != "" {
 		if err := p.Set(preset); err != nil {
@@ -43,6 +47,12 @@ func flag[T any](flags *pflag.FlagSet, value *T, name, kind, preset, help string
 		}
 	}
 	flags.Var(p, name, help)
+	return p
+}
+
+// choice adds a flag that takes one of the given words.
+func choice[T ~string](flags *pflag.FlagSet, value *T, name, kind, preset, help string, words ...T) {
+	flag(flags, value, name, kind, preset, help, oneOf(words...)).choices = wordsOf(words)
 }
 
 // positive parses an integer above 0.
@@ -114,13 +124,33 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 	}
 }
 
+// qLora parses the values of --q-lora.
+func qLora(text string) (mla.QLora, error) {
+	switch text {
+	case "none":
+		return mla.QLoraNone, nil
+	case "exact":
+		return mla.QLoraExact, nil
+	}
+	rank, err := positive(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
+	}
+	return mla.QLora(rank), nil
+}
+
 // list writes words for a message or a help text.
 func list[T ~string](words []T) string {
+	return strings.Join(wordsOf(words), ", ")
+}
+
+// wordsOf returns words as what they are.
+func wordsOf[T ~string](words []T) []string {
 	names := make([]string, len(words))
 	for i, w := range words {
 		names[i] = string(w)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // sizeFlags adds the flags about what is kept, which inspect and convert share.
@@ -132,12 +162,12 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim); in the mha2mla layout of each KV head's (an eighth)", positive)
 	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
 	flag(f, &o.FreqFold, "freq-fold", "N", "", "with --method transmla: adjacent rotary pairs that fold together (default: head_dim / rope-dims)", positive)
-	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect)
+	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect).choices = wordsOf(rope.Strategies())
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
-	flag(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published ones, for comparison)", oneOf(mla.Methods()...))
-	flag(f, &o.Layout, "layout", "L", string(mla.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", oneOf(mla.FormDeepseek, mla.FormReference))
-	flag(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", oneOf(plan.SVDJoint, plan.SVDSplit))
-	flag(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), oneOf(mla.AllWeights()...))
+	choice(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published ones, for comparison)", mla.Methods()...)
+	choice(f, &o.Layout, "layout", "L", string(mla.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", mla.FormDeepseek, mla.FormReference)
+	choice(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", plan.SVDJoint, plan.SVDSplit)
+	choice(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), mla.AllWeights()...)
 }
 
 // jobsFlag adds --jobs. More than there are would only cost memory.

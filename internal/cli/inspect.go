@@ -46,8 +46,8 @@ is from the source.
   mha2mla inspect --json model/ | jq '.layers[0].share'
   mha2mla inspect --compare ids.json --stats model.stats model/
 ` + exitHelp,
-		Args: exactly("IN"),
 	}
+	takes(cmd, "IN")
 	sizeFlags(cmd, &o.Options)
 	o.sharedFlags(cmd)
 	cmd.Flags().StringVar(&o.compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")

@@ -20,6 +20,7 @@ import (
 type ui struct {
 	out   io.Writer
 	err   io.Writer
+	log   logger // to err
 	quiet bool
 	json  bool
 }
@@ -29,8 +30,11 @@ type ui struct {
 func uiFlags(cmd *cobra.Command) func() *ui {
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "no progress and no summary; warnings and errors only")
 	asJSON := cmd.Flags().Bool("json", false, "print the result as JSON")
+	var format string
+	choice(cmd.Flags(), &format, "log-format", "F", logText, "form of what goes to standard error: text, or json, an object a line", logText, logJSON)
 	return func() *ui {
-		return &ui{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(), quiet: *quiet, json: *asJSON}
+		w := cmd.ErrOrStderr()
+		return &ui{out: cmd.OutOrStdout(), err: w, log: newLogger(w, format), quiet: *quiet, json: *asJSON}
 	}
 }
 
@@ -50,15 +54,22 @@ func (u *ui) result(v any, table func(io.Writer) error) error {
 }
 
 // warn prints a warning.
-func (u *ui) warn(message string) { fmt.Fprintf(u.err, "mha2mla: warning: %s\n", message) }
+func (u *ui) warn(message string) { u.log.print(kindWarning, message) }
 
 // note prints what was asked for.
-func (u *ui) note(format string, args ...any) { fmt.Fprintf(u.err, "mha2mla: "+format+"\n", args...) }
+func (u *ui) note(format string, args ...any) { u.log.print(kindNote, fmt.Sprintf(format, args...)) }
+
+// remark prints what is worth knowing, if anything, unless quiet.
+func (u *ui) remark(message string) {
+	if message != "" && !u.quiet {
+		u.note("%s", message)
+	}
+}
 
 // hint prints what might be done better, unless quiet.
 func (u *ui) hint(message string) {
 	if !u.quiet {
-		fmt.Fprintf(u.err, "hint: %s\n", message)
+		u.log.print(kindHint, message)
 	}
 }
 
@@ -69,7 +80,7 @@ func (u *ui) progress(what string) (report func(done, total int64), finish func(
 	if u.quiet {
 		return nil, func() {}
 	}
-	if f, ok := u.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+	if f, ok := u.err.(*os.File); ok && u.log.objects == nil && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		return u.bar(what)
 	}
 	return u.lines(what), func() {}
@@ -104,7 +115,7 @@ func (u *ui) lines(what string) func(done, total int64) {
 		defer mu.Unlock()
 		if time.Since(last) >= lineEvery {
 			last = time.Now()
-			fmt.Fprintf(u.err, "mha2mla: %s: %d %%\n", what, 100*done/max(1, total))
+			u.log.progress(what, done, total)
 		}
 	}
 }

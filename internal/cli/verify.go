@@ -48,18 +48,20 @@ the exit status is 4. Names that begin with a dot are not looked at.
   mha2mla verify --integrity converted/
 ` + exitHelp,
 	}
+	takes(cmd, "SOURCE", "CONVERTED")
+	both := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if o.integrity {
 			return exactly("CONVERTED")(cmd, args)
 		}
-		return exactly("SOURCE", "CONVERTED")(cmd, args)
+		return both(cmd, args)
 	}
 	f := cmd.Flags()
 	o.sourceFlags(cmd, "to compare on")
 	o.amountFlags(cmd, "")
 	o.maxKL = math.Inf(1)
 	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", nonNegativeNumber)
-	flag(f, &o.cacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits)
+	flag(f, &o.cacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits).choices = []string{"8", "4", "2"}
 	f.BoolVar(&o.integrity, "integrity", false, "compare CONVERTED, bit for bit, with its manifest")
 	config := configFlag(cmd, "config")
 	convertedConfig := configFlag(cmd, "converted-config")

@@ -3,21 +3,29 @@ package convert
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
+	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
 )
 
 // card returns the text of the model card.
 func (r *run) card() []byte {
-	base := filepath.Base(filepath.Clean(r.Input))
+	base := baseModel(r.Input)
 	var b bytes.Buffer
 	title, tag := "latent attention", "mla"
 	if r.Target.MLA == nil && r.Target.PerHead == nil {
 		title, tag = "fewer KV heads", "gqa"
 	}
-	fmt.Fprintf(&b, "---\nbase_model: %q\ntags:\n- %s\n- mha2mla\n---\n\n# %s with %s\n\n", base, tag, base, title)
+	fmt.Fprintf(&b, "---\nbase_model: %q\nlibrary_name: transformers\n", base)
+	for _, line := range carriedOver(r.Source.Source.Dir) {
+		fmt.Fprintln(&b, line)
+	}
+	fmt.Fprintf(&b, "tags:\n- %s\n- mha2mla\n---\n\n# %s with %s\n\n", tag, base, title)
 	fmt.Fprintf(&b, "Converted from %s by mha2mla %s to %s. No weight was trained.\n\n", base, r.Version, r.Layout.About())
 	fmt.Fprintf(&b, "    %s\n\n", r.command())
 	fmt.Fprintf(&b, "| | before | after |\n|---|---|---|\n")
@@ -25,14 +33,92 @@ func (r *run) card() []byte {
 	for _, f := range r.Layout.Facts(r.Source, r.Target) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.Name, f.Before, f.After)
 	}
+	mean, least, at := r.energy()
+	fmt.Fprintf(&b, "| energy of keys and values, %s | 100 %% | %.2f %% (least: %.2f %%, layer %d) |\n", r.measure(), 100*mean, 100*least, at)
+	if r.Engine != "" {
+		fmt.Fprintf(&b, "\nEngines that load it: %s. `mha2mla check` says why others do not.\n", strings.Join(r.Loaders(), ", "))
+	}
 	fmt.Fprintf(&b, "\nMeasure it against its source with `mha2mla verify SOURCE CONVERTED --tokens ids.json`.\n")
 	return b.Bytes()
+}
+
+// energy is the share of the energy of keys and values that is kept: of all
+// layers in the mean, and the least of one, with its number.
+func (r *run) energy() (mean, least float64, at int) {
+	least = 2
+	for _, l := range r.result.Layers {
+		mean += l.Energy / float64(len(r.result.Layers))
+		if l.Energy < least {
+			least, at = l.Energy, l.Layer
+		}
+	}
+	return mean, least, at
+}
+
+// measure says what the energy is measured by.
+func (r *run) measure() string {
+	if r.Stats != nil {
+		return "by statistics of activations"
+	}
+	return "without data"
+}
+
+// hubCache is how the cache of the Hugging Face hub names the folder of a
+// revision.
+var hubCache = regexp.MustCompile(`models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\][^/\\]+[/\\]?$`)
+
+// baseModel is the name of the source: that of the hub in its cache, else of the
+// file or folder.
+func baseModel(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		if m := hubCache.FindStringSubmatch(whole); m != nil {
+			return m[1] + "/" + m[2]
+		}
+		path = whole
+	}
+	return filepath.Base(path)
+}
+
+// carried matches the members of a card that hold for the converted model, too,
+// with values that need no quotes.
+var carried = regexp.MustCompile(`^(license|license_name|license_link|pipeline_tag): *[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
+
+// mostCard bounds how much of the source's card is looked at.
+const mostCard = 64 << 10
+
+// carriedOver lists the lines of the source's card, if it has one, that the new
+// one takes over.
+func carriedOver(dir string) []string {
+	f, err := os.Open(filepath.Join(dir, plan.CardFile))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	text := make([]byte, mostCard)
+	n, _ := f.Read(text) // what cannot be read has nothing to say
+	lines := strings.Split(strings.ReplaceAll(string(text[:n]), "\r\n", "\n"), "\n")
+	if lines[0] != "---" {
+		return nil
+	}
+	var found []string
+	for _, line := range lines[1:] {
+		if line == "---" {
+			return found
+		}
+		if carried.MatchString(line) {
+			found = append(found, line)
+		}
+	}
+	return nil // it has no end
 }
 
 // command is the command that makes these weights again: every choice spelled
 // out, and nothing that does not change them.
 func (r *run) command() string {
 	words := append([]string{"mha2mla convert"}, r.Layout.Flags()...)
+	if r.Engine != "" && r.Engine != engine.All {
+		words = append(words, "--target", string(r.Engine))
+	}
 	if r.Stats != nil {
 		words = append(words, "--stats STATS")
 	}

@@ -92,10 +92,17 @@ func TestShardedInput(t *testing.T) {
 // configuration, what came along and what did not.
 func TestDirectory(t *testing.T) {
 	dir := testmodel.Llama{KVHeads: 2, Config: map[string]any{"head_dim": 8, "auto_map": map[string]string{"a": "b"}, "bos_token_id": 1, "pretraining_tp": 1}}.Write(t)
-	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "LICENSE", "generation_config.json", "tokenizer_code.py", "optimizer.pt", "notes.txt"} {
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "LICENSE", "generation_config.json", "tokenizer_code.py", "optimizer.pt", "consolidated.00.pth", "notes.txt"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o666); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "original"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	const source = "---\nlanguage: en\nlicense: other\nlicense_link: https://x.org/LICENSE\nlicense_name: \"quoted\"\n---\nlicense: mit\n"
+	if err := os.WriteFile(filepath.Join(dir, "README.md"), []byte(source), 0o666); err != nil {
+		t.Fatal(err)
 	}
 	m := testmodel.Open(t, dir)
 	out := filepath.Join(t.TempDir(), "out")
@@ -121,6 +128,16 @@ func TestDirectory(t *testing.T) {
 	if len(p.Shards) < 3 || p.Shards[0].File != "model-00001-of-0000"+string(rune('0'+len(p.Shards)))+".safetensors" {
 		t.Errorf("shards %v", p.Shards)
 	}
+	for i, shard := range p.Shards { // as full as they can be, in the order of names
+		if shard.Bytes > 20e3 && shard.Tensors > 1 {
+			t.Errorf("shard %d has %d bytes", i, shard.Bytes)
+		}
+	}
+	for i, tensor := range p.Tensors[1:] {
+		if before := p.Shards[p.Tensors[i].Shard]; tensor.Shard != p.Tensors[i].Shard && before.Bytes+tensor.Bytes() <= 20e3 {
+			t.Errorf("%s would fit before", tensor.Name)
+		}
+	}
 	var index struct {
 		Metadata  map[string]int64  `json:"metadata"`
 		WeightMap map[string]string `json:"weight_map"`
@@ -142,8 +159,24 @@ func TestDirectory(t *testing.T) {
 		t.Error("the shards carry another configuration")
 	}
 	checkConfig(t, got["config.json"])
-	if !strings.Contains(got["README.md"], "base_model:") || !strings.Contains(got["README.md"], "mha2mla convert --kv-lora-rank 8 --rope-dims 4") {
-		t.Errorf("model card:\n%s", got["README.md"])
+	parameters := int64(0)
+	for _, tensor := range p.Tensors {
+		parameters += tensor.Elements()
+	}
+	if index.Metadata["total_parameters"] != parameters {
+		t.Errorf("the index has %d parameters, want %d", index.Metadata["total_parameters"], parameters)
+	}
+	if bare := res.Source.Without("format", "pt"); bare != "" {
+		t.Errorf("%s has no format", bare)
+	}
+	if got, want := p.LeftOut.String(), "left alone: weights in other forms (consolidated.00.pth, optimizer.pt, original/), code (tokenizer_code.py)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	start := "---\nbase_model: \"" + filepath.Base(dir) + "\"\nlibrary_name: transformers\nlicense: other\nlicense_link: https://x.org/LICENSE\ntags:\n- mla\n- mha2mla\n---\n\n# "
+	for _, want := range []string{"mha2mla convert --kv-lora-rank 8 --rope-dims 4", "Engines that load it: hf, vllm, sglang.", "| energy of keys and values, without data | 100 % | "} {
+		if card := got["README.md"]; !strings.HasPrefix(card, start) || !strings.Contains(card, want) {
+			t.Errorf("model card:\n%s", card)
+		}
 	}
 }
 
@@ -307,5 +340,48 @@ func TestCancel(t *testing.T) {
 	}
 	if _, err := convert.Search(ctx, mla.Input{Model: m}, defaults(plan.Options{Cache: 20}), plan.Sizes{}, convert.Resources{}, nil); !errors.Is(err, stop) {
 		t.Errorf("search: %v", err)
+	}
+}
+
+// TestHubCache converts from the cache of the hub, where a snapshot is made of
+// links: the card names the model as the hub does, and what the links lead to is
+// copied.
+func TestHubCache(t *testing.T) {
+	cache := filepath.Join(t.TempDir(), "models--some-org--A-Model-1.5B")
+	blobs, snapshot := filepath.Join(cache, "blobs"), filepath.Join(cache, "snapshots", "0123abc")
+	for _, dir := range []string{blobs, snapshot} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (testmodel.Llama{KVHeads: 2, Shards: 2}).WriteTo(blobs); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(blobs, "tokenizer.json"), []byte("{}"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name := range files(t, blobs) {
+		blob := "b" + strings.ReplaceAll(name, ".", "")
+		if err := errors.Join(
+			os.Rename(filepath.Join(blobs, name), filepath.Join(blobs, blob)),
+			os.Symlink(filepath.Join("..", "..", "blobs", blob), filepath.Join(snapshot, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("nowhere", filepath.Join(snapshot, "tokenizer_config.json")); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := convertTo(testmodel.Open(t, snapshot), out, plan.Options{Rank: 8}, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	got := files(t, out)
+	if !strings.Contains(got["README.md"], "base_model: \"some-org/A-Model-1.5B\"\n") || got["tokenizer.json"] != "{}" {
+		t.Errorf("card %s\ntokenizer %q", got["README.md"], got["tokenizer.json"])
+	}
+	for name := range got {
+		if info, err := os.Lstat(filepath.Join(out, name)); err != nil || !info.Mode().IsRegular() {
+			t.Errorf("%s is no file: %v", name, err)
+		}
 	}
 }

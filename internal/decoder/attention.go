@@ -106,7 +106,7 @@ func (a *latent) Attend(x Matrix) Matrix {
 	q := a.query(h)
 	kvA := project(h, a.kvA)
 	c := columns(kvA, 0, a.KVLoraRank)
-	rmsNorm(c, c, a.kvNorm, family.LatentEps)
+	rmsNorm(c, c, a.kvNorm, a.LatentEps)
 	turn := newRotation(a.frequency, x.Rows)
 	turn.apply(kvA, a.KVLoraRank, 2, 1)
 	a.cached(c)
@@ -134,7 +134,7 @@ func (a *latent) query(h Matrix) Matrix {
 		return project(h, a.q)
 	}
 	compressed := project(h, a.qA)
-	rmsNorm(compressed, compressed, a.qNorm, family.LatentEps)
+	rmsNorm(compressed, compressed, a.qNorm, a.LatentEps)
 	return project(compressed, a.q)
 }
 

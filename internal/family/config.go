@@ -65,6 +65,12 @@ func (c *Config) Has(key string) bool {
 	return ok && string(text) != "null"
 }
 
+// Text is the value of key as it is written; false if the key is not there.
+func (c *Config) Text(key string) ([]byte, bool) {
+	text, ok := c.text[key]
+	return text, ok
+}
+
 // decode unmarshals the value of key into a value of kind; it reports whether
 // there is one. Null counts as none.
 func (c *Config) decode(key, kind string, into any) (bool, error) {

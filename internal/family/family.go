@@ -40,6 +40,10 @@ type MLA struct {
 	NopeDim    int `json:"qk_nope_head_dim"`
 	RopeDim    int `json:"qk_rope_head_dim"`
 	ValueDim   int `json:"v_head_dim"`
+
+	// LatentEps is the ε of q_a_layernorm and kv_a_layernorm that the weights are
+	// made for.
+	LatentEps float64 `json:"latent_norm_eps"`
 }
 
 // CacheFloats is the number of floats the KV cache takes per token and layer.
@@ -90,6 +94,11 @@ const DeepseekClass = "DeepseekV3ForCausalLM"
 // kv_a_layernorm whatever the configuration says.
 const LatentEps = 1e-6
 
+// LatentEpsKey is the member of a configuration that says for which ε there the
+// weights are made, if it is another, or another than that of the other norms. No
+// engine reads it.
+const LatentEpsKey = "latent_norm_eps"
+
 // classOf maps model_type to the class that runs such a model.
 var classOf = map[string]string{"llama": "LlamaForCausalLM", "deepseek_v3": DeepseekClass}
 
@@ -107,6 +116,9 @@ func Read(src *checkpoint.Source, configPath string) (*Model, error) {
 	config, err := ParseConfig(text)
 	if err != nil {
 		return nil, &checkpoint.FormatError{Path: from, What: err.Error()}
+	}
+	if err := quantised(config, src); err != nil {
+		return nil, err
 	}
 	m, err := describe(config)
 	if _, ok := err.(*UnsupportedError); ok {
@@ -141,9 +153,6 @@ func describe(config *Config) (*Model, error) {
 	name := kind
 	if len(classes) > 0 {
 		name = classes[0]
-	}
-	if config.Has("quantization_config") {
-		return nil, &UnsupportedError{fmt.Sprintf("%q is quantised", name), "convert the unquantised model and quantise the result"}
 	}
 	read := readers[kind]
 	switch {

@@ -71,6 +71,7 @@ func TestRefusals(t *testing.T) {
 		return testmodel.Llama{Extra: []checkpoint.Spec{{Name: name, DType: checkpoint.F32, Shape: []int64{4}}}}
 	}
 	const malformed, unsupported = "malformed", "unsupported"
+	const kProj = "model.layers.0.self_attn.k_proj.weight"
 	for name, c := range map[string]struct {
 		make       testmodel.Llama
 		kind, want string
@@ -78,7 +79,16 @@ func TestRefusals(t *testing.T) {
 		"unknown architecture":   {testmodel.Llama{Config: map[string]any{"model_type": "mamba", "architectures": []string{"MambaForCausalLM"}}}, unsupported, "MambaForCausalLM"},
 		"Qwen2":                  {testmodel.Llama{Config: map[string]any{"model_type": "qwen2", "architectures": []string{"Qwen2ForCausalLM"}}}, unsupported, "Qwen2ForCausalLM"},
 		"DeepSeek-V2":            {testmodel.Llama{Config: map[string]any{"model_type": "deepseek_v2", "kv_lora_rank": 8}}, unsupported, "latent attention already"},
-		"quantised":              {set("quantization_config", map[string]any{"quant_method": "gptq"}), unsupported, "quantised"},
+		"GPTQ":                   {set("quantization_config", map[string]any{"quant_method": "gptq"}), unsupported, "quantised with gptq"},
+		"FP8":                    {set("quantization_config", map[string]any{"quant_method": "fp8"}), unsupported, "quantised with fp8"},
+		"old compressed tensors": {set("compression_config", map[string]any{"quant_method": "compressed-tensors"}), unsupported, "quantised with compressed-tensors"},
+		"a nameless method":      {set("quantization_config", map[string]any{"bits": 4}), unsupported, "does not name"},
+		"GPTQ by its tensors":    {extra("model.layers.0.self_attn.q_proj.g_idx"), unsupported, "quantised with GPTQ"},
+		"AWQ by its tensors":     {extra("model.layers.0.self_attn.q_proj.qweight"), unsupported, "AWQ"},
+		"FP8 by its tensors":     {extra("model.layers.0.self_attn.q_proj.weight_scale_inv"), unsupported, "quantised with FP8 in blocks"},
+		"bitsandbytes":           {extra("model.layers.0.self_attn.q_proj.weight.absmax"), unsupported, "quantised with bitsandbytes"},
+		"compressed tensors":     {extra("model.layers.0.self_attn.q_proj.weight_packed"), unsupported, "quantised with compressed-tensors"},
+		"eight bits":             {testmodel.Llama{Without: map[string]struct{}{kProj: {}}, Extra: []checkpoint.Spec{{Name: kProj, DType: "F8_E4M3", Shape: []int64{32, 32}}}}, unsupported, "F8_E4M3: the model is quantised"},
 		"adapter":                {extra("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"), unsupported, "LoRA"},
 		"scaled RoPE":            {set("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), unsupported, `"llama3"`},
 		"gelu":                   {set("hidden_act", "gelu"), unsupported, `"gelu"`},

@@ -72,6 +72,7 @@ func readDeepseek(f *fields, m *Model) error {
 		NopeDim:    f.integer("qk_nope_head_dim", 0),
 		RopeDim:    f.integer("qk_rope_head_dim", 0),
 		ValueDim:   f.integer("v_head_dim", 0),
+		LatentEps:  f.number(LatentEpsKey, LatentEps),
 	}
 	if f.Has("q_lora_rank") {
 		m.MLA.QLoraRank = f.integer("q_lora_rank", 0)

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// Eps is the rms_norm_eps of everything in the deepseek layout: Transformers has
-// it hard-coded in kv_a_layernorm, other engines take it from the configuration,
-// and they agree at this value alone (design §6).
+// Eps is the rms_norm_eps of everything in the deepseek layout for all engines:
+// Transformers has it hard-coded in kv_a_layernorm, others take it from the
+// configuration, and they agree at this value alone (design §6).
 const Eps = family.LatentEps
 
 // LatentNorm says what kv_a_layernorm does to the latent.
@@ -21,20 +22,13 @@ const (
 	NormRMS    LatentNorm = "rms"    // what it was made for: inexact at first, for fine-tuning
 )
 
-// kernel is a pair of sizes for which GPU kernels exist.
-type kernel struct{ Rank, RopeDims int }
-
-// Kernels of vLLM and SGLang, the smallest first, and the head sizes they take.
-var kernels = []kernel{{256, 64}, {512, 64}}
-
-const kernelHeadDim = 128
-
 // Deepseek is the layout that stock engines load as a dense DeepSeek-V3.
 type Deepseek struct {
 	Rank, RopeDims int // as the mathematics gives them
 	family.MLA         // as they are written, padded with zeros if larger
 	LatentNorm     LatentNorm
 	Residual       float64 // factor of the residual stream, on o_proj
+	NormEps        float64 // rms_norm_eps that is written
 	padded         bool
 	maths          Options
 }
@@ -43,8 +37,8 @@ type Deepseek struct {
 // as q says.
 func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, q QLora) *Deepseek {
 	d := &Deepseek{
-		Rank: o.Rank, RopeDims: o.RopeDims, LatentNorm: norm, Residual: residual, maths: o,
-		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim},
+		Rank: o.Rank, RopeDims: o.RopeDims, LatentNorm: norm, Residual: residual, NormEps: Eps, maths: o,
+		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim, LatentEps: Eps},
 	}
 	if d.QLoraRank = q.Rank(); q == QLoraExact {
 		d.QLoraRank = s.Hidden
@@ -55,16 +49,24 @@ func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, q
 // PadToKernel enlarges the written sizes to those of the smallest GPU kernel
 // that holds them.
 func (d *Deepseek) PadToKernel() error {
+	kernels := engine.Kernels()
 	for _, k := range kernels {
-		if d.Rank <= k.Rank && d.RopeDims <= k.RopeDims && d.NopeDim <= kernelHeadDim {
-			d.KVLoraRank, d.RopeDim, d.NopeDim, d.ValueDim = k.Rank, k.RopeDims, kernelHeadDim, kernelHeadDim
+		if d.Rank <= k.Rank && d.RopeDims <= k.RopeDims && d.NopeDim <= engine.KernelHeadDim {
+			d.KVLoraRank, d.RopeDim, d.NopeDim, d.ValueDim = k.Rank, k.RopeDims, engine.KernelHeadDim, engine.KernelHeadDim
 			d.padded = true
 			return nil
 		}
 	}
 	largest := kernels[len(kernels)-1]
 	return fmt.Errorf("no kernel holds kv_lora_rank %d, rope-dims %d and head_dim %d: the largest takes %d, %d and %d",
-		d.Rank, d.RopeDims, d.NopeDim, largest.Rank, largest.RopeDims, kernelHeadDim)
+		d.Rank, d.RopeDims, d.NopeDim, largest.Rank, largest.RopeDims, engine.KernelHeadDim)
+}
+
+// KeepEps keeps the ε of the source, with latent as that of the norms of latents:
+// what one engine reads need not be what all agree on, and the residual stream
+// keeps its scale.
+func (d *Deepseek) KeepEps(source, latent float64) {
+	d.NormEps, d.LatentEps, d.Residual = source, latent, 1
 }
 
 // stride is the distance of the slots in the padded rotary key.
@@ -99,7 +101,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"vocab_size", source.Vocab},
 		{"max_position_embeddings", source.MaxPositions},
 		{"hidden_act", "silu"},
-		{"rms_norm_eps", Eps},
+		{"rms_norm_eps", d.NormEps},
 		{"rope_theta", target.RopeTheta},
 		{"rope_scaling", nil},
 		{"attention_bias", false},
@@ -122,6 +124,9 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"num_nextn_predict_layers", 0},
 	} {
 		c.Set(kv.key, kv.value)
+	}
+	if c.Delete(family.LatentEpsKey); d.NormEps != Eps || d.LatentEps != Eps {
+		c.Set(family.LatentEpsKey, d.LatentEps)
 	}
 	return c
 }

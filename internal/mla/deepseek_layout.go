@@ -19,7 +19,7 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 	t.Architecture = family.DeepseekClass
 	t.KVHeads = source.Heads
 	t.HeadDim = d.NopeDim + d.RopeDim
-	t.NormEps, t.TiedHead = Eps, false
+	t.NormEps, t.TiedHead = d.NormEps, false
 	if d.maths.RopeTheta > 0 {
 		t.RopeTheta = d.WrittenTheta(d.maths.RopeTheta)
 	}
@@ -41,7 +41,7 @@ func (d *Deepseek) TypedAs(name string) (string, bool) {
 	}
 }
 
-// ResidualScale is the factor that makes Eps mean what the source's ε did.
+// ResidualScale is the factor that makes the written ε mean what the source's did.
 func (d *Deepseek) ResidualScale() float64 { return d.Residual }
 
 // OwnHead says that there is a head: vLLM never ties it.

@@ -58,13 +58,13 @@ func (w *deepseekWriter) norms() error {
 	square := float64(w.Rank) / float64(w.KVLoraRank) // over padding, too
 	weight := math.Sqrt(square)
 	if w.LatentNorm == NormLinear {
-		exponent := linearExponent(w.MostLatent, latent.DType())
+		exponent := linearExponent(w.MostLatent, w.LatentEps, latent.DType())
 		rows := 0
 		if latent.DType() == checkpoint.F16 {
 			rows = exponent / 2
 		}
 		w.input, w.rows = math.Ldexp(1, exponent-rows), math.Ldexp(1, rows)
-		weight, w.upFix = linearWeight(w.input*w.rows, square, latent.DType())
+		weight, w.upFix = linearWeight(w.input*w.rows, square, w.LatentEps, latent.DType())
 	}
 	if err := constant(latent, weight, w.KVLoraRank); err != nil {
 		return err
@@ -87,18 +87,18 @@ func (w *deepseekWriter) queryNorm() error {
 	if w.CompressedQuery != nil {
 		square, most = 1, w.MostLatent
 	}
-	scale := math.Ldexp(1, linearExponent(most, norm.DType()))
+	scale := math.Ldexp(1, linearExponent(most, w.LatentEps, norm.DType()))
 	w.queryA = scale / w.input
 	var weight float64
-	weight, w.qFix = linearWeight(scale, square, norm.DType())
+	weight, w.qFix = linearWeight(scale, square, w.LatentEps, norm.DType())
 	return constant(norm, weight, w.QLoraRank)
 }
 
 // linearExponent returns the exponent of the largest power of two s at which a
-// vector of the given mean square passes RMSNorm unchanged but for a constant:
+// vector of the given mean square passes RMSNorm of ε unchanged but for a constant:
 // s²·square ≤ 1e-4·ε leaves a gain error of 5e-5. For F16, in which so small a
 // vector would lose more to rounding, 1e-3.
-func linearExponent(square float64, t checkpoint.DType) int {
+func linearExponent(square, eps float64, t checkpoint.DType) int {
 	tolerance := 1e-4
 	if t == checkpoint.F16 {
 		tolerance = 1e-3
@@ -106,15 +106,15 @@ func linearExponent(square float64, t checkpoint.DType) int {
 	if square <= 0 {
 		square = 1
 	}
-	return int(math.Floor(math.Log2(tolerance*Eps/square) / 2))
+	return int(math.Floor(math.Log2(tolerance*eps/square) / 2))
 }
 
-// linearWeight returns the weight, as type t holds it, of a norm on a vector of the
-// given mean square times scale², such that the scale is undone; and what is left to
+// linearWeight returns the weight, as type t holds it, of a norm of ε on a vector of
+// the given mean square times scale², such that the scale is undone; and what is left to
 // multiply with: the rounding, and the gain at that mean square.
-func linearWeight(scale, square float64, t checkpoint.DType) (weight, fix float64) {
-	weight = checkpoint.Round(math.Sqrt(Eps)/scale, t)
-	return weight, math.Sqrt(Eps+scale*scale*square) / scale / weight
+func linearWeight(scale, square, eps float64, t checkpoint.DType) (weight, fix float64) {
+	weight = checkpoint.Round(math.Sqrt(eps)/scale, t)
+	return weight, math.Sqrt(eps+scale*scale*square) / scale / weight
 }
 
 func constant(sink Sink, v float64, n int) error {

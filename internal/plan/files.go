@@ -76,7 +76,7 @@ func (p *Plan) listOthers() (err error) {
 		if len(p.Shards) > 1 {
 			p.Others = append(p.Others, checkpoint.IndexFile)
 		}
-		if p.Companions, err = listCompanions(p.Source.Source); err != nil {
+		if p.Companions, p.LeftOut, err = listCompanions(p.Source.Source); err != nil {
 			return err
 		}
 		p.Others = append(p.Others, p.Companions...)
@@ -125,23 +125,62 @@ var companions = []string{
 	"generation_config", "chat_template", "preprocessor_config", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY",
 }
 
+// LeftOut names what a source directory holds beside the model that is read and
+// no output gets.
+type LeftOut struct {
+	Weights []string `json:"weights,omitempty"` // in other forms
+	Code    []string `json:"code,omitempty"`
+}
+
+// String says so in a line; empty if there is nothing.
+func (l LeftOut) String() string {
+	var parts []string
+	if len(l.Weights) > 0 {
+		parts = append(parts, fmt.Sprintf("weights in other forms (%s)", strings.Join(l.Weights, ", ")))
+	}
+	if len(l.Code) > 0 {
+		parts = append(parts, fmt.Sprintf("code (%s)", strings.Join(l.Code, ", ")))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "left alone: " + strings.Join(parts, ", ")
+}
+
+// add takes a file or folder into account that is not copied.
+func (l *LeftOut) add(name string, folder bool) {
+	switch {
+	case folder && name == "original": // where Meta puts its own
+		l.Weights = append(l.Weights, name+"/")
+	case folder:
+	case filepath.Ext(name) == ".py":
+		l.Code = append(l.Code, name)
+	case strings.HasPrefix(name, "consolidated"), slices.Contains([]string{".bin", ".gguf", ".pth", ".pt"}, filepath.Ext(name)):
+		l.Weights = append(l.Weights, name)
+	}
+}
+
 // listCompanions lists the files of the source directory that are copied byte
-// for byte.
-func listCompanions(src *checkpoint.Source) ([]string, error) {
+// for byte, and what is left out.
+func listCompanions(src *checkpoint.Source) (names []string, left LeftOut, err error) {
 	if !src.IsDir() {
-		return nil, nil
+		return nil, left, nil
 	}
 	entries, err := os.ReadDir(src.Dir)
 	if err != nil {
-		return nil, err
+		return nil, left, err
 	}
-	var names []string
 	for _, e := range entries {
-		belongs := slices.ContainsFunc(companions, func(start string) bool { return strings.HasPrefix(e.Name(), start) })
 		info, err := os.Stat(filepath.Join(src.Dir, e.Name()))
-		if belongs && err == nil && info.Mode().IsRegular() && filepath.Ext(e.Name()) != ".py" {
+		if err != nil {
+			continue // a link to nothing
+		}
+		belongs := slices.ContainsFunc(companions, func(start string) bool { return strings.HasPrefix(e.Name(), start) })
+		if belongs && info.Mode().IsRegular() && filepath.Ext(e.Name()) != ".py" {
 			names = append(names, e.Name())
+		} else {
+			left.add(e.Name(), info.IsDir())
 		}
 	}
-	return names, nil
+	return names, left, nil
 }

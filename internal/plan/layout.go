@@ -31,6 +31,9 @@ func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout,
 		return mla.NewGrouped(m.Shape(), s.KVHeads), nil
 	}
 	d := mla.NewDeepseek(m.Shape(), o.Maths(s), o.LatentNorm, o.residual(m), o.QLora)
+	if e := o.oneTarget(); e != "" {
+		d.KeepEps(m.NormEps, e.LatentEps(m.NormEps))
+	}
 	if o.PadToKernel {
 		if err := d.PadToKernel(); err != nil {
 			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}

@@ -4,10 +4,12 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
@@ -19,7 +21,8 @@ type Plan struct {
 	Source   *family.Model `json:"source"`
 	Target   *family.Model `json:"target"`
 	Method   mla.Method    `json:"method"`
-	Theta    *float64      `json:"rope_theta"` // θ' before padding; null: will be searched for
+	Engine   engine.Engine `json:"engine,omitempty"` // the output is for; empty where no stock engine loads it
+	Theta    *float64      `json:"rope_theta"`       // θ' before padding; null: will be searched for
 	Cache    Cache         `json:"cache"`
 	Residual float64       `json:"residual_scale"` // factor of the residual stream
 	Bytes    int64         `json:"bytes"`          // of all tensors
@@ -27,6 +30,7 @@ type Plan struct {
 	Shards   []Shard       `json:"shards"`
 	Others   []string      `json:"other_files"`
 	Dropped  []string      `json:"dropped,omitempty"` // tensors of the source without a place
+	LeftOut  LeftOut       `json:"left_out"`          // files of the source
 
 	Whole      bool        `json:"-"` // the output is a directory
 	Companions []string    `json:"-"` // those of Others that are copied from the source
@@ -86,6 +90,9 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	if p.Layout, err = o.layout(m, s, rankFile(out, p.Whole)); err != nil {
 		return nil, err
 	}
+	if o.Form() == mla.FormDeepseek {
+		p.Engine = cmp.Or(o.Target, engine.All)
+	}
 	p.Residual = p.Layout.ResidualScale()
 	p.Target = p.Layout.Target(m)
 	if p.Target.PerHead != nil {
@@ -96,7 +103,10 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p.Cache.Saving = 1 - float64(p.Cache.After)/float64(p.Cache.Before)
 	p.listTensors()
 	p.shard(o.MaxShard)
-	return p, p.listOthers()
+	if err := p.listOthers(); err != nil {
+		return nil, err
+	}
+	return p, p.refuse()
 }
 
 // configure makes the configuration of the output.

@@ -239,7 +239,7 @@ func TestPadded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := family.MLA{KVLoraRank: 256, RopeDim: 64, NopeDim: 128, ValueDim: 128}
+	want := family.MLA{KVLoraRank: 256, RopeDim: 64, NopeDim: 128, ValueDim: 128, LatentEps: 1e-6}
 	if *p.Target.MLA != want || p.Cache.After != 320 {
 		t.Errorf("padded to %+v", *p.Target.MLA)
 	}

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -40,6 +41,7 @@ type Options struct {
 	LatentNorm  mla.LatentNorm
 	QLora       mla.QLora
 	PadToKernel bool
+	Target      engine.Engine // zero: all
 
 	DType    DTypeRule
 	MaxShard int64 // bytes

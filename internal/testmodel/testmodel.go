@@ -39,6 +39,7 @@ type Llama struct {
 	Theta  float64
 	Untied bool
 	DType  checkpoint.DType
+	Norms  checkpoint.DType // of vectors; zero: DType
 	Seed   uint64
 
 	Shards  int                 // if above 1: one tensor goes to each in turn
@@ -85,7 +86,11 @@ func (m Llama) tensors() []tensor {
 	var all []tensor
 	add := func(name string, mean, std float64, shape ...int64) {
 		if _, out := m.Without[name]; !out {
-			all = append(all, tensor{checkpoint.Spec{Name: name, DType: m.DType, Shape: shape}, mean, std})
+			dtype := m.DType
+			if len(shape) == 1 && m.Norms != "" {
+				dtype = m.Norms
+			}
+			all = append(all, tensor{checkpoint.Spec{Name: name, DType: dtype, Shape: shape}, mean, std})
 		}
 	}
 	d, f, q, kv := int64(m.Hidden), int64(m.Intermediate), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)

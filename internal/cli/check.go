@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// checkReport is what check found out. Its fields are the JSON output.
+type checkReport struct {
+	Path    string           `json:"path"`
+	Class   string           `json:"architecture"`
+	Engines []engine.Verdict `json:"engines"`
+}
+
+func newCheck() *cobra.Command {
+	target := engine.All
+	cmd := &cobra.Command{
+		Use:   "check [flags] OUT",
+		Short: "Tell which engines load a converted checkpoint",
+		Long: `check looks at the configuration of the checkpoint OUT and at the names, shapes
+and types of its tensors, and says of each engine whether it loads such a
+DeepSeek-V3, and if not why and what to do. It reads no weights and runs no
+engine: what it knows are the traps in their loaders. A checkpoint that an engine
+would load and misread counts as one that it does not load. The status is 0 if all
+engines that are asked for load it.
+
+  mha2mla check converted/
+  mha2mla check --target vllm converted/
+  mha2mla check --json converted/ | jq '.engines[] | select(.loads) | .engine'
+` + exitHelp,
+	}
+	takes(cmd, "OUT")
+	choice(cmd.Flags(), &target, "target", "ENGINE", string(engine.All), "engine to check for: "+list(engine.Choices()), engine.Choices()...)
+	config := configFlag(cmd, "config")
+	output := uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		r, err := check(args[0], *config, target)
+		if err != nil {
+			return err
+		}
+		if err := output().result(r, func(w io.Writer) error { return printCheck(w, r) }); err != nil {
+			return err
+		}
+		return r.failed()
+	})
+	return cmd
+}
+
+// check judges the checkpoint at path.
+func check(path, config string, target engine.Engine) (*checkReport, error) {
+	src, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	text, from, err := src.Config(config)
+	if err != nil {
+		return nil, err
+	}
+	a := &engine.Artifact{Lone: !src.IsDir()}
+	if a.Config, err = family.ParseConfig(text); err != nil {
+		return nil, &checkpoint.FormatError{Path: from, What: err.Error()}
+	}
+	if class := a.Class(); class != family.DeepseekClass && !a.Config.Has(family.PerHeadKey) {
+		return nil, &family.UnsupportedError{
+			What: fmt.Sprintf("%q is a %q: only what is converted can be checked, a %s", path, class, family.DeepseekClass),
+			Tip:  "name what convert wrote",
+		}
+	}
+	for _, t := range src.Tensors() {
+		a.Tensors = append(a.Tensors, checkpoint.Spec{Name: t.Name, DType: t.DType, Shape: t.Shape})
+	}
+	if bare := src.Without("format", "pt"); bare != "" {
+		a.Unmarked = filepath.Base(bare)
+	}
+	if src.IsDir() {
+		entries, err := os.ReadDir(src.Dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			a.Files = append(a.Files, e.Name())
+		}
+	}
+	return &checkReport{Path: path, Class: a.Class(), Engines: engine.Judge(a, target.Each())}, nil
+}
+
+// notLoadedError says which of the engines that were asked for do not load a
+// checkpoint.
+type notLoadedError struct {
+	path    string
+	engines []string
+	do      string
+}
+
+func (e *notLoadedError) Error() string {
+	return fmt.Sprintf("%q does not load in %s", e.path, strings.Join(e.engines, ", "))
+}
+
+// Hint says what to do about the error.
+func (e *notLoadedError) Hint() string { return e.do }
+
+// failed is an error unless all engines load it.
+func (r *checkReport) failed() error {
+	e := &notLoadedError{path: r.Path}
+	for _, v := range r.Engines {
+		if v.Loads {
+			continue
+		}
+		if e.engines = append(e.engines, string(v.Engine)); e.do == "" {
+			e.do = v.Findings[0].Do
+		}
+	}
+	if len(e.engines) == 0 {
+		return nil
+	}
+	return e
+}
+
+// printCheck prints one line for each engine.
+func printCheck(w io.Writer, r *checkReport) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, v := range r.Engines {
+		verdict := "loads"
+		switch {
+		case !v.Loads:
+			verdict = "does not load: "
+		case len(v.Findings) > 0:
+			verdict = "loads, but "
+		}
+		var reasons []string
+		for _, f := range v.Findings {
+			if f.Fatal == v.Loads {
+				continue // of what does not load, only why it does not
+			}
+			reason := f.What
+			if f.Do != "" {
+				reason += " (" + f.Do + ")"
+			}
+			reasons = append(reasons, reason)
+		}
+		fmt.Fprintf(t, "%s\t%s%s\n", v.Engine, verdict, strings.Join(reasons, "; "))
+	}
+	return t.Flush()
+}

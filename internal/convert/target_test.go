@@ -1,0 +1,116 @@
+package convert_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/testmodel"
+)
+
+// TestTarget: what is written for one engine keeps the ε of the source and the
+// scale of its residual stream, and is lossless at the ε that this engine has in
+// its norms of latents, and at no other.
+func TestTarget(t *testing.T) {
+	for _, q := range []mla.QLora{mla.QLoraNone, mla.QLoraExact, 32} {
+		for _, e := range engine.All.Each() {
+			if e == engine.LlamaCPP && q == mla.QLoraNone {
+				continue // refused
+			}
+			m := testmodel.Llama{KVHeads: 1, Eps: 1e-4}.Open(t)
+			out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16, QLora: q, Target: e})
+			if want := e.LatentEps(1e-4); out.NormEps != 1e-4 || out.MLA.LatentEps != want {
+				t.Errorf("%s: ε %g and of latents %g, want 1e-4 and %g", e, out.NormEps, out.MLA.LatentEps, want)
+			}
+			ids := testmodel.Tokens(100, m.Vocab, 4)
+			want := logits(t, m, ids)
+			if off := worst(want, logits(t, out, ids)); !(off < 1e-3) {
+				t.Errorf("%s, q-lora %d: logits are off by %g", e, q, off)
+			}
+			out.MLA.LatentEps = 2 * out.MLA.LatentEps
+			if off := worst(want, logits(t, out, ids)); off < 0.1 {
+				t.Errorf("%s: the ε of latents makes no difference: %g", e, off)
+			}
+			if a, b := m.Source.Lookup("model.embed_tokens.weight"), out.Source.Lookup("model.embed_tokens.weight"); firstValue(t, a) != firstValue(t, b) {
+				t.Errorf("%s: the embedding was scaled", e)
+			}
+		}
+	}
+}
+
+// firstValue is the first value of a tensor.
+func firstValue(t *testing.T, x *checkpoint.Tensor) float64 {
+	t.Helper()
+	v := make([]float64, 1)
+	if err := checkpoint.Read(x, 0, v); err != nil {
+		t.Fatal(err)
+	}
+	return v[0]
+}
+
+// TestDTypes converts checkpoints of every type, and of mixed ones, to every
+// type: what is written has the type that was asked for and stays near.
+func TestDTypes(t *testing.T) {
+	types := []checkpoint.DType{checkpoint.F64, checkpoint.F32, checkpoint.BF16, checkpoint.F16}
+	names := map[checkpoint.DType]string{checkpoint.F64: "float64", checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}
+	for _, from := range types {
+		for _, norms := range []checkpoint.DType{from, checkpoint.F32} {
+			m := testmodel.Llama{KVHeads: 1, DType: from, Norms: norms}.Open(t)
+			ids := testmodel.Tokens(100, m.Vocab, 4)
+			source := logits(t, m, ids)
+			for _, rule := range []plan.DTypeRule{"", "F32", "BF16", "F16"} {
+				want, wantNorm := from, norms
+				switch {
+				case rule != "":
+					want, wantNorm = checkpoint.DType(rule), checkpoint.DType(rule)
+				default:
+					want, wantNorm = noF16(want), noF16(wantNorm)
+				}
+				out := filepath.Join(t.TempDir(), "out")
+				if _, err := convertTo(m, out, plan.Options{RopeDims: 8, Rank: 16, DType: rule}, convert.Options{}); err != nil {
+					t.Fatal(err)
+				}
+				res := testmodel.Open(t, out)
+				for _, x := range res.Source.Tensors() {
+					expected := want
+					if len(x.Shape) == 1 {
+						expected = wantNorm
+					}
+					if x.DType != expected {
+						t.Errorf("%s, norms %s, to %q: %s is of type %s", from, norms, rule, x.Name, x.DType)
+					}
+				}
+				var config map[string]any
+				text, err := os.ReadFile(filepath.Join(out, checkpoint.ConfigFile))
+				if err == nil {
+					err = json.Unmarshal(text, &config)
+				}
+				if err != nil || config["torch_dtype"] != names[want] {
+					t.Errorf("%s to %q: torch_dtype %v, %v", from, rule, config["torch_dtype"], err)
+				}
+				most := 1e-3
+				if want == checkpoint.BF16 || want == checkpoint.F16 || wantNorm == checkpoint.BF16 || wantNorm == checkpoint.F16 {
+					most = 0.4 // of logits up to 10
+				}
+				if off := worst(source, logits(t, res, ids)); !(off < most) || math.IsNaN(off) {
+					t.Errorf("%s, norms %s, to %q: logits are off by %g", from, norms, rule, off)
+				}
+			}
+		}
+	}
+}
+
+// noF16 is what becomes of a type that nothing is asked of.
+func noF16(t checkpoint.DType) checkpoint.DType {
+	if t == checkpoint.F16 {
+		return checkpoint.BF16
+	}
+	return t
+}

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// rule is one thing that engines demand.
+type rule struct {
+	name    string
+	engines []Engine
+	fatal   bool
+	// broken says how s breaks the rule in engine e, empty if it does not, and
+	// what to do.
+	broken func(s *subject, e Engine) (what, do string)
+}
+
+// Engines that share code: those of Python read the configuration with the class
+// that Transformers has for it, two of these run kernels on GPUs.
+var (
+	every  = All.Each()
+	python = []Engine{HF, VLLM, SGLang}
+	gpu    = []Engine{VLLM, SGLang}
+)
+
+// classRules come before all others, which are about the right class alone.
+var classRules = []rule{
+	// An engine goes by the class. The reference's form keeps the class of the
+	// source: its keys and values would be made up at random.
+	{"class", every, true, func(s *subject, _ Engine) (string, string) {
+		switch {
+		case s.perHead:
+			return "it is in the form of the MHA2MLA authors' code, which runs in their patched classes alone", "convert with --layout deepseek"
+		case s.class != family.DeepseekClass || s.kind != "deepseek_v3":
+			return fmt.Sprintf("its class is %q and its model_type %q", s.class, s.kind), "a DeepSeek-V3 has " + family.DeepseekClass + " and deepseek_v3"
+		}
+		return "", ""
+	}},
+	// A size that is missing is that of the 671 B model.
+	{"sizes", every, true, func(s *subject, _ Engine) (string, string) {
+		return s.wrong, "write the size into the configuration"
+	}},
+}
+
+// rules are the demands on a DeepSeek-V3 whose sizes are known.
+var rules = []rule{
+	// Transformers computes rotary frequencies for head_dim, if it is there, and
+	// fails when they do not fit the rotary key. It writes the right one itself.
+	{"head_dim", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+		dim := s.model.MLA.RopeDim
+		if err := s.decode("head_dim", &dim); err == nil && dim == s.model.MLA.RopeDim {
+			return "", ""
+		}
+		return fmt.Sprintf("\"head_dim\" is there and stands for qk_rope_head_dim, which is %d", s.model.MLA.RopeDim), "remove head_dim from config.json"
+	}},
+	// Transformers repeats keys that it has made for all heads already.
+	{"kv-heads", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+		if s.model.KVHeads == s.model.Heads {
+			return "", ""
+		}
+		return fmt.Sprintf("\"num_key_value_heads\" is %d beside %d heads, whose keys it would repeat", s.model.KVHeads, s.model.Heads), "set num_key_value_heads to num_attention_heads"
+	}},
+	// Only Transformers knows the key: the others rotate interleaved pairs.
+	{"rope_interleave", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+		if s.bool("rope_interleave", true) {
+			return "", ""
+		}
+		return `"rope_interleave" is false, which it does not see: it rotates the wrong pairs`, "interleave the rotary rows and remove rope_interleave"
+	}},
+	// The two rewrite the type of any scaling to their form of yarn.
+	{"rope_scaling", gpu, true, func(s *subject, _ Engine) (string, string) {
+		return s.scaledBut("yarn", "deepseek_yarn")
+	}},
+	// Its converter knows these for the class and drops others without a word.
+	{"rope_scaling", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+		return s.scaledBut("yarn", "deepseek_yarn", "linear")
+	}},
+	// "default" asks for no scaling, but older versions look for its factor.
+	{"rope_scaling", python, false, func(s *subject, _ Engine) (string, string) {
+		if kind, key := s.ropeType(); kind != "default" || key != "rope_scaling" {
+			return "", ""
+		}
+		return `"rope_scaling" of type "default" has no factor, for which older versions look`, "set rope_scaling to null"
+	}},
+	// A tensor of experts is made for every layer from first_k_dense_replace on, but
+	// the number is checked for a model without such layers, too.
+	{"experts", python, true, func(s *subject, _ Engine) (string, string) {
+		if s.named("n_routed_experts") && !s.has("n_routed_experts") {
+			return `"n_routed_experts" is null, which is no number of experts`, "set n_routed_experts to 2"
+		}
+		return "", ""
+	}},
+	{"experts", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+		n := 2
+		if s.decode("n_routed_experts", &n); n == 1 {
+			return `"n_routed_experts" is 1, at which it stops`, "set n_routed_experts to 2"
+		}
+		return "", ""
+	}},
+	{"nope", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+		if s.model.MLA.NopeDim > 0 {
+			return "", ""
+		}
+		return `"qk_nope_head_dim" is 0, at which it stops`, "pad the content keys with a dimension of zeros"
+	}},
+	{"pairs", every, true, func(s *subject, _ Engine) (string, string) {
+		if s.model.MLA.RopeDim%2 == 0 {
+			return "", ""
+		}
+		return fmt.Sprintf("\"qk_rope_head_dim\" is %d: rotary dimensions come in pairs", s.model.MLA.RopeDim), ""
+	}},
+	{"query", []Engine{LlamaCPP}, true, queryPath},
+	// The others have SwiGLU with silu, whatever the configuration says.
+	{"activation", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+		if act := s.text("hidden_act"); act != "" && act != "silu" {
+			return fmt.Sprintf("\"hidden_act\" is %q and it has silu alone", act), ""
+		}
+		return "", ""
+	}},
+	{"epsilon", every, true, latentEps},
+	// Without a word on the ε that the latent norms were trained or made with.
+	{"epsilon", every, false, func(s *subject, e Engine) (string, string) {
+		if s.has(family.LatentEpsKey) || s.model.NormEps == family.LatentEps {
+			return "", ""
+		}
+		return fmt.Sprintf("its norms of latents have the ε %.6g, in other engines they have %.6g", e.LatentEps(s.model.NormEps), otherEps(s, e)), "measure it in the engine, or set rms_norm_eps to 1e-6"
+	}},
+	{RuleKernel, gpu, false, kernel},
+	// With trust_remote_code the named code runs in place of the stock class.
+	{"auto_map", python, false, func(s *subject, _ Engine) (string, string) {
+		if !s.has("auto_map") {
+			return "", ""
+		}
+		return `"auto_map" names code that runs in place of the stock class where remote code is trusted`, "remove auto_map from config.json"
+	}},
+	{"quantised", every, false, func(s *subject, _ Engine) (string, string) {
+		if !s.has("quantization_config") {
+			return "", ""
+		}
+		return "it is quantised, of which this command knows nothing", "check what it was quantised from"
+	}},
+	// A folder is what they load, under the names that Transformers gives.
+	{"folder", every, false, func(s *subject, _ Engine) (string, string) {
+		if !s.Lone {
+			return "", ""
+		}
+		return "it is a file: it takes a folder with config.json, model.safetensors and a tokenizer", "convert to a directory, or lay one out"
+	}},
+	{"format", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+		if s.Unmarked == "" {
+			return "", ""
+		}
+		return fmt.Sprintf("%q has no \"format\": \"pt\" in its metadata", s.Unmarked), "save it again with that metadata"
+	}},
+	// For this class its converter knows byte-level BPE and nothing else.
+	{"tokenizer", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+		if !slices.Contains(s.Files, "tokenizer.model") {
+			return "", ""
+		}
+		return `its converter takes byte-level BPE for this class and "tokenizer.model" is of SentencePiece`, "let its set_vocab for DeepseekV3ForCausalLM try _set_vocab_sentencepiece first"
+	}},
+}
+
+// rulesFor lists the rules that s can be judged by.
+func rulesFor(s *subject) []rule {
+	for _, r := range classRules {
+		if what, _ := r.broken(s, HF); what != "" {
+			return []rule{r}
+		}
+	}
+	return slices.Concat(rules, tensorRules)
+}
+
+// scaledBut complains of a RoPE scaling that is none of the known kinds.
+func (s *subject) scaledBut(known ...string) (string, string) {
+	kind, key := s.ropeType()
+	if kind == "" || kind == "default" || slices.Contains(known, kind) {
+		return "", ""
+	}
+	return fmt.Sprintf("%q of type %q becomes yarn or nothing", key, kind), "convert to a base that needs no scaling: leave " + key + " null"
+}
+
+// Lite reports whether llama.cpp takes a model of so many layers and tokens for
+// one of those that have no q_lora_rank: it knows them by these numbers.
+func Lite(layers, vocab int) bool {
+	return layers == 26 || layers == 27 || layers == 48 && vocab == 128256
+}
+
+// queryPath: llama.cpp looks for q_lora_rank, or does not, by the number of
+// layers.
+func queryPath(s *subject, _ Engine) (string, string) {
+	lite, compressed := Lite(s.model.Layers, s.model.Vocab), s.model.MLA.QLoraRank > 0
+	switch {
+	case !lite && !compressed:
+		return `"q_lora_rank" is null, which it takes for models of 26 or 27 layers alone`, "convert with --q-lora exact"
+	case lite && compressed:
+		return fmt.Sprintf("\"q_lora_rank\" is %d, and a model of %d layers and %d tokens has none there", s.model.MLA.QLoraRank, s.model.Layers, s.model.Vocab), "convert with --q-lora none"
+	}
+	return "", ""
+}
+
+// latentEps: a norm of latents that was made linear turns its ε into a gain. The
+// configuration says what it was made for.
+func latentEps(s *subject, e Engine) (string, string) {
+	made := e.LatentEps(s.model.NormEps)
+	if s.decode(family.LatentEpsKey, &made); made == e.LatentEps(s.model.NormEps) {
+		return "", ""
+	}
+	return fmt.Sprintf("it was made for norms of latents with ε %.6g, and there they have %.6g", made, e.LatentEps(s.model.NormEps)), "convert with --target " + string(e) + " or all"
+}
+
+// otherEps is the ε of the norms of latents in an engine of the other kind.
+func otherEps(s *subject, e Engine) float64 {
+	if e == HF {
+		return VLLM.LatentEps(s.model.NormEps)
+	}
+	return HF.LatentEps(s.model.NormEps)
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// subject is a checkpoint under judgement: its configuration decoded as far as
+// rules look at it.
+type subject struct {
+	*Artifact
+	class   string
+	kind    string // model_type
+	perHead bool   // the reference's form
+	model   family.Model
+	experts int // first layer that has experts
+	tensor  map[string]checkpoint.Spec
+	names   []string // of the tensors, sorted
+	wrong   string   // what is wrong with the sizes; empty: all are there
+}
+
+// mostSize bounds the sizes of a configuration: products of three stay within
+// an int64.
+const mostSize = 1 << 21
+
+// read decodes a. What cannot be decoded is for the rules to complain of.
+func read(a *Artifact) *subject {
+	s := &subject{Artifact: a, tensor: make(map[string]checkpoint.Spec, len(a.Tensors))}
+	for _, t := range a.Tensors {
+		s.tensor[t.Name] = t
+	}
+	s.names = slices.Sorted(maps.Keys(s.tensor))
+	var classes []string
+	if s.decode("architectures", &classes); len(classes) > 0 {
+		s.class = classes[0]
+	}
+	s.decode("model_type", &s.kind)
+	s.perHead = a.Config.Has(family.PerHeadKey)
+	m := &s.model
+	m.MLA = &family.MLA{}
+	for _, size := range []struct {
+		key   string
+		into  *int
+		least int
+	}{
+		{"hidden_size", &m.Hidden, 1}, {"intermediate_size", &m.Intermediate, 1}, {"num_hidden_layers", &m.Layers, 1},
+		{"num_attention_heads", &m.Heads, 1}, {"num_key_value_heads", &m.KVHeads, 1}, {"vocab_size", &m.Vocab, 1},
+		{"kv_lora_rank", &m.MLA.KVLoraRank, 1}, {"qk_nope_head_dim", &m.MLA.NopeDim, 0}, {"qk_rope_head_dim", &m.MLA.RopeDim, 1},
+		{"v_head_dim", &m.MLA.ValueDim, 1}, {"first_k_dense_replace", &s.experts, 0},
+	} {
+		switch err := s.decode(size.key, size.into); {
+		case s.wrong != "":
+		case err != nil:
+			s.wrong = fmt.Sprintf("%q is no integer", size.key)
+		case !s.has(size.key):
+			s.wrong = fmt.Sprintf("%q is missing, and the size of DeepSeek-V3 itself is taken for it", size.key)
+		case *size.into < size.least || *size.into > mostSize:
+			s.wrong = fmt.Sprintf("%q is %d", size.key, *size.into)
+		}
+	}
+	if err := s.decode("q_lora_rank", &m.MLA.QLoraRank); s.wrong == "" && (err != nil || m.MLA.QLoraRank < 0 || m.MLA.QLoraRank > mostSize) {
+		s.wrong = fmt.Sprintf("%q is neither null nor a size", "q_lora_rank")
+	}
+	m.HeadDim = m.MLA.NopeDim + m.MLA.RopeDim
+	m.NormEps = family.LatentEps
+	s.decode("rms_norm_eps", &m.NormEps)
+	s.decode("tie_word_embeddings", &m.TiedHead)
+	return s
+}
+
+// decode unmarshals the value of a key, if it has one other than null.
+func (s *subject) decode(key string, into any) error {
+	if !s.has(key) {
+		return nil
+	}
+	text, _ := s.Config.Text(key)
+	return json.Unmarshal(text, into)
+}
+
+// has reports whether a key has a value other than null.
+func (s *subject) has(key string) bool { return s.Config.Has(key) }
+
+// named reports whether a key is there, be it null.
+func (s *subject) named(key string) bool {
+	_, ok := s.Config.Text(key)
+	return ok
+}
+
+// bool is the truth value of a key, or preset.
+func (s *subject) bool(key string, preset bool) bool {
+	v := preset
+	s.decode(key, &v) //nolint:errcheck // what is no truth value is none
+	return v
+}
+
+// text is the string at a key, or empty.
+func (s *subject) text(key string) string {
+	var v string
+	s.decode(key, &v) //nolint:errcheck // what is no string is none
+	return v
+}
+
+// ropeType is the kind of RoPE scaling that the configuration asks for, and the
+// key that does; empty for none.
+func (s *subject) ropeType() (kind, key string) {
+	for _, key := range []string{"rope_scaling", "rope_parameters"} {
+		var members map[string]any
+		if s.decode(key, &members) != nil || members == nil {
+			continue
+		}
+		for _, name := range []string{"rope_type", "type"} {
+			if kind, ok := members[name].(string); ok {
+				return kind, key
+			}
+		}
+	}
+	return "", ""
+}
+
+// dense reports whether layer n has no experts.
+func (s *subject) dense(n int) bool { return n < s.experts }
+
+// layerOf returns the number of the layer that a tensor belongs to, and the rest
+// of its name; false for one outside the layers.
+func layerOf(name string) (n int, rest string, ok bool) {
+	after, ok := strings.CutPrefix(name, "model.layers.")
+	if !ok {
+		return 0, "", false
+	}
+	number, rest, ok := strings.Cut(after, ".")
+	n, err := strconv.Atoi(number)
+	return n, rest, ok && err == nil && n >= 0
+}

@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// tensorRules are the demands on what the files hold.
+var tensorRules = []rule{
+	// Transformers makes up at random what is missing, others stop.
+	{"tensors", every, true, func(s *subject, _ Engine) (string, string) {
+		if s.has("quantization_config") { // its tensors have other names and shapes
+			return "", ""
+		}
+		return s.missing(), "see that config.json belongs to these weights"
+	}},
+	{"biases", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+		name := s.first(func(name string) bool { return strings.HasSuffix(name, ".bias") && !s.knownBias(name) })
+		if name == "" {
+			return "", ""
+		}
+		return fmt.Sprintf("tensor %q has no place in its class and is left out without a word", name), "fold the bias into the weights"
+	}},
+	{"biases", gpu, true, func(s *subject, _ Engine) (string, string) {
+		return s.biased("is left out without a word")
+	}},
+	{"biases", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+		return s.biased("has no place in its class, at which it stops")
+	}},
+	// Transformers ignores what it does not know; within a layer that is a part of
+	// the model.
+	{"strangers", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+		return s.stranger(func(inLayer bool) bool { return inLayer }, "is left out without a word")
+	}},
+	{"strangers", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+		return s.stranger(func(bool) bool { return true }, "has no place in its class, at which it stops")
+	}},
+	// These two never tie the head.
+	{"head", gpu, true, func(s *subject, _ Engine) (string, string) {
+		return s.headless("and it does not tie the head to the embedding")
+	}},
+	{"head", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+		if s.model.TiedHead {
+			return "", ""
+		}
+		return s.headless("and tie_word_embeddings is false: the head is made up at random")
+	}},
+	{"head", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+		if s.model.TiedHead {
+			return "", ""
+		}
+		return s.headless("and it takes the embedding in its place")
+	}},
+	{"head", []Engine{HF, LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+		if _, ok := s.tensor[family.Head]; !ok || !s.model.TiedHead {
+			return "", ""
+		}
+		return fmt.Sprintf("\"tie_word_embeddings\" is true: it takes the embedding in place of %q", family.Head), "set tie_word_embeddings to false"
+	}},
+	{"dtypes", every, true, func(s *subject, _ Engine) (string, string) {
+		if s.has("quantization_config") {
+			return "", ""
+		}
+		name := s.first(func(name string) bool { return !s.tensor[name].DType.Float() })
+		if name == "" {
+			return "", ""
+		}
+		return fmt.Sprintf("tensor %q is of type %s and no quantization_config explains it", name, s.tensor[name].DType), "convert the unquantised model"
+	}},
+	// A latent small enough to pass the norm unchanged is at the end of what F16
+	// reaches down to.
+	{"float16", every, false, func(s *subject, _ Engine) (string, string) {
+		if s.tensor[family.InLayer(0, family.KVANorm)].DType != checkpoint.F16 {
+			return "", ""
+		}
+		return "its weights are of type F16, in which a linear norm of the latent rounds coarsely", "convert with --dtype bf16"
+	}},
+	// Both serve float32 in 16 bits: bfloat16 is right, float16 was the default.
+	{"float32", gpu, false, func(s *subject, _ Engine) (string, string) {
+		kind := s.text("torch_dtype")
+		if kind == "" {
+			kind = s.text("dtype")
+		}
+		if kind != "" && kind != "float32" {
+			return "", ""
+		}
+		return "it serves a model of float32 in 16 bits, older versions in float16", "convert with --dtype bf16, or serve it with --dtype bfloat16"
+	}},
+}
+
+// first is the first tensor within the layers of the model that has a property,
+// in the order of names; empty if none has.
+func (s *subject) first(property func(name string) bool) string {
+	for _, name := range s.names {
+		if n, _, inLayer := layerOf(name); (!inLayer || n < s.model.Layers) && property(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// expected lists the tensors of layer n of the model that are the same in all
+// layers without experts, or with them.
+func (s *subject) expected(n int) []family.TensorShape {
+	d, f := int64(s.model.Hidden), int64(s.model.Intermediate)
+	all := append(s.model.AttentionTensors(), family.TensorShape{Name: family.MLPNorm, Shape: []int64{d}})
+	if s.dense(n) {
+		all = append(all,
+			family.TensorShape{Name: family.GateProj, Shape: []int64{f, d}},
+			family.TensorShape{Name: family.UpProj, Shape: []int64{f, d}},
+			family.TensorShape{Name: family.DownProj, Shape: []int64{d, f}})
+	}
+	return all
+}
+
+// missing complains of the first tensor that is not there, or not in the shape
+// that the configuration gives it. Experts are not looked into.
+func (s *subject) missing() string {
+	d, v := int64(s.model.Hidden), int64(s.model.Vocab)
+	all := []family.TensorShape{{Name: family.Embedding, Shape: []int64{v, d}}, {Name: family.FinalNorm, Shape: []int64{d}}}
+	if s.model.Layers > len(s.Tensors) {
+		return fmt.Sprintf("it has %d tensors for %d layers", len(s.Tensors), s.model.Layers)
+	}
+	for n := range s.model.Layers {
+		for _, t := range s.expected(n) {
+			all = append(all, family.TensorShape{Name: family.InLayer(n, t.Name), Shape: t.Shape})
+		}
+	}
+	if _, ok := s.tensor[family.Head]; ok {
+		all = append(all, family.TensorShape{Name: family.Head, Shape: []int64{v, d}})
+	}
+	for _, want := range all {
+		switch t, ok := s.tensor[want.Name]; {
+		case !ok:
+			return fmt.Sprintf("tensor %q is missing", want.Name)
+		case !slices.Equal(t.Shape, want.Shape):
+			return fmt.Sprintf("tensor %q has shape %v, and by the configuration %v", want.Name, t.Shape, want.Shape)
+		}
+	}
+	return ""
+}
+
+// knownBias reports whether Transformers has a place for a bias.
+func (s *subject) knownBias(name string) bool {
+	_, rest, _ := layerOf(name)
+	return s.bool("attention_bias", false) &&
+		slices.Contains([]string{"self_attn.q_a_proj.bias", "self_attn.kv_a_proj_with_mqa.bias", "self_attn.o_proj.bias"}, rest)
+}
+
+// biased complains of the first bias.
+func (s *subject) biased(fate string) (string, string) {
+	name := s.first(func(name string) bool { return strings.HasSuffix(name, ".bias") })
+	if name == "" {
+		return "", ""
+	}
+	return fmt.Sprintf("tensor %q %s", name, fate), "fold the bias into the weights"
+}
+
+// stranger complains of the first tensor that has no place in the class, of
+// those that count.
+func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string, string) {
+	name := s.first(func(name string) bool {
+		n, rest, inLayer := layerOf(name)
+		switch {
+		case !counts(inLayer), strings.HasSuffix(name, ".bias"), strings.HasSuffix(name, ".rotary_emb.inv_freq"):
+			return false
+		case !inLayer:
+			return !slices.Contains([]string{family.Embedding, family.FinalNorm, family.Head}, name)
+		case !s.dense(n) && strings.HasPrefix(rest, "mlp."), s.has("quantization_config"):
+			return false
+		}
+		return !slices.ContainsFunc(s.expected(n), func(t family.TensorShape) bool { return t.Name == rest })
+	})
+	if name == "" {
+		return "", ""
+	}
+	return fmt.Sprintf("tensor %q %s", name, fate), "remove the tensor if the model does without it"
+}
+
+// headless complains if there is no head.
+func (s *subject) headless(fate string) (string, string) {
+	if _, ok := s.tensor[family.Head]; ok {
+		return "", ""
+	}
+	return fmt.Sprintf("tensor %q is missing, %s", family.Head, fate), "store a copy of the embedding as the head"
+}

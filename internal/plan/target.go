@@ -1,0 +1,110 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
+)
+
+// Aim makes the choices that follow from the engine asked for, but for those
+// that the user has made: given reports whether a flag was. It refuses what that
+// engine would not load, whatever the sizes.
+func (o *Options) Aim(m *family.Model, given func(flag string) bool) error {
+	if o.Form() != mla.FormDeepseek {
+		if given("target") {
+			return &UsageError{"--target goes with --layout deepseek: no stock engine loads another", "leave it out, or the layout"}
+		}
+		return nil
+	}
+	if o.Target == engine.LlamaCPP && !given("q-lora") && !engine.Lite(m.Layers, m.Vocab) {
+		o.QLora = mla.QLoraExact // it knows no other way to the query
+	}
+	if o.oneTarget() == "" {
+		return nil
+	}
+	s := Sizes{Rank: 1, RopeDims: 2, Theta: m.RopeTheta}
+	layout, err := o.layout(m, s, "")
+	if err != nil {
+		return err
+	}
+	p := &Plan{Source: m, Method: o.Method, DType: o.dtypeRule(), Engine: o.Target, Layout: layout, Target: layout.Target(m)}
+	p.listTensors()
+	return p.refuse()
+}
+
+// oneTarget is the engine that the output is for; empty if for all of them.
+func (o *Options) oneTarget() engine.Engine {
+	if o.Target == engine.All {
+		return ""
+	}
+	return o.Target
+}
+
+// judge asks what engines make of what is to be written. A form that no stock
+// engine loads has no verdicts.
+func (p *Plan) judge() []engine.Verdict {
+	if p.Target.MLA == nil {
+		return nil
+	}
+	a := &engine.Artifact{Config: p.configure(), Files: p.Companions}
+	for _, t := range p.Tensors {
+		a.Tensors = append(a.Tensors, t.Spec)
+	}
+	return engine.Judge(a, p.Engine.Each())
+}
+
+// refuse is an error if the one engine that the output is for would not load it.
+func (p *Plan) refuse() error {
+	verdicts := p.judge()
+	if len(verdicts) != 1 || verdicts[0].Loads {
+		return nil
+	}
+	return &engine.RefusedError{Engine: p.Engine, Finding: verdicts[0].Findings[0]}
+}
+
+// Loaders names the engines, of those that the output is for, that load it.
+func (p *Plan) Loaders() []string {
+	var names []string
+	for _, v := range p.judge() {
+		if v.Loads {
+			names = append(names, string(v.Engine))
+		}
+	}
+	return names
+}
+
+// Advice says which engines will not load the output, or not as it should be, a
+// line for each reason. Where the output is for no engine in particular, that is
+// what stops one, and what makes it slow.
+func (p *Plan) Advice() []string {
+	var reasons []engine.Finding
+	names := make(map[engine.Finding][]string)
+	for _, v := range p.judge() {
+		for _, f := range v.Findings {
+			if p.Engine == engine.All && !f.Fatal && f.Rule != engine.RuleKernel {
+				continue
+			}
+			if !slices.Contains(reasons, f) {
+				reasons = append(reasons, f)
+			}
+			names[f] = append(names[f], string(v.Engine))
+		}
+	}
+	var lines []string
+	for _, f := range reasons {
+		verb := ""
+		if f.Fatal {
+			verb = " will not load this"
+		}
+		line := fmt.Sprintf("%s%s: %s", strings.Join(names[f], ", "), verb, f.What)
+		if f.Do != "" {
+			line += "; " + f.Do
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
