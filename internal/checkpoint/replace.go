@@ -22,6 +22,10 @@ type exchange struct {
 // does a loader find parts of both, and killed at any time, it leaves the old ones
 // where the next run puts them back from.
 func (o *Output) replace() error {
+	// hours later, there may be files that were not, of another output beside this
+	if err := CheckOutput(o.in, o.folder, o.names, o.whole, o.force); err != nil {
+		return err
+	}
 	x, err := o.plan()
 	if err != nil {
 		return err

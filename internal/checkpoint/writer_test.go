@@ -197,6 +197,28 @@ func TestOutputDiscard(t *testing.T) {
 	}
 }
 
+// TestOutputAppears: a file that has appeared since is not replaced either.
+func TestOutputAppears(t *testing.T) {
+	dir := t.TempDir()
+	o, err := NewOutput(input(t), dir, []string{"a", "b"}, false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(o.WriteFile("a", []byte("A")), o.WriteFile("b", []byte("B"))); err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, filepath.Join(dir, "b"), "mine")
+	if err := o.Commit(); !errors.As(err, new(*ExistsError)) {
+		t.Errorf("got %v", err)
+	}
+	if err := o.Discard(); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(filepath.Join(dir, "b")); names(t, dir) != "b" || string(text) != "mine" {
+		t.Errorf("left %s, %q", names(t, dir), text)
+	}
+}
+
 func TestOutputRefusals(t *testing.T) {
 	in, dir := input(t), t.TempDir()
 	writeText(t, filepath.Join(dir, "there"), "old")
