@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
 // ExistsError says that an output is already there.
@@ -77,6 +78,13 @@ func CheckOutput(in *Source, folder string, names []string, whole, force bool) e
 		}
 	}
 	return nil
+}
+
+// PlainName reports whether name, from a file of a stranger, is that of a file in
+// its folder and leads nowhere else, on any system.
+func PlainName(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= 255 &&
+		!strings.ContainsAny(name, `/\:`) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // refuseOwn is an error if path is, through any link, a file that the source is

@@ -97,8 +97,12 @@ type FileDigest struct {
 	SHA   string `json:"sha256"`
 }
 
-// DigestFile reads a whole file.
+// DigestFile reads a whole file. What is no file is a FormatError: a pipe may never
+// end.
 func DigestFile(ctx context.Context, path string) (FileDigest, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return FileDigest{}, &FormatError{Path: path, What: "not a regular file"}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return FileDigest{}, err

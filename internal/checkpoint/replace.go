@@ -155,7 +155,7 @@ func (o *Output) recover() error {
 		return o.damaged(err.Error())
 	}
 	for _, name := range slices.Concat(x.New, x.Old) {
-		if name != filepath.Base(name) || !filepath.IsLocal(name) { // never beyond the folder, whoever wrote this
+		if !PlainName(name) { // never beyond the folder, whoever wrote this
 			return o.damaged(fmt.Sprintf("%q is not the name of a file", name))
 		}
 	}

@@ -296,7 +296,7 @@ func TestOutputRefusals(t *testing.T) {
 func TestHostileCommit(t *testing.T) {
 	parent := t.TempDir()
 	writeText(t, filepath.Join(parent, "secret"), "mine")
-	for _, text := range []string{`{"new":["../secret"]}`, `{"old":["..","a"]}`, `{"new":["/etc/passwd"]}`, `{`} {
+	for _, text := range []string{`{"new":["../secret"]}`, `{"old":["..","a"]}`, `{"new":["/etc/passwd"]}`, `{"new":["."]}`, `{`} {
 		dir := filepath.Join(parent, "out")
 		work := filepath.Join(dir, tempSuffix)
 		if err := os.MkdirAll(filepath.Join(work, "old"), 0o777); err != nil {

@@ -91,6 +91,9 @@ func (r *Report) compare(ctx context.Context, m *Manifest, folder string) error 
 		case errors.Is(err, fs.ErrNotExist):
 			r.found(want.File, "", "is missing")
 			continue
+		case errors.As(err, new(*checkpoint.FormatError)):
+			r.found(want.File, "", "is not a regular file")
+			continue
 		case err != nil:
 			return err
 		case got != want:

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -88,7 +87,7 @@ func read(path string) (m *Manifest, changed bool, err error) {
 		return nil, false, malformed(fmt.Sprintf("a manifest of version %d, and this program knows %d", m.Format, Format))
 	}
 	for _, name := range m.names() {
-		if name != filepath.Base(name) || !filepath.IsLocal(name) {
+		if !checkpoint.PlainName(name) {
 			return nil, false, malformed(fmt.Sprintf("%q is not the name of a file", name))
 		}
 	}

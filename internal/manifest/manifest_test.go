@@ -26,6 +26,9 @@ func TestHostile(t *testing.T) {
 		"null":          {"null", "was changed"},
 		"a path":        {encoded(Manifest{Files: []checkpoint.FileDigest{{File: "../secret"}}}), "not the name of a file"},
 		"the folder":    {encoded(Manifest{Weights: []Weights{{File: ".."}}}), "not the name of a file"},
+		"a dot":         {encoded(Manifest{Files: []checkpoint.FileDigest{{File: "."}}}), "not the name of a file"},
+		"a folder":      {encoded(Manifest{Files: []checkpoint.FileDigest{{File: "folder"}}}), "not a regular file"},
+		"weights":       {encoded(Manifest{Weights: []Weights{{File: "folder"}}}), "not a regular file"},
 		"no digests":    {encoded(Manifest{Weights: []Weights{{File: "a.safetensors"}}}), "is missing"},
 		"another form":  {strings.Replace(encoded(Manifest{}), `"mha2mla_manifest": 1`, `"mha2mla_manifest": 2`, 1), "was changed"},
 		"space added":   {encoded(Manifest{}) + " ", "was changed"},
@@ -33,6 +36,9 @@ func TestHostile(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, checkpoint.ManifestFile), []byte(c.text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(filepath.Join(dir, "folder"), 0o777); err != nil {
 			t.Fatal(err)
 		}
 		r, err := Check(t.Context(), dir)
