@@ -24,6 +24,11 @@ type Projections interface {
 	Query(h int) (*mat.Dense, error)             // [D × d]
 	KeyValue() (*mat.Dense, error)               // [2·G·D × d], keys over values
 	OutputRows(from, to int) (*mat.Dense, error) // rows of W_o, [to−from × H·D]
+	Biases() (*family.Biases, error)             // nil: none
+
+	// HeadNorms returns the weights of the norms on each head's queries and keys,
+	// [D]; nil: none.
+	HeadNorms() (query, key []float64, err error)
 }
 
 // Layer holds the statistics of one attention layer.
@@ -41,6 +46,10 @@ type Layer struct {
 	scores, values []float64 // [H]: σ_h and τ_h from data; nil without
 
 	queryNorms, keyNorms []float64 // see rope.Moments
+
+	centred      *mat.SymDense // Keys without their biases
+	constant     []float64     // see Constant
+	constantLeft float64
 }
 
 // Reader reads what was gathered of a layer.
@@ -65,12 +74,13 @@ func DataFree(p Projections, stack *mat.Dense, maxPositions int) (*Layer, error)
 	for j, v := range gamma {
 		gamma[j] = math.Abs(v)
 	}
-	l := &Layer{Shape: p.Shape(), Input: linalg.DiagonalMetric(gamma), Distances: rope.DataFree(maxPositions), Near: rope.DataFreeNear(maxPositions), concentration: rope.DataFreeConcentration}
-	return l, l.project(p, stack)
+	l := &Layer{Shape: p.Shape(), Input: linalg.DiagonalMetric(gamma), Distances: rope.DataFree(maxPositions), Near: rope.DataFreeNear(maxPositions), concentration: rope.DataFreeConcentration, constantLeft: 1}
+	return l, l.project(p, stack, nil)
 }
 
-// project works out what follows from l.Input for queries, keys and values.
-func (l *Layer) project(p Projections, stack *mat.Dense) error {
+// project works out what follows from l.Input, and the mean input as far as it
+// goes with it, for queries, keys and values.
+func (l *Layer) project(p Projections, stack *mat.Dense, mean []float64) error {
 	D, G, d := l.HeadDim, l.KVHeads, l.Hidden
 	for h := range l.Heads {
 		q, err := p.Query(h)
@@ -82,6 +92,9 @@ func (l *Layer) project(p Projections, stack *mat.Dense) error {
 	l.Keys = l.Input.Gram(mat.DenseCopyOf(stack.Slice(0, G*D, 0, d)))
 	for g := range G {
 		l.Values = append(l.Values, l.Input.Gram(mat.DenseCopyOf(stack.Slice((G+g)*D, (G+g+1)*D, 0, d))))
+	}
+	if err := l.withBiases(p, stack, mean); err != nil {
+		return err
 	}
 	var err error
 	l.Outputs, err = outputs(p)
@@ -156,7 +169,7 @@ func (l *Layer) Energy() float64 {
 // scoreVariance returns E[(q_h·k)²]/D for unrelated queries and keys.
 func (l *Layer) scoreVariance(h int) float64 {
 	D, g := l.HeadDim, l.KVHead(h)
-	return product(l.Queries[h], l.Keys.SliceSym(g*D, (g+1)*D)) / float64(D)
+	return product(l.Queries[h], l.centred.SliceSym(g*D, (g+1)*D)) / float64(D) // softmax cancels a bias of keys
 }
 
 // product returns tr(a·b).

@@ -57,7 +57,7 @@ func collectLayer(ctx context.Context, d decoder.Decoder, n int, windows [][]int
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(d.Shape(), longest(windows))}
+	c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(d.Model, longest(windows)), eps: d.NormEps}
 	squares, err := outputs(d.Attention(n))
 	if err != nil {
 		return nil, err
@@ -111,6 +111,7 @@ type collector struct {
 	sampled []int // windows to keep the inputs of
 	roots   []decoder.Matrix
 	sums    *Sums
+	eps     float64 // of norms
 }
 
 // group takes the windows from up to to through the layer and adds them to the
@@ -129,7 +130,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 				return err
 			}
 			seen[i] = newObservation(c, x.Rows)
-			if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
+			if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Heads: seen[i].heads, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
 				return err
 			}
 			return c.streams.put(from+i, x)
@@ -156,13 +157,14 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 // observation is what was seen of one window.
 type observation struct {
 	roots    []decoder.Matrix
+	eps      float64
 	x        *mat.Dense // [T × d]
 	attended []float64  // [T]: Σ_h Σ_s a_st²
 	sums     Sums       // but for the moments, which x makes
 }
 
 func newObservation(c *collector, tokens int) *observation {
-	o := &observation{roots: c.roots, sums: *c.sums}
+	o := &observation{roots: c.roots, eps: c.eps, sums: *c.sums}
 	o.sums.Input, o.sums.Attended = nil, nil
 	o.attended = make([]float64, tokens)
 	for _, v := range o.sums.fields() {

@@ -52,7 +52,7 @@ func collect(t *testing.T, m *family.Model, windows [][]int) []*Sums {
 func naive(t *testing.T, m *family.Model, windows [][]int) *Sums {
 	t.Helper()
 	a, d := m.Attention(0), decoder.Decoder{Model: m}
-	s := newSums(m.Shape(), longest(windows))
+	s := newSums(m, longest(windows))
 	gamma, err := a.Norm()
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func (f *File) For(m *family.Model) error {
 		return f.malformed("statistics of another checkpoint than %q", m.Source.Path)
 	}
 	for n := range m.Layers {
-		for name, shape := range shapes(m.Shape(), f.Window) {
+		for name, shape := range shapes(m, f.Window) {
 			t := f.src.Lookup(inFile(n, name))
 			if t == nil || t.DType != checkpoint.F64 || !slices.Equal(t.Shape, shape) {
 				return f.malformed("tensor %q is missing or is not %v of F64", inFile(n, name), shape)
@@ -94,6 +94,9 @@ func (f *File) Sums(layer int) (*Sums, error) {
 	s := &Sums{Tokens: float64(f.Tokens)}
 	for name, into := range s.fields() {
 		t := f.src.Lookup(inFile(layer, name))
+		if t == nil {
+			continue // of another family
+		}
 		*into = make([]float64, t.Elements())
 		if err := checkpoint.ReadFinite(t, 0, *into); err != nil {
 			return nil, err
@@ -143,13 +146,17 @@ const sampleInputs = "sample"
 func inFile(layer int, name string) string { return fmt.Sprintf("layers.%d.%s", layer, name) }
 
 // shapes returns the shapes of a layer's sums.
-func shapes(s family.Shape, window int) map[string][]int64 {
-	d, H, G, J := int64(s.Hidden), int64(s.Heads), int64(s.KVHeads), int64(s.HeadDim/2)
-	return map[string][]int64{
+func shapes(m *family.Model, window int) map[string][]int64 {
+	d, H, G, J := int64(m.Hidden), int64(m.Heads), int64(m.KVHeads), int64(m.HeadDim/2)
+	all := map[string][]int64{
 		"input_moment": {d * (d + 1) / 2}, "attended_moment": {d * (d + 1) / 2}, "input_sum": {d},
 		"query_norms": {H * J}, "key_norms": {G * J},
 		"distances": {int64(window)}, "scores": {H}, "values": {H},
 	}
+	if m.HeadNorms {
+		all["query_rms"], all["key_rms"] = []int64{rmsSums * H}, []int64{rmsSums * G}
+	}
+	return all
 }
 
 // Merged adds up the statistics of several files of one model.

@@ -36,7 +36,14 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 	l.Near = rope.DataFreeNear(len(l.Distances))
 	l.queryNorms, l.keyNorms = mean(sums.QueryNorms, sums.Tokens), mean(sums.KeyNorms, sums.Tokens)
 	l.scores, l.values = mean(sums.Scores, sums.Tokens), mean(sums.Values, sums.Tokens)
-	return l, l.project(p, stack)
+	if err := l.findConstant(p, sums); err != nil {
+		return nil, err
+	}
+	m := mean(sums.Mean, sums.Tokens)
+	if sums.Attended != nil { // whose mean is not known
+		m = mean(m, 1/(1-attendedPart))
+	}
+	return l, l.project(p, stack, m)
 }
 
 // inputMoments returns C, before anything is added to it.

@@ -24,18 +24,26 @@ type Sums struct {
 	Scores    []float64 // [H]: Σ_s Σ_t a_st² ‖W_o(v_t − o_s)‖² over queries s and keys t
 	Values    []float64 // [H]: Σ_s Σ_t a_st²
 
+	// Of heads whose queries and keys are normed, [H·2] and [G·2]: sums over their
+	// root mean square r before that, of r and of r². Empty otherwise.
+	QueryRMS, KeyRMS []float64
+
 	// Sample holds the attention inputs of some windows as they are, [T × d] each,
 	// to try a conversion on.
 	Sample []decoder.Matrix
 }
 
-func newSums(s family.Shape, window int) *Sums {
-	J := s.HeadDim / 2
-	return &Sums{
+func newSums(m *family.Model, window int) *Sums {
+	s, J := m.Shape(), m.HeadDim/2
+	sums := &Sums{
 		Input: mat.NewSymDense(s.Hidden, nil), Attended: mat.NewSymDense(s.Hidden, nil), Mean: make([]float64, s.Hidden),
 		QueryNorms: make([]float64, s.Heads*J), KeyNorms: make([]float64, s.KVHeads*J),
 		Distances: make([]float64, window), Scores: make([]float64, s.Heads), Values: make([]float64, s.Heads),
 	}
+	if m.HeadNorms {
+		sums.QueryRMS, sums.KeyRMS = make([]float64, rmsSums*s.Heads), make([]float64, rmsSums*s.KVHeads)
+	}
+	return sums
 }
 
 // fields points to the sums that are plain lists, by the names they have in a file.
@@ -43,6 +51,7 @@ func (s *Sums) fields() map[string]*[]float64 {
 	return map[string]*[]float64{
 		"input_sum": &s.Mean, "query_norms": &s.QueryNorms, "key_norms": &s.KeyNorms,
 		"distances": &s.Distances, "scores": &s.Scores, "values": &s.Values,
+		"query_rms": &s.QueryRMS, "key_rms": &s.KeyRMS,
 	}
 }
 

@@ -94,6 +94,14 @@ func fingerprint(m *family.Model) (string, error) {
 	const beginning = 4096
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%+v %v %v\n", m.Shape(), m.RopeTheta, m.NormEps)
+	if m.Rope != nil {
+		fmt.Fprintf(hash, "%+v\n", *m.Rope)
+	}
+	for _, w := range m.Weights() {
+		if !w.Plain() { // by what the configuration says
+			fmt.Fprintf(hash, "%q %v %v\n", w.Name, w.Factor, w.Shift)
+		}
+	}
 	for _, t := range m.Source.Tensors() {
 		fmt.Fprintf(hash, "%q %s %v\n", t.Name, t.DType, t.Shape)
 		if _, err := io.Copy(hash, io.LimitReader(t.Data(), beginning)); err != nil {
@@ -133,7 +141,7 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info, sam
 	}
 	var specs []checkpoint.Spec
 	for n := range m.Layers {
-		for name, shape := range shapes(m.Shape(), info.Window) {
+		for name, shape := range shapes(m, info.Window) {
 			specs = append(specs, checkpoint.Spec{Name: inFile(n, name), DType: checkpoint.F64, Shape: shape})
 		}
 		specs = append(specs, checkpoint.Spec{Name: inFile(n, sampleInputs), DType: checkpoint.F32, Shape: sample})
@@ -146,6 +154,9 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info, sam
 func write(w *checkpoint.Writer, layer int, s *Sums, window int) error {
 	s.lengthen(window)
 	for name, v := range s.vectors() {
+		if len(v) == 0 {
+			continue // of other families
+		}
 		t := w.Tensor(inFile(layer, name))
 		if err := errors.Join(t.WriteFloats(v), t.Close()); err != nil {
 			return err

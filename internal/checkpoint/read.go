@@ -17,6 +17,12 @@ func (t *Tensor) Data() io.Reader {
 	return io.NewSectionReader(t.file.f, t.file.data+t.begin, t.Bytes())
 }
 
+// Section returns the bytes of n elements of a float tensor from the given one on.
+func (t *Tensor) Section(first, n int64) io.Reader {
+	size := t.DType.Size()
+	return io.NewSectionReader(t.file.f, t.file.data+t.begin+first*size, n*size)
+}
+
 // Read converts the elements of float tensor t from first on, in row-major
 // order, to dst. It allocates no more than a small buffer.
 func Read[T Real](t *Tensor, first int64, dst []T) error {

@@ -126,7 +126,7 @@ makes it better.
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newCheck())
+	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newCheck(), newFamilies())
 	root.SetGlobalNormalizationFunc(normalise)
 	root.SetFlagErrorFunc(unknownFlag)
 	addCompletion(root)

@@ -48,13 +48,21 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// makeLlama makes a random checkpoint: mkllama DIR [name=number ...].
+// makeLlama makes a random checkpoint: mkllama DIR [kind=model_type] [name=number ...].
 func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 	var m testmodel.Llama
 	for _, arg := range args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
+		if name == "kind" {
+			m.Kind = value
+			continue
+		}
 		n, err := strconv.Atoi(value)
 		ts.Check(err)
+		if name == "window" {
+			m.Config = map[string]any{"sliding_window": n}
+			continue
+		}
 		*map[string]*int{"hidden": &m.Hidden, "layers": &m.Layers, "heads": &m.Heads, "kv": &m.KVHeads, "dim": &m.HeadDim}[name] = n
 	}
 	dir := ts.MkAbs(args[0])
@@ -208,7 +216,7 @@ func TestExitStatus(t *testing.T) {
 		"configuration garbage":   {"convert --config " + garbage + " " + plain + " OUT", exitMalformed, "invalid JSON"},
 		"no such configuration":   {"convert --config none.json " + plain + " OUT", exitFailed, "none.json"},
 		"NaN in k_proj":           {"convert " + model(testmodel.Llama{Poison: map[string]float64{k: math.NaN()}}) + " OUT", exitMalformed, `"` + k + `": NaN at [0 0]`},
-		"unknown family":          {"convert " + model(testmodel.Llama{Config: map[string]any{"model_type": "qwen2", "architectures": []string{"Qwen2ForCausalLM"}}}) + " OUT", exitUnsupported, "Qwen2ForCausalLM"},
+		"unknown family":          {"convert " + model(testmodel.Llama{Config: map[string]any{"model_type": "mamba", "architectures": []string{"MambaForCausalLM"}}}) + " OUT", exitUnsupported, "MambaForCausalLM"},
 		"another class":           {"convert " + model(testmodel.Llama{Config: map[string]any{"architectures": []string{"LlamaForSequenceClassification"}}}) + " OUT", exitUnsupported, "LlamaForSequenceClassification"},
 		"latent already":          {"convert " + converted + " OUT", exitUnsupported, "latent attention already"},
 		"odd head":                {"convert " + model(testmodel.Llama{HeadDim: 7}) + " OUT", exitMalformed, "even"},

@@ -70,6 +70,7 @@ smaller --max-shard-size, the less is left to be done again.
 	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", mla.NormLinear, mla.NormRMS)
 	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora).choices = []string{"none", "exact"}
 	choice(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
+	choice(f, &o.Bias, "bias", "B", string(mla.BiasFold), "biases of queries, keys and values: fold (into the weights: every engine, inexact), hf (exact, Transformers alone)", mla.BiasFold, mla.BiasHF)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
@@ -215,6 +216,12 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, run con
 		t := result.Timing
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
+	}
+	for _, a := range result.Approximations(p, run.Stats != nil) {
+		u.warn(a.What)
+		if a.Do != "" {
+			u.hint(a.Do)
+		}
 	}
 	advise(u, p)
 	if run.Stats == nil && o.Method == mla.MethodAttention {

@@ -168,6 +168,7 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	choice(f, &o.Layout, "layout", "L", string(mla.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", mla.FormDeepseek, mla.FormReference)
 	choice(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", plan.SVDJoint, plan.SVDSplit)
 	choice(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), mla.AllWeights()...)
+	f.BoolVar(&o.IgnoreWindow, "ignore-sliding-window", false, "convert a model whose sliding window is shorter than its context, as if it had none")
 }
 
 // jobsFlag adds --jobs. More than there are would only cost memory.

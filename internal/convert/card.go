@@ -35,6 +35,12 @@ func (r *run) card() []byte {
 	}
 	mean, least, at := r.energy()
 	fmt.Fprintf(&b, "| energy of keys and values, %s | 100 %% | %.2f %% (least: %.2f %%, layer %d) |\n", r.measure(), 100*mean, 100*least, at)
+	for i, a := range r.result.Approximations(r.Plan, r.Stats != nil) {
+		if i == 0 {
+			fmt.Fprintf(&b, "\nApproximated, beside what the smaller cache costs:\n\n")
+		}
+		fmt.Fprintf(&b, "- %s\n", a.What)
+	}
 	if r.Engine != "" {
 		fmt.Fprintf(&b, "\nEngines that load it: %s. `mha2mla check` says why others do not.\n", strings.Join(r.Loaders(), ", "))
 	}
@@ -118,6 +124,9 @@ func (r *run) command() string {
 	words := append([]string{"mha2mla convert"}, r.Layout.Flags()...)
 	if r.Engine != "" && r.Engine != engine.All {
 		words = append(words, "--target", string(r.Engine))
+	}
+	if r.Target.MLA != nil && r.Source.Window.Positions > 0 {
+		words = append(words, "--ignore-sliding-window")
 	}
 	if r.Stats != nil {
 		words = append(words, "--stats STATS")

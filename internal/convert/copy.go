@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"golang.org/x/sync/errgroup"
 )
@@ -42,7 +43,7 @@ func (r *run) carried(ctx context.Context, t plan.Tensor) error {
 
 // copyTensor copies the bytes of a tensor, looking at floats as they pass.
 func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
-	from, to := r.Source.Source.Lookup(t.From), r.tensor(t.Name)
+	from, to := t.Weight, r.tensor(t.Name)
 	data, look := from.Data(), t.DType.Float()
 	for at := int64(0); at < from.Bytes(); {
 		if err := context.Cause(ctx); err != nil {
@@ -70,7 +71,8 @@ func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
 // convertTensor writes the values of a tensor in another type or times a
 // factor.
 func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) error {
-	from, to := r.Source.Source.Lookup(t.From), r.tensor(t.Name)
+	from, to := t.Weight, r.tensor(t.Name)
+	factor := t.Factor / from.Factor // the weight brings its own
 	values := make([]float64, min(int64(atOnce), from.Elements()))
 	look := true
 	for at := int64(0); at < from.Elements(); {
@@ -78,11 +80,11 @@ func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) erro
 			return err
 		}
 		part := values[:min(int64(len(values)), from.Elements()-at)]
-		if err := checkpoint.Read(from, at, part); err != nil {
+		if err := family.ReadValues(from, at, part); err != nil {
 			return err
 		}
 		for i := range part {
-			part[i] *= t.Factor
+			part[i] *= factor
 			if look && (math.IsNaN(part[i]) || math.IsInf(part[i], 0)) {
 				r.warnNonFinite(from, at+int64(i))
 				look = false
@@ -99,7 +101,8 @@ func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) erro
 
 // warnNonFinite warns of a value that is carried along though it is none, once
 // for a tensor: a tied embedding is carried along twice.
-func (r *run) warnNonFinite(t *checkpoint.Tensor, index int64) {
+func (r *run) warnNonFinite(w *family.Weight, index int64) {
+	t, at := w.Locate(index)
 	r.mu.Lock()
 	before := r.warned[t]
 	r.warned[t] = true
@@ -107,5 +110,5 @@ func (r *run) warnNonFinite(t *checkpoint.Tensor, index int64) {
 	if before {
 		return
 	}
-	r.warn(fmt.Sprintf("tensor %q has a value at %v that is NaN or Inf; it is copied as it is", t.Name, t.Position(index)))
+	r.warn(fmt.Sprintf("tensor %q has a value at %v that is NaN or Inf; it is copied as it is", t.Name, t.Position(at)))
 }

@@ -169,7 +169,7 @@ func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, erro
 	for _, s := range splits {
 		bases := []float64{s.Theta}
 		if s.Theta == 0 {
-			bases = rope.Bases(x.RopeTheta, x.HeadDim, s.RopeDims)
+			bases = rope.BasesFor(x.RopeTheta, x.Frequencies(), s.RopeDims)
 		}
 		for _, base := range bases {
 			all = append(all, candidate{Sizes: plan.Sizes{Rank: s.Rank, RopeDims: s.RopeDims, Theta: base}})

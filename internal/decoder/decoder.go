@@ -1,5 +1,5 @@
 // Package decoder runs a canonical decoder on tokens in float32, with the
-// semantics of the stock classes: LlamaForCausalLM for MHA, GQA and MQA,
+// semantics of the stock classes: those of the family for MHA, GQA and MQA,
 // DeepseekV3ForCausalLM without experts for latent attention; and with those of
 // the reference implementation of the MHA2MLA paper.
 //
@@ -13,7 +13,6 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under blas32
 )
@@ -39,10 +38,10 @@ func NewMatrix(rows, cols int) Matrix {
 // Embed returns the embeddings of tokens, [T × d]. Token ids must be below the
 // size of the vocabulary.
 func (d Decoder) Embed(tokens []int) (Matrix, error) {
-	table := d.Source.Lookup(family.Embedding)
+	table := d.Tensor(family.Embedding)
 	x := NewMatrix(len(tokens), d.Hidden)
 	for i, id := range tokens {
-		if err := checkpoint.Read(table, int64(id)*int64(d.Hidden), x.Data[i*d.Hidden:(i+1)*d.Hidden]); err != nil {
+		if err := family.ReadValues(table, int64(id)*int64(d.Hidden), x.Data[i*d.Hidden:(i+1)*d.Hidden]); err != nil {
 			return Matrix{}, err
 		}
 	}
@@ -61,12 +60,8 @@ func (d Decoder) Finish(x Matrix) error {
 
 // HeadRows returns the rows of the head for the token ids from up to to, [n × d].
 func (d Decoder) HeadRows(from, to int) (Matrix, error) {
-	name := family.Head
-	if d.TiedHead {
-		name = family.Embedding
-	}
 	rows := NewMatrix(to-from, d.Hidden)
-	return rows, checkpoint.Read(d.Source.Lookup(name), int64(from)*int64(d.Hidden), rows.Data)
+	return rows, family.ReadValues(d.Tensor(family.Head), int64(from)*int64(d.Hidden), rows.Data)
 }
 
 // Logits runs the whole model on one sequence and returns the logits of the
@@ -95,12 +90,13 @@ type Layer struct {
 	attention
 	mlpNorm        []float32
 	gate, up, down Matrix
+	activation     family.Activation
 	eps            float64
 }
 
 // Layer reads layer n.
 func (d Decoder) Layer(n int) (*Layer, error) {
-	l := &Layer{eps: d.NormEps}
+	l := &Layer{eps: d.NormEps, activation: d.Activation}
 	r := layerReader{Decoder: d, layer: n}
 	switch {
 	case d.MLA != nil:
@@ -128,7 +124,11 @@ func (l *Layer) MLP(x Matrix) Matrix {
 	rmsNorm(h, x, l.mlpNorm, l.eps)
 	gate, up := project(h, l.gate), project(h, l.up)
 	for i, g := range gate.Data {
-		gate.Data[i] = g / (1 + exp(-g)) * up.Data[i]
+		if l.activation == family.GELU { // by tanh: g·(1 + tanh z)/2 = g/(1 + e^−2z)
+			gate.Data[i] = g / (1 + exp(-2*float32(math.Sqrt(2/math.Pi))*(g+0.044715*g*g*g))) * up.Data[i]
+		} else {
+			gate.Data[i] = g / (1 + exp(-g)) * up.Data[i]
+		}
 	}
 	return project(gate, l.down)
 }
@@ -147,8 +147,10 @@ func (l *Layer) Forward(x Matrix) Matrix {
 type Observer struct {
 	// Input sees the attention input, after the norm, [T × d].
 	Input func(x Matrix)
-	// Rotary sees the queries and the keys of all heads, [T × H·D] and [T × G·D],
-	// rotated.
+	// Heads sees the queries and the keys of all heads, [T × H·D] and [T × G·D],
+	// before their norms, if they have any, and before they are rotated.
+	Heads func(q, k Matrix, headDim int)
+	// Rotary sees the same, rotated.
 	Rotary func(q, k Matrix, headDim int)
 	// Head sees, for head h, the attention probabilities of some queries from the
 	// given one on, [queries × keys], and the values, [T × D].
@@ -202,16 +204,16 @@ func (r *layerReader) matrix(name string) Matrix {
 	if r.err != nil {
 		return Matrix{}
 	}
-	t := r.Source.Lookup(family.InLayer(r.layer, name))
+	t := r.Tensor(family.InLayer(r.layer, name))
 	m := NewMatrix(int(t.Shape[0]), int(t.Shape[1]))
-	r.err = checkpoint.Read(t, 0, m.Data)
+	r.err = family.ReadValues(t, 0, m.Data)
 	return m
 }
 
 func (d Decoder) vector(name string) ([]float32, error) {
-	t := d.Source.Lookup(name)
+	t := d.Tensor(name)
 	v := make([]float32, t.Elements())
-	return v, checkpoint.Read(t, 0, v)
+	return v, family.ReadValues(t, 0, v)
 }
 
 // project returns x·wᵀ, [T × rows of w].

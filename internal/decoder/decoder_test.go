@@ -26,19 +26,21 @@ func logits(t testing.TB, m *family.Model, tokens []int) Matrix {
 func TestAgainstNaive(t *testing.T) {
 	ranks := []rope.Ranking{{{3, 0, 2, 1}, {1, 2, 3, 0}}, {{0, 1, 2, 3}, {2, 0, 1, 3}}}
 	for name, m := range map[string]testmodel.Llama{
-		"MHA":                    {},
-		"GQA":                    {KVHeads: 2},
-		"MQA, untied":            {KVHeads: 1, Untied: true},
-		"wide heads":             {HeadDim: 24, KVHeads: 2, Eps: 1e-3},
-		"half precision":         {DType: checkpoint.F16, KVHeads: 2},
-		"latent":                 {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}},
-		"latent, all different":  {Untied: true, Theta: 500, Latent: &testmodel.Latent{Rank: 10, RopeDims: 6, NopeDim: 7, ValueDim: 5}},
-		"latent, query too":      {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
-		"latent, bfloat16, tied": {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
-		"per head":               {PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
-		"per head, all rotary":   {PerHead: &testmodel.PerHead{LowRank: 5, RopeDims: 8}},
-		"per head, split":        {KVHeads: 2, Untied: true, Theta: 500, PerHead: &testmodel.PerHead{LowRank: 4, RopeDims: 2, Split: true}},
-		"per head, by rank":      {KVHeads: 2, PerHead: &testmodel.PerHead{LowRank: 6, RopeDims: 4, Ranks: ranks}},
+		"MHA":                     {},
+		"GQA":                     {KVHeads: 2},
+		"MQA, untied":             {KVHeads: 1, Untied: true},
+		"wide heads":              {HeadDim: 24, KVHeads: 2, Eps: 1e-3},
+		"half precision":          {DType: checkpoint.F16, KVHeads: 2},
+		"latent":                  {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}},
+		"latent, all different":   {Untied: true, Theta: 500, Latent: &testmodel.Latent{Rank: 10, RopeDims: 6, NopeDim: 7, ValueDim: 5}},
+		"latent, query too":       {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
+		"latent with biases":      {Untied: true, Bias: 2, Config: map[string]any{"attention_bias": true}, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
+		"latent, biases, whole q": {Untied: true, Config: map[string]any{"attention_bias": true}, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}},
+		"latent, bfloat16, tied":  {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
+		"per head":                {PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
+		"per head, all rotary":    {PerHead: &testmodel.PerHead{LowRank: 5, RopeDims: 8}},
+		"per head, split":         {KVHeads: 2, Untied: true, Theta: 500, PerHead: &testmodel.PerHead{LowRank: 4, RopeDims: 2, Split: true}},
+		"per head, by rank":       {KVHeads: 2, PerHead: &testmodel.PerHead{LowRank: 6, RopeDims: 4, Ranks: ranks}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := m.Open(t)
@@ -124,7 +126,7 @@ func BenchmarkAttend(b *testing.B) {
 		out := NewMatrix(512, dim)
 		b.Run(map[int]string{8: "dim8", 64: "dim64", 128: "dim128"}[dim], func(b *testing.B) {
 			for b.Loop() {
-				attend(out, x, x, x, 0.1, nil)
+				attend(out, x, x, x, 0.1, 0, nil)
 			}
 		})
 	}

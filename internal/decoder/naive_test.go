@@ -3,6 +3,7 @@ package decoder
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -29,7 +30,7 @@ func newNaive(t testing.TB, m *family.Model) *naive {
 	return n
 }
 
-// linear returns W·x for the named weight.
+// linear returns W·x for the named weight, plus its bias if there is one.
 func (n *naive) linear(name string, x []float64) []float64 {
 	w := n.weights[name]
 	y := make([]float64, len(w)/len(x))
@@ -37,6 +38,9 @@ func (n *naive) linear(name string, x []float64) []float64 {
 		for j, v := range x {
 			y[i] += w[i*len(x)+j] * v
 		}
+	}
+	for i, b := range n.weights[strings.TrimSuffix(name, "weight")+"bias"] {
+		y[i] += b
 	}
 	return y
 }

@@ -13,7 +13,7 @@ func Rotate(m Matrix, frequency []float64, interleaved bool) {
 }
 
 // Attention sets out, [T × v's columns], to causal softmax(scale·q·kᵀ)·v.
-func Attention(out, q, k, v Matrix, scale float64) { attend(out, q, k, v, scale, nil) }
+func Attention(out, q, k, v Matrix, scale float64) { attend(out, q, k, v, scale, 0, nil) }
 
 // Columns returns n columns of m from the given one on, sharing its data.
 func Columns(m Matrix, from, n int) Matrix { return columns(m, from, n) }

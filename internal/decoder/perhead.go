@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // perHead is the attention of the reference implementation of the MHA2MLA paper.
@@ -34,7 +33,7 @@ func (r *layerReader) perHead() *perHead {
 	} else {
 		a.down = []Matrix{r.matrix(family.DownKV)}
 	}
-	all := rope.Frequencies(r.RopeTheta, r.HeadDim)
+	all := r.Frequencies()
 	for _, kept := range r.PerHead.Kept(r.layer) {
 		var own []float64
 		for _, i := range kept {
@@ -69,7 +68,7 @@ func (a *perHead) Attend(x Matrix) Matrix {
 		for head := g * a.Group(); head < (g+1)*a.Group(); head++ {
 			turn.apply(q, head*a.dr, 1, a.dr/2)
 			query := a.joined(q, head*a.dr, q, a.Heads*a.dr+head*(a.HeadDim-a.dr))
-			attend(columns(out, head*a.HeadDim, a.HeadDim), query, key, columns(v, g*a.HeadDim, a.HeadDim), scale, nil)
+			attend(columns(out, head*a.HeadDim, a.HeadDim), query, key, columns(v, g*a.HeadDim, a.HeadDim), scale, 0, nil)
 		}
 	}
 	return project(out, a.o)

@@ -136,7 +136,7 @@ func TestRules(t *testing.T) {
 		"code":                     {config("auto_map", map[string]string{"a": "b"}), but(each("auto_map"), llama, "")},
 		"quantised":                {config("quantization_config", map[string]any{"quant_method": "fp8"}), each("quantised")},
 		"a bias":                   {extra(q, checkpoint.BF16), each("biases!")},
-		"a bias that HF knows":     {extra(q, checkpoint.BF16, "attention_bias", true), but(each("biases!"), hf, "")},
+		"a bias that HF knows":     {config("attention_bias", true), but(each("biases!"), hf, "")},
 		"a norm of queries":        {extra("model.layers.0.self_attn.q_norm.weight", checkpoint.BF16), each("strangers!")},
 		"another head":             {extra("value_head.weight", checkpoint.BF16), but(each("strangers!"), hf, "")},
 		"old frequencies":          {extra("model.layers.0.self_attn.rotary_emb.inv_freq", checkpoint.F32), nil},

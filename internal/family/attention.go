@@ -1,10 +1,6 @@
 package family
 
-import (
-	"gonum.org/v1/gonum/mat"
-
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
-)
+import "gonum.org/v1/gonum/mat"
 
 // Shape is the shape of an attention layer.
 type Shape struct {
@@ -38,10 +34,7 @@ func (m *Model) Attention(n int) *Attention { return &Attention{m, n} }
 func (a *Attention) Shape() Shape { return a.model.Shape() }
 
 // Norm returns γ, the weight of the norm before the layer, [d].
-func (a *Attention) Norm() ([]float64, error) {
-	gamma := make([]float64, a.model.Hidden)
-	return gamma, checkpoint.ReadFinite(a.tensor(InputNorm), 0, gamma)
-}
+func (a *Attention) Norm() ([]float64, error) { return a.vector(InputNorm) }
 
 // Query returns the projection to the queries of head h, [D × d].
 func (a *Attention) Query(h int) (*mat.Dense, error) {
@@ -53,10 +46,10 @@ func (a *Attention) Query(h int) (*mat.Dense, error) {
 func (a *Attention) KeyValue() (*mat.Dense, error) {
 	rows, d := a.model.KVHeads*a.model.HeadDim, a.model.Hidden
 	stack := make([]float64, 2*rows*d)
-	if err := checkpoint.ReadFinite(a.tensor(KProj), 0, stack[:rows*d]); err != nil {
+	if err := ReadFinite(a.tensor(KProj), 0, stack[:rows*d]); err != nil {
 		return nil, err
 	}
-	if err := checkpoint.ReadFinite(a.tensor(VProj), 0, stack[rows*d:]); err != nil {
+	if err := ReadFinite(a.tensor(VProj), 0, stack[rows*d:]); err != nil {
 		return nil, err
 	}
 	return mat.NewDense(2*rows, d, stack), nil
@@ -67,8 +60,55 @@ func (a *Attention) OutputRows(from, to int) (*mat.Dense, error) {
 	return a.rows(OProj, from, to)
 }
 
-func (a *Attention) tensor(name string) *checkpoint.Tensor {
-	return a.model.Source.Lookup(InLayer(a.layer, name))
+// Biases are the constants that the projections of an attention layer add.
+type Biases struct {
+	Query  []float64 // [H·D]
+	Key    []float64 // [G·D]
+	Value  []float64 // [G·D]
+	Output []float64 // [d]; nil: none
+}
+
+// Biases returns the biases of the layer; nil if it has none.
+func (a *Attention) Biases() (*Biases, error) {
+	if !a.model.Biases {
+		return nil, nil
+	}
+	b := new(Biases)
+	names, into := []string{QBias, KBias, VBias}, []*[]float64{&b.Query, &b.Key, &b.Value}
+	if a.model.OutputBias {
+		names, into = append(names, OBias), append(into, &b.Output)
+	}
+	for i, name := range names {
+		var err error
+		if *into[i], err = a.vector(name); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// HeadNorms returns the weights of the norms on queries and keys, [D] each; nil if
+// there are none.
+func (a *Attention) HeadNorms() (query, key []float64, err error) {
+	if !a.model.HeadNorms {
+		return nil, nil, nil
+	}
+	if query, err = a.vector(QNorm); err != nil {
+		return nil, nil, err
+	}
+	key, err = a.vector(KNorm)
+	return query, key, err
+}
+
+// vector reads a weight of one dimension.
+func (a *Attention) vector(name string) ([]float64, error) {
+	t := a.tensor(name)
+	v := make([]float64, t.Elements())
+	return v, ReadFinite(t, 0, v)
+}
+
+func (a *Attention) tensor(name string) *Weight {
+	return a.model.Tensor(InLayer(a.layer, name))
 }
 
 // rows reads rows from up to to of a projection.
@@ -76,7 +116,7 @@ func (a *Attention) rows(name string, from, to int) (*mat.Dense, error) {
 	t := a.tensor(name)
 	width := int(t.Shape[1])
 	data := make([]float64, (to-from)*width)
-	if err := checkpoint.ReadFinite(t, int64(from*width), data); err != nil {
+	if err := ReadFinite(t, int64(from*width), data); err != nil {
 		return nil, err
 	}
 	return mat.NewDense(to-from, width, data), nil

@@ -4,11 +4,13 @@
 package family
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // Model describes a decoder.
@@ -29,8 +31,59 @@ type Model struct {
 
 	PerHead *PerHead `json:"mha2mla,omitempty"` // nil but for the reference's form
 
+	Rope       *rope.Scaling `json:"rope_scaling,omitempty"`   // nil: the frequencies follow from the base
+	Biases     bool          `json:"attention_bias,omitempty"` // projections to queries, keys and values add constants
+	OutputBias bool          `json:"output_bias,omitempty"`    // o_proj adds one, too
+	HeadNorms  bool          `json:"qk_norm,omitempty"`        // each head's queries and keys pass an RMSNorm
+	Activation Activation    `json:"hidden_act,omitempty"`     // of the MLP; empty: silu
+	Window     Window        `json:"sliding_window,omitzero"`
+
 	Config *Config            `json:"-"` // the whole configuration
 	Source *checkpoint.Source `json:"-"` // the weights
+
+	kind    string             // model_type
+	folded  []string           // keys of the configuration whose meaning is in the weights
+	stored  map[string]stored  // where weights are kept, by canonical name without prefix; those not named as they are called
+	weights map[string]*Weight // by canonical name
+	others  []*checkpoint.Tensor
+}
+
+// Activation is the nonlinearity of an MLP.
+type Activation string
+
+// The activations that can be run; targets have SiLU alone.
+const (
+	SiLU Activation = ""
+	GELU Activation = "gelu_pytorch_tanh"
+)
+
+// Window limits the attention of layers to the last positions.
+type Window struct {
+	Positions int `json:"positions"`  // 0: no limit
+	FromLayer int `json:"from_layer"` // first layer that has it
+}
+
+// Of is the limit in layer n; 0: none.
+func (w Window) Of(n int) int {
+	if n < w.FromLayer {
+		return 0
+	}
+	return w.Positions
+}
+
+// Family is the kind of the model, as configurations call it.
+func (m *Model) Family() string { return m.kind }
+
+// Folded lists the keys of the configuration whose meaning is in the weights as
+// Tensor gives them.
+func (m *Model) Folded() []string { return m.folded }
+
+// Frequencies are those of the model's rotary pairs, in radians per token.
+func (m *Model) Frequencies() []float64 {
+	if m.MLA != nil {
+		return m.Rope.Frequencies(m.RopeTheta, m.MLA.RopeDim)
+	}
+	return m.Rope.Frequencies(m.RopeTheta, m.HeadDim)
 }
 
 // MLA is what multi-head latent attention adds to a decoder.
@@ -67,7 +120,7 @@ func (m *Model) CacheBytes() int64 {
 	case m.PerHead != nil:
 		name = KRProj
 	}
-	return int64(m.CacheFloats()) * int64(m.Layers) * m.Source.Lookup(InLayer(0, name)).DType.Size()
+	return int64(m.CacheFloats()) * int64(m.Layers) * m.Tensor(InLayer(0, name)).DType().Size()
 }
 
 // UnsupportedError says that a model is sound and cannot be converted.
@@ -81,12 +134,6 @@ func (e *UnsupportedError) Error() string { return e.What }
 // Hint says what to do about the error.
 func (e *UnsupportedError) Hint() string { return e.Tip }
 
-// readers maps model_type to the reader of that family's configuration.
-var readers = map[string]func(*fields, *Model) error{
-	"llama":       readLlama,
-	"deepseek_v3": readDeepseek,
-}
-
 // DeepseekClass is the class that runs what is converted.
 const DeepseekClass = "DeepseekV3ForCausalLM"
 
@@ -98,9 +145,6 @@ const LatentEps = 1e-6
 // weights are made, if it is another, or another than that of the other norms. No
 // engine reads it.
 const LatentEpsKey = "latent_norm_eps"
-
-// classOf maps model_type to the class that runs such a model.
-var classOf = map[string]string{"llama": "LlamaForCausalLM", "deepseek_v3": DeepseekClass}
 
 // Read describes the model of a checkpoint from its configuration, which
 // configPath overrides if not empty, and makes sure that its tensors are there
@@ -154,22 +198,20 @@ func describe(config *Config) (*Model, error) {
 	if len(classes) > 0 {
 		name = classes[0]
 	}
-	read := readers[kind]
+	family := lookup(kind)
 	switch {
 	case f.err != nil:
 		return nil, f.err
 	case name == "":
 		return nil, fmt.Errorf("it names no model_type and no architectures")
-	case read == nil && config.Has("kv_lora_rank"):
-		return nil, alreadyMLA(name)
-	case read == nil:
-		return nil, &UnsupportedError{fmt.Sprintf("models of type %q (%q) are not supported", kind, name), "supported: Llama"}
-	case len(classes) > 0 && name != classOf[kind]:
-		return nil, &UnsupportedError{fmt.Sprintf("models of class %q are not supported", name), "supported: " + classOf[kind]}
+	case family == nil:
+		return nil, refusal(config, kind, name)
+	case len(classes) > 0 && name != family.Class:
+		return nil, &UnsupportedError{fmt.Sprintf("models of class %q are not supported", name), "supported: " + family.Class}
 	}
-	m := &Model{Architecture: name, Config: config}
-	if err := read(f, m); err != nil {
-		return nil, err
+	m := &Model{Architecture: name, Config: config, kind: kind}
+	if err := family.read(f, m); err != nil {
+		return nil, cmp.Or(f.err, err)
 	}
 	return m, f.err
 }
@@ -184,35 +226,4 @@ func (m *Model) Convertible() error {
 
 func alreadyMLA(name string) error {
 	return &UnsupportedError{fmt.Sprintf("%q has latent attention already", name), "name a checkpoint with MHA, GQA or MQA"}
-}
-
-// common reads what every family has.
-func (f *fields) common(m *Model) {
-	m.Hidden = f.integer("hidden_size", 0)
-	m.Intermediate = f.integer("intermediate_size", 0)
-	m.Layers = f.integer("num_hidden_layers", 0)
-	m.Heads = f.integer("num_attention_heads", 0)
-	m.KVHeads = f.integer("num_key_value_heads", m.Heads)
-	m.Vocab = f.integer("vocab_size", 0)
-	m.MaxPositions = f.integer("max_position_embeddings", 2048)
-	m.NormEps = f.number("rms_norm_eps", 1e-6)
-	m.RopeTheta = f.number("rope_theta", 10000)
-	m.TiedHead = f.boolean("tie_word_embeddings")
-	f.check(m.RopeTheta > 1, "%q is %v and must be above 1", "rope_theta", m.RopeTheta)
-	if m.KVHeads > 0 {
-		f.check(m.Heads%m.KVHeads == 0, "%q is %d, which does not divide the %d attention heads", "num_key_value_heads", m.KVHeads, m.Heads)
-	}
-}
-
-// refuse returns the first unsupported feature that a configuration asks for.
-func (f *fields) refuse() error {
-	if act := f.word("hidden_act", "silu"); act != "silu" {
-		return &UnsupportedError{fmt.Sprintf("hidden_act %q is not supported", act), "the target architecture has silu alone"}
-	}
-	for _, key := range []string{"attention_bias", "mlp_bias"} {
-		if f.boolean(key) {
-			return &UnsupportedError{fmt.Sprintf("%q is true: biases are not supported", key), ""}
-		}
-	}
-	return nil
 }

@@ -2,8 +2,10 @@ package family_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -77,7 +79,6 @@ func TestRefusals(t *testing.T) {
 		kind, want string
 	}{
 		"unknown architecture":   {testmodel.Llama{Config: map[string]any{"model_type": "mamba", "architectures": []string{"MambaForCausalLM"}}}, unsupported, "MambaForCausalLM"},
-		"Qwen2":                  {testmodel.Llama{Config: map[string]any{"model_type": "qwen2", "architectures": []string{"Qwen2ForCausalLM"}}}, unsupported, "Qwen2ForCausalLM"},
 		"DeepSeek-V2":            {testmodel.Llama{Config: map[string]any{"model_type": "deepseek_v2", "kv_lora_rank": 8}}, unsupported, "latent attention already"},
 		"GPTQ":                   {set("quantization_config", map[string]any{"quant_method": "gptq"}), unsupported, "quantised with gptq"},
 		"FP8":                    {set("quantization_config", map[string]any{"quant_method": "fp8"}), unsupported, "quantised with fp8"},
@@ -90,10 +91,20 @@ func TestRefusals(t *testing.T) {
 		"compressed tensors":     {extra("model.layers.0.self_attn.q_proj.weight_packed"), unsupported, "quantised with compressed-tensors"},
 		"eight bits":             {testmodel.Llama{Without: map[string]struct{}{kProj: {}}, Extra: []checkpoint.Spec{{Name: kProj, DType: "F8_E4M3", Shape: []int64{32, 32}}}}, unsupported, "F8_E4M3: the model is quantised"},
 		"adapter":                {extra("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"), unsupported, "LoRA"},
-		"scaled RoPE":            {set("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), unsupported, `"llama3"`},
+		"longrope":               {set("rope_scaling", map[string]any{"type": "longrope", "short_factor": []float64{1}}), unsupported, `"longrope"`},
+		"llama3 without factors": {set("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), malformed, "low_freq_factor"},
+		"linear without factor":  {set("rope_scaling", map[string]any{"rope_type": "linear"}), malformed, "factor is 0"},
+		"partial rotation":       {set("partial_rotary_factor", 0.5), unsupported, "partial_rotary_factor"},
+		"MLP biases":             {set("mlp_bias", true), unsupported, "mlp_bias"},
+		"Qwen3 with biases":      {testmodel.Llama{Kind: "qwen3", Config: map[string]any{"attention_bias": true}}, unsupported, "attention_bias"},
+		"Phi-3 partly rotated":   {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 0.75}}, unsupported, "partial_rotary_factor"},
+		"another gelu of Gemma":  {testmodel.Llama{Kind: "gemma", Config: map[string]any{"hidden_activation": "gelu"}}, unsupported, "gelu"},
+		"a fused tensor short":   {testmodel.Llama{Kind: "phi3", Config: map[string]any{"num_key_value_heads": 2}}, malformed, `"model.layers.0.self_attn.qkv_proj.weight" has shape [96 32]`},
+		"qwen2 without biases":   {testmodel.Llama{Kind: "qwen2", Without: map[string]struct{}{"model.layers.1.self_attn.v_proj.bias": {}}}, malformed, "v_proj.bias"},
+		"another class":          {testmodel.Llama{Kind: "qwen2", Config: map[string]any{"architectures": []string{"Qwen2ForSequenceClassification"}}}, unsupported, "Qwen2ForSequenceClassification"},
 		"gelu":                   {set("hidden_act", "gelu"), unsupported, `"gelu"`},
-		"attention bias":         {set("attention_bias", true), unsupported, "biases"},
-		"a bias tensor":          {extra("model.layers.0.self_attn.q_proj.bias"), unsupported, "biases"},
+		"attention bias":         {testmodel.Llama{Config: map[string]any{"attention_bias": true}, Without: map[string]struct{}{"model.layers.0.self_attn.q_proj.bias": {}}}, malformed, "q_proj.bias"},
+		"a bias tensor":          {extra("model.layers.0.self_attn.q_proj.bias"), unsupported, "no such biases"},
 		"QK norm":                {extra("model.layers.0.self_attn.q_norm.weight"), unsupported, "q_norm"},
 		"one layer too many":     {extra("model.layers.2.input_layernorm.weight"), unsupported, "2 layers"},
 		"no name":                {testmodel.Llama{Config: map[string]any{"model_type": nil, "architectures": nil}}, malformed, "names no model_type"},
@@ -132,6 +143,88 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s error, want %s: %v", kind, c.kind, err)
 			}
 		})
+	}
+}
+
+// TestRefusedFamilies: every type that people
+// have and that cannot be converted says why and what to use.
+func TestRefusedFamilies(t *testing.T) {
+	for _, r := range family.Refusals() {
+		for _, kind := range r.Types {
+			_, err := read(t, testmodel.Llama{Layers: 1, Config: map[string]any{"model_type": kind, "architectures": []string{"SomeForCausalLM"}}})
+			var refused *family.UnsupportedError
+			if !errors.As(err, &refused) || !strings.Contains(refused.What, kind) || !strings.Contains(refused.What, r.Why) || refused.Tip == "" {
+				t.Errorf("%s: %v", kind, err)
+			}
+			if strings.Contains(refused.What, "\n") {
+				t.Errorf("%s: more than a line", kind)
+			}
+		}
+	}
+}
+
+// TestFamilies: each family is known by its name and class, and says what becomes
+// of it.
+func TestFamilies(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, f := range family.Families() {
+		if seen[f.Type] || f.Class == "" || f.Models == "" || f.How == "" {
+			t.Errorf("%+v", f)
+		}
+		seen[f.Type] = true
+		m, err := read(t, testmodel.Llama{Kind: f.Type})
+		if err != nil || m.Family() != f.Type || m.Architecture != f.Class {
+			t.Errorf("%s: %v", f.Type, err)
+		}
+	}
+	for _, r := range family.Refusals() {
+		for _, kind := range r.Types {
+			if seen[kind] {
+				t.Errorf("%s is known twice", kind)
+			}
+			seen[kind] = true
+		}
+	}
+}
+
+// TestFusedWeights: rows of a fused tensor come out where the family's class puts
+// them, whole or in pieces, and as bytes.
+func TestFusedWeights(t *testing.T) {
+	m, err := read(t, testmodel.Llama{Kind: "internlm2", Heads: 6, KVHeads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensor := m.Source.Lookup("model.layers.0.attention.wqkv.weight")
+	all := make([]float64, tensor.Elements())
+	if err := checkpoint.Read(tensor, 0, all); err != nil {
+		t.Fatal(err)
+	}
+	w := m.Tensor(family.InLayer(0, family.QProj))
+	got := make([]float64, w.Elements())
+	for at := 0; at < len(got); at += 100 {
+		if err := family.ReadValues(w, int64(at), got[at:min(at+100, len(got))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const d, D, group = 32, 8, 3
+	for h := range 6 {
+		for i := range D * d {
+			if want := all[(h/group*(group+2)+h%group)*D*d+i]; got[h*D*d+i] != want {
+				t.Fatalf("query head %d: value %d is %v, want %v", h, i, got[h*D*d+i], want)
+			}
+		}
+	}
+	raw, err := io.ReadAll(w.Data())
+	if err != nil || int64(len(raw)) != w.Bytes() {
+		t.Fatalf("%d bytes of %d, %v", len(raw), w.Bytes(), err)
+	}
+	for i, v := range got {
+		if b := math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])); float64(b) != v {
+			t.Fatalf("byte %d: %v, want %v", 4*i, b, v)
+		}
+	}
+	if stored, at := w.Locate(3*D*d + 5); stored != tensor || at != (group+2)*D*d+5 {
+		t.Errorf("the fourth head is at %d of %q", at, stored.Name)
 	}
 }
 

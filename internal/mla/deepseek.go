@@ -1,6 +1,7 @@
 package mla
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -30,6 +31,8 @@ type Deepseek struct {
 	Residual       float64 // factor of the residual stream, on o_proj
 	NormEps        float64 // rms_norm_eps that is written
 	padded         bool
+	exactQuery     bool // of full rank, through q_lora_rank
+	biased         bool // with biases where Transformers has them
 	maths          Options
 }
 
@@ -41,7 +44,7 @@ func NewDeepseek(s family.Shape, o Options, norm LatentNorm, residual float64, q
 		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim, LatentEps: Eps},
 	}
 	if d.QLoraRank = q.Rank(); q == QLoraExact {
-		d.QLoraRank = s.Hidden
+		d.QLoraRank, d.exactQuery = s.Hidden, true
 	}
 	return d
 }
@@ -86,7 +89,9 @@ func (d *Deepseek) WrittenTheta(theta float64) float64 {
 func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	c := source.Config.Clone()
 	// head_dim crashes the stock class; the others speak of what is gone
-	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor")
+	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor", "original_max_position_embeddings",
+		"sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "bias", "mlp_bias")
+	c.Delete(source.Folded()...)
 	var qRank any
 	if d.QLoraRank > 0 {
 		qRank = d.QLoraRank
@@ -100,11 +105,11 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"num_key_value_heads", source.Heads},
 		{"vocab_size", source.Vocab},
 		{"max_position_embeddings", source.MaxPositions},
-		{"hidden_act", "silu"},
+		{"hidden_act", cmp.Or(source.Activation, "silu")},
 		{"rms_norm_eps", d.NormEps},
 		{"rope_theta", target.RopeTheta},
 		{"rope_scaling", nil},
-		{"attention_bias", false},
+		{"attention_bias", d.biased},
 		{"tie_word_embeddings", false},
 		{"kv_lora_rank", d.KVLoraRank},
 		{"q_lora_rank", qRank},

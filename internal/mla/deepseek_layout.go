@@ -24,6 +24,7 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 		t.RopeTheta = d.WrittenTheta(d.maths.RopeTheta)
 	}
 	t.MLA, t.Config, t.Source = &d.MLA, nil, nil
+	t.Rope, t.Window, t.Biases, t.OutputBias, t.HeadNorms = nil, family.Window{}, d.biased, false, false
 	return &t
 }
 
@@ -32,9 +33,9 @@ func (d *Deepseek) TypedAs(name string) (string, bool) {
 	switch name {
 	case family.InputNorm, family.KVANorm, family.QANorm:
 		return family.InputNorm, true
-	case family.KVAProj, family.KVBProj:
+	case family.KVAProj, family.KVBProj, family.KVABias:
 		return family.KProj, true
-	case family.OProj:
+	case family.OProj, family.OBias:
 		return family.OProj, true
 	default:
 		return family.QProj, true
@@ -66,8 +67,11 @@ func (d *Deepseek) Flags() []string {
 	switch {
 	case d.maths.QueryRank > 0:
 		words = append(words, "--q-lora", strconv.Itoa(d.maths.QueryRank))
-	case d.QLoraRank > 0:
+	case d.exactQuery:
 		words = append(words, "--q-lora", "exact")
+	}
+	if d.biased {
+		words = append(words, "--bias", string(BiasHF))
 	}
 	if d.padded {
 		words = append(words, "--pad-to-kernel")
@@ -89,7 +93,7 @@ type deepseekLayer struct {
 
 // Summary says what was kept.
 func (l *deepseekLayer) Summary() Summary {
-	return Summary{Energy: l.layer.Energy, Slots: l.layer.Key.Serves, Fallback: l.layer.Fallback}
+	return Summary{Energy: l.layer.Energy, BiasError: l.layer.BiasError, NormError: l.layer.NormError, Slots: l.layer.Key.Serves, Fallback: l.layer.Fallback}
 }
 
 // Write writes the tensors.

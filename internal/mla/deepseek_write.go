@@ -13,7 +13,7 @@ import (
 // within the layer.
 func (d *Deepseek) Write(l *Layer, p calib.Projections, open func(name string) Sink) error {
 	w := deepseekWriter{Deepseek: d, Layer: l, Projections: p, shape: p.Shape(), open: open}
-	steps := []func() error{w.norms, w.query, w.down, w.up, w.output}
+	steps := []func() error{w.norms, w.query, w.down, w.up, w.output, w.biases}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -35,6 +35,8 @@ type deepseekWriter struct {
 	upFix  float64 // what rounding took from kv_a_layernorm, given to kv_b
 	queryA float64 // factor on q_a
 	qFix   float64 // the same as upFix for the query
+
+	constant []float64 // [d]: what the attention adds whatever it attends to
 }
 
 // tensor writes one tensor of the given width through fill.
@@ -87,6 +89,10 @@ func (w *deepseekWriter) queryNorm() error {
 	if w.CompressedQuery != nil {
 		square, most = 1, w.MostLatent
 	}
+	if w.Constants != nil { // of one more channel
+		n := float64(w.QLoraRank)
+		square, most = ((n-1)*square+1)/n, ((n-1)*most+1)/n
+	}
 	scale := math.Ldexp(1, linearExponent(most, w.LatentEps, norm.DType()))
 	w.queryA = scale / w.input
 	var weight float64
@@ -122,6 +128,10 @@ func constant(sink Sink, v float64, n int) error {
 	for i := range values {
 		values[i] = v
 	}
+	return writeVector(sink, values)
+}
+
+func writeVector(sink Sink, values []float64) error {
 	if err := sink.WriteFloats(values); err != nil {
 		return err
 	}
@@ -141,7 +151,7 @@ func (w *deepseekWriter) query() error {
 		}
 	}
 	width := w.shape.Hidden
-	if w.CompressedQuery != nil {
+	if w.QLoraRank > 0 {
 		width = w.QLoraRank
 	}
 	return w.tensor(name, width, func(out *rowWriter) error {
@@ -150,13 +160,14 @@ func (w *deepseekWriter) query() error {
 			if err != nil {
 				return err
 			}
-			if err := out.rows(q, scale, 1, w.NopeDim); err != nil {
+			g, D := w.shape.KVHead(h), w.shape.HeadDim
+			var turned mat.Dense
+			turned.Mul(w.Key.Expand.Slice(g*D, (g+1)*D, 0, w.RopeDims).T(), q)
+			content, rotary := w.withBias(h, q, &turned)
+			if err := out.rows(content, scale, 1, w.NopeDim); err != nil {
 				return err
 			}
-			g, D := w.shape.KVHead(h), w.shape.HeadDim
-			var rotary mat.Dense
-			rotary.Mul(w.Key.Expand.Slice(g*D, (g+1)*D, 0, w.RopeDims).T(), q)
-			if err := out.rows(&rotary, scale, w.stride(), w.RopeDim); err != nil {
+			if err := out.rows(rotary, scale, w.stride(), w.RopeDim); err != nil {
 				return err
 			}
 		}
@@ -167,10 +178,13 @@ func (w *deepseekWriter) query() error {
 // queryDown writes the first half of the query's path.
 func (w *deepseekWriter) queryDown() error {
 	return w.tensor(family.QAProj, w.shape.Hidden, func(out *rowWriter) error {
-		if w.CompressedQuery == nil {
-			return out.diagonal(w.queryA)
+		if w.CompressedQuery != nil {
+			return out.rows(w.CompressedQuery.Down, w.queryA, 1, w.QLoraRank)
 		}
-		return out.rows(w.CompressedQuery.Down, w.queryA, 1, w.QLoraRank)
+		if err := out.diagonal(w.queryA); err != nil || w.Constants == nil {
+			return err
+		}
+		return out.write(nil, 0) // the constant channel
 	})
 }
 
@@ -181,7 +195,8 @@ func (w *deepseekWriter) headQuery(h int) (mat.Matrix, error) {
 		return w.Query(h)
 	}
 	D := w.shape.HeadDim
-	return w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, w.QLoraRank), nil
+	_, rank := w.CompressedQuery.Up.Dims()
+	return w.CompressedQuery.Up.Slice(h*D, (h+1)*D, 0, rank), nil
 }
 
 // down writes the latent rows over the rotary key's.
@@ -229,6 +244,9 @@ func (w *deepseekWriter) output() error {
 				}
 				if err := out.write(padded, w.Residual); err != nil {
 					return err
+				}
+				if w.Constants != nil {
+					w.constant = append(w.constant, w.Residual*w.Constants.outputConstant(w.shape, rows.RawRowView(i), from+i))
 				}
 			}
 		}

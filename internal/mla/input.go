@@ -17,6 +17,8 @@ type Attention struct {
 	moments     *rope.Moments
 	sample      []decoder.Matrix // attention inputs, [T × d] each
 	layer       int
+	biases      *family.Biases // nil: none
+	normError   float64        // see calib.WithoutHeadNorms
 }
 
 // Input is a model to convert, and what is known of its activations.
@@ -47,11 +49,18 @@ func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 // Analyse derives the statistics of layer n of m from sums, or without data if
 // these are nil.
 func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*Attention, error) {
+	p, normError, err := calib.WithoutHeadNorms(p, sums)
+	if err != nil {
+		return nil, err
+	}
 	stack, err := p.KeyValue()
 	if err != nil {
 		return nil, err
 	}
-	a := &Attention{Projections: p, Stack: stack, Frequencies: rope.Frequencies(m.RopeTheta, m.HeadDim), layer: n}
+	a := &Attention{Projections: p, Stack: stack, Frequencies: m.Frequencies(), layer: n, normError: normError}
+	if a.biases, err = p.Biases(); err != nil {
+		return nil, err
+	}
 	if sums == nil {
 		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
 	} else {

@@ -43,7 +43,11 @@ type Converted interface {
 
 // Summary is what was kept of a layer.
 type Summary struct {
-	Energy  float64      `json:"energy"`               // share of the stack's energy, as the weights measure it
+	Energy float64 `json:"energy"` // share of the stack's energy, as the weights measure it
+	// BiasError and NormError are those of Layer.
+	BiasError float64 `json:"bias_error,omitempty"`
+	NormError float64 `json:"qk_norm_error,omitempty"`
+
 	Slots   [][]int      `json:"slots,omitempty"`      // rotary pairs that each slot of the shared rotary key serves
 	Pairs   [][]int      `json:"kept_pairs,omitempty"` // rotary pairs that each KV head keeps
 	Ranking rope.Ranking `json:"-"`                    // of which Pairs are the first

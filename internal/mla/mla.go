@@ -55,6 +55,7 @@ type Options struct {
 	Weights   Weights
 	Split     bool // in FormReference: keys and values are factored apart, each at half the rank
 	QueryRank int  // q_lora_rank; 0: the query is not compressed
+	Bias      Bias // zero: BiasFold
 }
 
 // ranking is that of layer n; nil if Select decides.
@@ -121,6 +122,14 @@ type Layer struct {
 	// of all heads, [H·D], are Up·(Down·x), with a mean square of 1 between.
 	CompressedQuery *lowrank.Factors
 
+	// Constants, if not nil, are added to what the weights yield.
+	Constants *Constants
+
+	// BiasError is the root mean square of what is wrong with the functional that
+	// stands for the constant 1 of folded biases, NormError that of what a constant
+	// in the place of norms on queries and keys gets wrong of these; 0: nothing.
+	BiasError, NormError float64
+
 	Energy    float64 // share of the stack's energy, in its measure, that the rank keeps
 	MeanInput float64 // mean square of x per channel
 
@@ -138,7 +147,8 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Key: key, Rotary: a.takeRotation(a.Stack, key)}
+	l := &Layer{Key: key, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
+	a.placeBiases(l, o.Bias)
 	factors, err := lowrank.Factor(a.problem(a.Stack, o.Weights), o.Rank)
 	a.Stack = nil
 	if err != nil {

@@ -23,6 +23,7 @@ type trialWindow struct {
 	x       decoder.Matrix   // [T × d]
 	queries []decoder.Matrix // [H] of [T × D]
 	outputs []decoder.Matrix // [H] of [T × D]: of the source, times L
+	missing []float32        // [T]: what the functional that stands for 1 has too much
 }
 
 // NewTrial runs the source on the sample that came with the layer's statistics.
@@ -34,7 +35,7 @@ func (a *Attention) NewTrial() (*Trial, error) {
 	t := &Trial{Attention: a}
 	stack := single(a.Stack)
 	for _, x := range a.sample {
-		t.windows = append(t.windows, trialWindow{x: x})
+		t.windows = append(t.windows, trialWindow{x: x, missing: a.excess(x)})
 	}
 	for h := range a.Stats.Heads {
 		t.roots = append(t.roots, decoder.Transpose(a.Stats.OutputRoot(h)))
@@ -54,8 +55,13 @@ func (a *Attention) NewTrial() (*Trial, error) {
 func (w *trialWindow) add(t *Trial, h int, query, stack decoder.Matrix) {
 	D, G, g := t.Stats.HeadDim, t.Stats.KVHeads, t.Stats.KVHead(h)
 	q := decoder.Project(w.x, query)
-	w.queries = append(w.queries, clone(q))
 	k, v := decoder.Project(w.x, decoder.Rows(stack, g*D, D)), decoder.Project(w.x, decoder.Rows(stack, (G+g)*D, D))
+	if b := t.biases; b != nil {
+		addRow(q, b.Query[h*D:], nil)
+		addRow(k, b.Key[g*D:], nil)
+		addRow(v, b.Value[g*D:], nil)
+	}
+	w.queries = append(w.queries, clone(q))
 	decoder.Rotate(q, t.Frequencies, false)
 	decoder.Rotate(k, t.Frequencies, false)
 	y := t.attend(h, q, k, v)
@@ -87,12 +93,24 @@ func (t *Trial) Loss(o Options) (float64, error) {
 	for _, w := range t.windows {
 		kv := decoder.Project(decoder.Project(w.x, down), up)
 		shared := decoder.Project(w.x, rotary)
+		if l.Constants != nil {
+			addRow(shared, l.Constants.Rotary, nil)
+		}
 		decoder.Rotate(shared, l.Key.Frequencies, true)
 		for h, q := range w.queries {
 			g := t.Stats.KVHead(h)
+			values := decoder.Columns(kv, (G+g)*D, D)
+			switch {
+			case l.Constants != nil:
+				values = clone(values)
+				addRow(values, l.Constants.Value[g*D:], nil)
+			case t.biases != nil:
+				q = clone(q)
+				addRow(q, t.biases.Query[h*D:], w.missing)
+			}
 			turned := decoder.Project(q, decoder.Columns(expand, g*D, D))
 			decoder.Rotate(turned, l.Key.Frequencies, true)
-			y := t.attend(h, beside(q, turned), beside(decoder.Columns(kv, g*D, D), shared), decoder.Columns(kv, (G+g)*D, D))
+			y := t.attend(h, beside(q, turned), beside(decoder.Columns(kv, g*D, D), shared), values)
 			sum += difference(y, w.outputs[h])
 		}
 	}
@@ -141,4 +159,37 @@ func beside(a, b decoder.Matrix) decoder.Matrix {
 		copy(row[a.Cols:], b.Data[i*b.Stride:i*b.Stride+b.Cols])
 	}
 	return m
+}
+
+// excess returns, for each row of x, u·x − 1 for the functional u that stands for
+// the constant of biases.
+func (a *Attention) excess(x decoder.Matrix) []float32 {
+	if a.biases == nil {
+		return nil
+	}
+	u, _ := a.Stats.Constant()
+	off := make([]float32, x.Rows)
+	for t := range off {
+		sum := -1.0
+		for j, v := range u {
+			sum += v * float64(x.Data[t*x.Stride+j])
+		}
+		off[t] = float32(sum)
+	}
+	return off
+}
+
+// addRow adds the first columns of row to every row of m, times factors if there
+// are any.
+func addRow(m decoder.Matrix, row []float64, factors []float32) {
+	for t := range m.Rows {
+		factor := float32(1)
+		if factors != nil {
+			factor = factors[t]
+		}
+		out := m.Data[t*m.Stride : t*m.Stride+m.Cols]
+		for j := range out {
+			out[j] += factor * float32(row[j])
+		}
+	}
 }

@@ -31,6 +31,9 @@ func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout,
 		return mla.NewGrouped(m.Shape(), s.KVHeads), nil
 	}
 	d := mla.NewDeepseek(m.Shape(), o.Maths(s), o.LatentNorm, o.residual(m), o.QLora)
+	if o.Bias == mla.BiasHF && m.Biases {
+		d.KeepBiases(m.Shape())
+	}
 	if e := o.oneTarget(); e != "" {
 		d.KeepEps(m.NormEps, e.LatentEps(m.NormEps))
 	}
@@ -67,7 +70,7 @@ func (o *Options) residual(m *family.Model) float64 {
 	exact := math.Sqrt(mla.Eps / m.NormEps)
 	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
 	for _, name := range names {
-		if t := o.DType.of(m.Source.Lookup(name).DType); t == checkpoint.BF16 || t == checkpoint.F16 {
+		if t := o.DType.of(m.Tensor(name).DType()); t == checkpoint.BF16 || t == checkpoint.F16 {
 			return math.Exp2(math.Round(math.Log2(exact)))
 		}
 	}

@@ -43,7 +43,7 @@ func (o *Options) Preset(given func(flag string) bool) error {
 		}
 		o.Weights = mla.WeightsBalanced
 	case mla.MethodGroupedMean:
-		for _, flag := range []string{"layout", "svd", "rope-theta", "rope-select", "rope-threshold", "weights", "latent-norm", "q-lora", "pad-to-kernel"} {
+		for _, flag := range []string{"layout", "svd", "rope-theta", "rope-select", "rope-threshold", "weights", "latent-norm", "q-lora", "bias", "pad-to-kernel"} {
 			if given(flag) {
 				return &UsageError{fmt.Sprintf("--%s says nothing about --method %s, which has no latent", flag, o.Method), ""}
 			}
@@ -60,7 +60,7 @@ func (o *Options) checkForm() error {
 		flag  string
 	}{
 		{o.Theta != 0, "--rope-theta"}, {o.Threshold != 0, "--rope-threshold"}, {o.PadToKernel, "--pad-to-kernel"},
-		{o.QLora != mla.QLoraNone, "--q-lora"}, {o.LatentNorm == mla.NormRMS, "--latent-norm rms"},
+		{o.QLora != mla.QLoraNone, "--q-lora"}, {o.Bias == mla.BiasHF, "--bias hf"}, {o.LatentNorm == mla.NormRMS, "--latent-norm rms"},
 	} {
 		if c.asked && reference {
 			return &UsageError{c.flag + " goes with --layout deepseek", "leave it out, or the layout"}

@@ -66,7 +66,10 @@ type Tensor struct {
 	Action Action  `json:"action"`
 	From   string  `json:"from,omitempty"`   // name in the source
 	Factor float64 `json:"factor,omitempty"` // of Convert
+	Shift  float64 `json:"shift,omitempty"`  // of Convert: added before the factor
 	Shard  int     `json:"shard"`            // index into the shards
+
+	Weight *family.Weight `json:"-"` // that is carried, before the factor of the plan
 }
 
 // Shard is one safetensors file to be written.
@@ -123,12 +126,11 @@ func (p *Plan) configure() *family.Config {
 
 // dtype is the type of a tensor of the first layer of the source.
 func (p *Plan) dtype(name string) checkpoint.DType {
-	return p.Source.Source.Lookup(family.InLayer(0, name)).DType
+	return p.Source.Tensor(family.InLayer(0, name)).DType()
 }
 
 // listTensors lists the tensors of the output in the order of their names.
 func (p *Plan) listTensors() {
-	source := p.Source.Source
 	replaced, scaled := make(map[string]bool), p.scaled()
 	for n := range p.Source.Layers {
 		for _, t := range p.Source.AttentionTensors() {
@@ -140,24 +142,28 @@ func (p *Plan) listTensors() {
 				delete(replaced, family.InLayer(n, t.Name))
 				continue
 			}
-			dtype := p.DType.of(source.Lookup(family.InLayer(n, like)).DType)
+			dtype := p.DType.of(p.Source.Tensor(family.InLayer(n, like)).DType())
 			spec := checkpoint.Spec{Name: family.InLayer(n, t.Name), DType: dtype, Shape: t.Shape}
 			p.Tensors = append(p.Tensors, Tensor{Spec: spec, Action: Compute})
 		}
 	}
-	for _, t := range source.Tensors() {
+	for _, w := range p.Source.Weights() {
 		switch {
-		case replaced[t.Name]:
-		case p.Source.Dropped(t.Name):
-			p.Dropped = append(p.Dropped, t.Name)
-		case scaled[t.Name]:
-			p.carry(t, t.Name, p.Residual)
+		case replaced[w.Name]:
+		case w.Name == family.Head && p.Source.TiedHead && !p.Layout.OwnHead():
+		case scaled[w.Name]:
+			p.carry(w, p.Residual)
 		default:
-			p.carry(t, t.Name, 1)
+			p.carry(w, 1)
 		}
 	}
-	if p.Source.TiedHead && p.Layout.OwnHead() {
-		p.carry(source.Lookup(family.Embedding), family.Head, 1)
+	for _, t := range p.Source.Others() {
+		p.carry(family.Whole(t), 1)
+	}
+	for _, t := range p.Source.Source.Tensors() {
+		if p.Source.Dropped(t.Name) {
+			p.Dropped = append(p.Dropped, t.Name)
+		}
 	}
 	slices.SortFunc(p.Tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
 	for _, t := range p.Tensors {
@@ -175,11 +181,12 @@ func (p *Plan) scaled() map[string]bool {
 	return names
 }
 
-// carry adds a tensor of the source to the output under the given name.
-func (p *Plan) carry(t *checkpoint.Tensor, name string, factor float64) {
-	out := Tensor{Spec: checkpoint.Spec{Name: name, DType: p.DType.of(t.DType), Shape: t.Shape}, Action: Copy, From: t.Name}
-	if out.DType != t.DType || factor != 1 {
-		out.Action, out.Factor = Convert, factor
+// carry adds a weight of the source, times a factor, to the output.
+func (p *Plan) carry(w *family.Weight, factor float64) {
+	spec := checkpoint.Spec{Name: w.Name, DType: p.DType.of(w.DType()), Shape: w.Shape}
+	out := Tensor{Spec: spec, Action: Copy, From: w.Stored(), Weight: w}
+	if factor *= w.Factor; out.DType != w.DType() || factor != 1 || w.Shift != 0 {
+		out.Action, out.Factor, out.Shift = Convert, factor, w.Shift
 	}
 	p.Tensors = append(p.Tensors, out)
 }

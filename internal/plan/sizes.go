@@ -40,8 +40,11 @@ type Options struct {
 	Weights     mla.Weights
 	LatentNorm  mla.LatentNorm
 	QLora       mla.QLora
+	Bias        mla.Bias // zero: fold
 	PadToKernel bool
 	Target      engine.Engine // zero: all
+
+	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
 
 	DType    DTypeRule
 	MaxShard int64 // bytes
@@ -57,7 +60,7 @@ func (o *Options) Maths(s Sizes) mla.Options {
 	return mla.Options{
 		Form: o.Form(), Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, FreqFold: o.FreqFold,
 		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
-		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(),
+		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(), Bias: o.Bias,
 	}
 }
 
@@ -115,6 +118,9 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 		return s, &UsageError{"--dkv, --kv-lora-rank and --cache all say how large the latent is", "give one of them"}
 	}
 	if err := o.checkForm(); err != nil {
+		return s, err
+	}
+	if err := o.checkFamily(m); err != nil {
 		return s, err
 	}
 	switch o.Form() {

@@ -39,6 +39,30 @@ func Bases(theta float64, headDim, ropeDims int) []float64 {
 	return bases
 }
 
+// BasesFor is Bases for a source of base theta whose frequencies may be scaled.
+// These end where those of another base would: the candidates for that one are
+// then among them.
+func BasesFor(theta float64, frequencies []float64, ropeDims int) []float64 {
+	dim := 2 * len(frequencies)
+	bases := Bases(theta, dim, ropeDims)
+	if span := effectiveBase(frequencies); math.Abs(span-theta) > 1e-6*theta && span > 1 {
+		bases = append(bases, Bases(span, dim, ropeDims)...)
+		slices.Sort(bases)
+	}
+	return slices.Compact(bases)
+}
+
+// effectiveBase is the base at which unscaled frequencies end where the given ones
+// do; 0 if there is none.
+func effectiveBase(frequencies []float64) float64 {
+	J := float64(len(frequencies))
+	last := frequencies[len(frequencies)-1]
+	if J < 2 || last <= 0 || last >= 1 {
+		return 0
+	}
+	return nineDigits(math.Pow(last, -J/(J-1)))
+}
+
 // nineDigits rounds v to nine significant digits: finer than the float32 in
 // which engines hold it, and without noise in a configuration file.
 func nineDigits(v float64) float64 {

@@ -16,7 +16,7 @@ const rankFile = "rank.pth"
 func (m Llama) perHead(n int) []tensor {
 	var all []tensor
 	add := func(name string, std float64, shape ...int64) {
-		all = append(all, tensor{checkpoint.Spec{Name: family.InLayer(n, name), DType: m.DType, Shape: shape}, 0, std})
+		all = append(all, tensor{Spec: checkpoint.Spec{Name: family.InLayer(n, name), DType: m.DType, Shape: shape}, mean: 0, std: std})
 	}
 	d, q, kv := int64(m.Hidden), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
 	rotary, r := int64(m.KVHeads*m.PerHead.RopeDims), int64(m.PerHead.LowRank*m.KVHeads)

@@ -2,6 +2,7 @@
 package testmodel
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,9 +28,13 @@ type PerHead struct {
 	Ranks             []rope.Ranking
 }
 
-// Llama is a LlamaForCausalLM to be made, or with Latent a model of the class
-// that this program writes. Zero fields get small values.
+// Llama is a LlamaForCausalLM to be made, or with Kind a model of that type, or
+// with Latent one of the class that this program writes. Zero fields get small
+// values.
 type Llama struct {
+	Kind string  // model_type; empty: llama
+	Bias float64 // deviation of biases, where the kind or the configuration has them
+
 	Hidden, Intermediate, Layers, Heads, KVHeads, HeadDim, Vocab int
 
 	Latent  *Latent
@@ -80,6 +85,7 @@ func (m Llama) defaults() Llama {
 type tensor struct {
 	checkpoint.Spec
 	mean, std float64
+	parts     []part // of a fused tensor
 }
 
 func (m Llama) tensors() []tensor {
@@ -90,7 +96,7 @@ func (m Llama) tensors() []tensor {
 			if len(shape) == 1 && m.Norms != "" {
 				dtype = m.Norms
 			}
-			all = append(all, tensor{checkpoint.Spec{Name: name, DType: dtype, Shape: shape}, mean, std})
+			all = append(all, tensor{Spec: checkpoint.Spec{Name: name, DType: dtype, Shape: shape}, mean: mean, std: std})
 		}
 	}
 	d, f, q, kv := int64(m.Hidden), int64(m.Intermediate), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
@@ -123,15 +129,27 @@ func (m Llama) tensors() []tensor {
 			add(p+"self_attn.kv_a_layernorm.weight", 1, 0.2, r)
 			add(p+"self_attn.kv_b_proj.weight", 0, 1/math.Sqrt(float64(r)), H*(int64(l.NopeDim)+dv), r)
 			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(H*dv)), d, H*dv)
+			if m.Config["attention_bias"] == true {
+				size := cmp.Or(m.Bias, 1)
+				if l.QRank > 0 {
+					add(p+family.QABias, 0, size, int64(l.QRank))
+				}
+				add(p+family.KVABias, 0, size, r+dr)
+				add(p+family.OBias, 0, size, d)
+			}
 		default:
 			add(p+"self_attn.q_proj.weight", 0, 1.5*in, q, d)
 			add(p+"self_attn.k_proj.weight", 0, 1.5*in, kv, d)
 			add(p+"self_attn.v_proj.weight", 0, in, kv, d)
 			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(q)), d, q)
+			m.attentionExtras(add, p)
 		}
 		add(p+"mlp.gate_proj.weight", 0, in, f, d)
 		add(p+"mlp.up_proj.weight", 0, in, f, d)
 		add(p+"mlp.down_proj.weight", 0, 1/math.Sqrt(float64(f)), d, f)
+	}
+	if m.Kind != "" {
+		return m.published(all)
 	}
 	return all
 }
@@ -240,8 +258,9 @@ func (m Llama) writeIndex(dir string, fileOf map[string]int) error {
 func (m Llama) fill(out *checkpoint.TensorWriter, t tensor, rng *rand.Rand) error {
 	row := make([]float64, t.Shape[len(t.Shape)-1])
 	for done := int64(0); done < t.Elements(); done += int64(len(row)) {
+		std := t.deviation(done / int64(len(row)))
 		for j := range row {
-			row[j] = t.mean + t.std*rng.NormFloat64()
+			row[j] = t.mean + std*rng.NormFloat64()
 		}
 		if bad, ok := m.Poison[t.Name]; ok && done == 0 {
 			row[0] = bad
@@ -276,6 +295,12 @@ func (m Llama) writeConfig(dir string) error {
 	}
 	if m.PerHead != nil {
 		config[family.PerHeadKey] = m.PerHead.config()
+	}
+	if k, ok := kinds[m.Kind]; ok {
+		config["architectures"], config["model_type"] = []string{k.class}, m.Kind
+		for key, value := range k.config {
+			config[key] = value
+		}
 	}
 	for key, value := range m.Config {
 		if config[key] = value; value == nil {

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+func newFamilies() *cobra.Command {
+	var markdown bool
+	cmd := &cobra.Command{
+		Use:   "families",
+		Short: "List the models that can be converted",
+		Long: `families lists the kinds of model that can be converted, by the model_type of
+their config.json, and what becomes of what makes each different; then those that
+cannot be, and why. Nothing is read.
+
+  mha2mla families
+  mha2mla families --json
+` + exitHelp,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "print the tables as Markdown")
+	output := uiFlags(cmd)
+	cmd.RunE = failing(func(*cobra.Command, []string) error {
+		known := struct {
+			Families []family.Family  `json:"families"`
+			Refused  []family.Refusal `json:"refused"`
+		}{family.Families(), family.Refusals()}
+		return output().result(known, func(w io.Writer) error {
+			if markdown {
+				_, err := io.WriteString(w, familiesMarkdown())
+				return err
+			}
+			return printFamilies(w)
+		})
+	})
+	return cmd
+}
+
+// printFamilies prints both tables for a terminal.
+func printFamilies(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range family.Families() {
+		fmt.Fprintf(t, "%s\t%s\n\t%s\n", f.Type, f.Models, f.How)
+	}
+	fmt.Fprintf(t, "\nnot converted\t\n")
+	for _, r := range family.Refusals() {
+		fmt.Fprintf(t, "%s\t%s\n\t%s\n", r.Types[0], r.Models, r.Why)
+	}
+	return t.Flush()
+}
+
+// familiesMarkdown returns both tables as they stand in the README.
+func familiesMarkdown() string {
+	var b strings.Builder
+	b.WriteString("| model_type | models | what becomes of it |\n|---|---|---|\n")
+	for _, f := range family.Families() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Type, f.Models, f.How)
+	}
+	b.WriteString("\n| not converted | because |\n|---|---|\n")
+	for _, r := range family.Refusals() {
+		fmt.Fprintf(&b, "| %s | %s |\n", r.Models, r.Why)
+	}
+	return b.String()
+}

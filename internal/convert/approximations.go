@@ -1,0 +1,60 @@
+package convert
+
+import (
+	"fmt"
+
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// Approximation is something of the source's family that could not be kept
+// exactly, beside what the sizes cost.
+type Approximation struct {
+	What string // in words, with the error that was measured
+	Do   string // to be more exact; may be empty
+}
+
+// Approximations lists what a conversion that was carried out as p says, with
+// statistics or without, has approximated.
+func (r *Result) Approximations(p *plan.Plan, calibrated bool) []Approximation {
+	var all []Approximation
+	add := func(do, format string, args ...any) {
+		all = append(all, Approximation{fmt.Sprintf(format, args...), do})
+	}
+	bias, layer := r.worst(func(l LayerResult) float64 { return l.BiasError })
+	switch {
+	case bias == 0:
+	case calibrated:
+		add("--bias hf keeps them exactly, for Transformers alone",
+			"biases are folded into the weights: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square)", 100*bias, layer)
+	default:
+		add("--calibrate FILE folds them into the weights; --bias hf keeps them exactly, for Transformers alone",
+			"the biases of queries, values and rotary keys are dropped: without data nothing is known that could stand for their constant")
+	}
+	norm, layer := r.worst(func(l LayerResult) float64 { return l.NormError })
+	switch {
+	case norm > 0:
+		add("", "the norms on queries and keys are constants of each head now: these are off by %.0f %% in layer %d, the worst (root mean square)", 100*norm, layer)
+	case p.Source.HeadNorms:
+		add("--calibrate FILE measures the constants", "the norms on queries and keys are constants of each head now, as expected without data; how far off is not measured")
+	}
+	if p.Target.MLA == nil {
+		return all
+	}
+	if s := p.Source.Rope; s != nil {
+		add("", "RoPE scaling of type %s is approximated: the rotary key turns at the frequencies of rope_theta %.9g", s.Kind, p.Target.RopeTheta)
+	}
+	if w := p.Source.Window.Positions; w > 0 {
+		add("", "attention is no longer limited to the last %d positions", w)
+	}
+	return all
+}
+
+// worst returns the largest error of a layer, and which has it.
+func (r *Result) worst(of func(LayerResult) float64) (worst float64, layer int) {
+	for _, l := range r.Layers {
+		if e := of(l); e > worst {
+			worst, layer = e, l.Layer
+		}
+	}
+	return worst, layer
+}

@@ -1,0 +1,63 @@
+package family
+
+import "fmt"
+
+// common reads what every family has.
+func (f *fields) common(m *Model) {
+	m.Hidden = f.integer("hidden_size", 0)
+	m.Intermediate = f.integer("intermediate_size", 0)
+	m.Layers = f.integer("num_hidden_layers", 0)
+	m.Heads = f.integer("num_attention_heads", 0)
+	m.KVHeads = f.integer("num_key_value_heads", m.Heads)
+	m.Vocab = f.integer("vocab_size", 0)
+	m.MaxPositions = f.integer("max_position_embeddings", 2048)
+	m.NormEps = f.number("rms_norm_eps", 1e-6)
+	m.RopeTheta = f.number("rope_theta", 10000)
+	m.TiedHead = f.boolean("tie_word_embeddings")
+	f.check(m.RopeTheta > 1, "%q is %v and must be above 1", "rope_theta", m.RopeTheta)
+	if m.KVHeads > 0 {
+		f.check(m.Heads%m.KVHeads == 0, "%q is %d, which does not divide the %d attention heads", "num_key_value_heads", m.KVHeads, m.Heads)
+	}
+}
+
+// grouped reads what every family of MHA, GQA and MQA has.
+func (f *fields) grouped(m *Model) error {
+	scaling, err := f.ropeParameters()
+	if err != nil {
+		return err
+	}
+	f.common(m)
+	if m.Heads > 0 {
+		m.HeadDim = f.integer("head_dim", max(1, m.Hidden/m.Heads))
+	}
+	f.check(m.HeadDim%2 == 0, "head_dim is %d and must be even: rotary dimensions come in pairs", m.HeadDim)
+	if f.err != nil {
+		return nil
+	}
+	if f.Has("partial_rotary_factor") && f.number("partial_rotary_factor", 1) != 1 {
+		return &UnsupportedError{fmt.Sprintf("partial rotary embeddings (%q below 1) are not supported", "partial_rotary_factor"), "choose a model that rotates all of a head"}
+	}
+	if err := f.scaleRope(m, scaling); err != nil {
+		return err
+	}
+	if f.boolean("mlp_bias") {
+		return &UnsupportedError{`"mlp_bias" is true: the MLP of the target has no biases`, "choose a model without them"}
+	}
+	return nil
+}
+
+// standard reads what a family has that differs from Llama in little.
+func (f *fields) standard(m *Model) error {
+	if err := f.grouped(m); err != nil {
+		return err
+	}
+	return f.silu()
+}
+
+// silu is an error unless SiLU is the MLP's nonlinearity.
+func (f *fields) silu() error {
+	if act := f.word("hidden_act", "silu"); act != "silu" {
+		return &UnsupportedError{fmt.Sprintf("hidden_act %q is not supported: the target architecture has silu alone", act), "choose a model with silu"}
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package family
+
+import "math"
+
+// gemma is GemmaForCausalLM, the first of that name.
+var gemma = Family{
+	Type: "gemma", Class: "GemmaForCausalLM",
+	Models: "Gemma 1, CodeGemma",
+	How:    "norms of 1+w and the scale of the embedding are folded exactly; its gelu is for Transformers alone: `--target hf`",
+	read: func(f *fields, m *Model) error {
+		m.Activation = GELU
+		if err := f.grouped(m); err != nil {
+			return err
+		}
+		act := f.word("hidden_activation", string(GELU)) // hidden_act is not looked at by the class
+		if act != string(GELU) {
+			return &UnsupportedError{"hidden_activation \"" + act + "\" of a Gemma is not supported", "gelu_pytorch_tanh is"}
+		}
+		if f.boolean("attention_bias") {
+			m.Biases, m.OutputBias = true, true
+		}
+		if !f.Has("tie_word_embeddings") {
+			m.TiedHead = true // as the class presets it
+		}
+		for _, name := range []string{InputNorm, MLPNorm, FinalNorm} {
+			m.shift(name, 1)
+		}
+		m.multiply(Embedding, math.Sqrt(float64(m.Hidden)))
+		m.folded = append(m.folded, "hidden_activation")
+		return nil
+	},
+}

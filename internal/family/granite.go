@@ -1,0 +1,26 @@
+package family
+
+import "math"
+
+// granite is GraniteForCausalLM: a Llama with multipliers.
+var granite = Family{
+	Type: "granite", Class: "GraniteForCausalLM",
+	Models: "Granite 3.x, dense",
+	How:    "the multipliers of embedding, attention, residual and logits are folded into the weights, exactly",
+	read: func(f *fields, m *Model) error {
+		if err := f.standard(m); err != nil || f.err != nil {
+			return err
+		}
+		m.Biases = f.boolean("attention_bias")
+		m.OutputBias = m.Biases
+		m.multiply(Embedding, f.number("embedding_multiplier", 1))
+		m.multiply(Head, 1/f.number("logits_scaling", 1))
+		m.scaleScores(f.number("attention_multiplier", 1) * math.Sqrt(float64(m.HeadDim))) // in the place of 1/√D
+		residual := f.number("residual_multiplier", 1)
+		for _, name := range []string{OProj, OBias, DownProj} {
+			m.multiply(name, residual)
+		}
+		m.folded = append(m.folded, "embedding_multiplier", "logits_scaling", "attention_multiplier", "residual_multiplier")
+		return nil
+	},
+}

@@ -1,0 +1,29 @@
+package family
+
+// mistral is MistralForCausalLM.
+var mistral = Family{
+	Type: "mistral", Class: "MistralForCausalLM",
+	Models: "Mistral 7B, Mistral Nemo, Mistral Small, Zephyr",
+	How:    "directly; a sliding window shorter than the context only with --ignore-sliding-window",
+	read: func(f *fields, m *Model) error {
+		if err := f.standard(m); err != nil {
+			return err
+		}
+		if _, given := f.text["sliding_window"]; !given {
+			f.Set("sliding_window", 4096) // as the class presets it
+		}
+		f.window(m, 0)
+		return nil
+	},
+}
+
+// window reads the sliding window that layers from the given one on have. One that
+// is no shorter than the context changes nothing.
+func (f *fields) window(m *Model, from int) {
+	if !f.Has("sliding_window") {
+		return
+	}
+	if n := f.integer("sliding_window", 0); n < m.MaxPositions && from < m.Layers {
+		m.Window = Window{Positions: n, FromLayer: from}
+	}
+}

@@ -1,0 +1,46 @@
+package family
+
+// qwen2 is Qwen2ForCausalLM.
+var qwen2 = Family{
+	Type: "qwen2", Class: "Qwen2ForCausalLM",
+	Models: "Qwen2, Qwen2.5, and what is distilled into them",
+	How:    "biases of queries, keys and values by --bias fold or, exactly and for Transformers alone, --bias hf",
+	read: func(f *fields, m *Model) error {
+		m.Biases = true
+		if err := f.standard(m); err != nil {
+			return err
+		}
+		f.upperWindow(m)
+		return nil
+	},
+}
+
+// qwen3 is Qwen3ForCausalLM.
+var qwen3 = Family{
+	Type: "qwen3", Class: "Qwen3ForCausalLM",
+	Models: "Qwen3, dense",
+	How:    "the norms on queries and keys become constants of each head, calibrated or expected: an approximation",
+	read: func(f *fields, m *Model) error {
+		m.HeadNorms = true
+		if err := f.standard(m); err != nil {
+			return err
+		}
+		if f.boolean("attention_bias") {
+			return &UnsupportedError{`"attention_bias" is true: biases before a norm on queries and keys are not supported`, "choose a model without them"}
+		}
+		f.upperWindow(m)
+		return nil
+	},
+}
+
+// upperWindow reads the sliding window that the upper layers of a Qwen may have.
+func (f *fields) upperWindow(m *Model) {
+	if f.boolean("use_sliding_window") {
+		from := 28 // as the class presets it
+		if _, err := f.decode("max_window_layers", "an integer", &from); err != nil {
+			f.complain(err)
+		}
+		f.check(from >= 0, "%q is %d and must not be negative", "max_window_layers", from)
+		f.window(m, from)
+	}
+}

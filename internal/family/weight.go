@@ -1,0 +1,215 @@
+package family
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+)
+
+// Weight is a weight of the canonical decoder as a view of what the checkpoint
+// stores: some rows of one tensor, in order, each value v seen as
+// Factor·(Shift + v). What is kept fused, interleaved or without a constant that
+// the stock class of its family multiplies or adds is so what it means.
+type Weight struct {
+	Name   string // canonical
+	Shape  []int64
+	Factor float64
+	Shift  float64
+
+	stored *checkpoint.Tensor
+	rows   []rows
+}
+
+// rows are n rows of a tensor from the given one on; of a vector, elements.
+type rows struct{ from, n int64 }
+
+// Whole views a tensor that is no weight of the decoder, as it is.
+func Whole(t *checkpoint.Tensor) *Weight {
+	w := &Weight{Name: t.Name, Shape: t.Shape, Factor: 1, stored: t, rows: []rows{{0, 1}}}
+	if len(t.Shape) > 0 {
+		w.rows[0].n = t.Shape[0]
+	}
+	return w
+}
+
+// DType is the type of the stored values.
+func (w *Weight) DType() checkpoint.DType { return w.stored.DType }
+
+// Stored is the name of the tensor that holds the values.
+func (w *Weight) Stored() string { return w.stored.Name }
+
+// Plain reports whether the values are those that are stored.
+func (w *Weight) Plain() bool { return w.Factor == 1 && w.Shift == 0 }
+
+// Elements is the number of values.
+func (w *Weight) Elements() int64 { return checkpoint.Spec{Shape: w.Shape}.Elements() }
+
+// Bytes is the size of the stored values.
+func (w *Weight) Bytes() int64 {
+	if w.whole() { // of any type, also of those smaller than a byte
+		return w.stored.Bytes()
+	}
+	return w.Elements() * w.DType().Size()
+}
+
+// whole reports whether w is all of a tensor.
+func (w *Weight) whole() bool { return len(w.rows) == 1 && w.Elements() == w.stored.Elements() }
+
+// Data returns the stored bytes of the rows, one after the other.
+func (w *Weight) Data() io.Reader {
+	if w.whole() {
+		return w.stored.Data()
+	}
+	width := w.width()
+	var parts []io.Reader
+	for _, r := range w.rows {
+		parts = append(parts, w.stored.Section(r.from*width, r.n*width))
+	}
+	return io.MultiReader(parts...)
+}
+
+// ReadError explains a failed read of Data.
+func (w *Weight) ReadError(err error) error { return w.stored.ReadError(err) }
+
+// Locate returns where a value is stored, row-major: the tensor and its index.
+func (w *Weight) Locate(index int64) (*checkpoint.Tensor, int64) {
+	at := int64(0)
+	_ = w.segments(index, 1, func(from, _ int64) error { at = from; return nil })
+	return w.stored, at
+}
+
+// width is the number of values of a row.
+func (w *Weight) width() int64 {
+	if len(w.Shape) == 0 {
+		return 1
+	}
+	return checkpoint.Spec{Shape: w.Shape[1:]}.Elements()
+}
+
+// segments visits where n values from the given one on are stored, in order.
+func (w *Weight) segments(first, n int64, visit func(from, n int64) error) error {
+	width := w.width()
+	for _, r := range w.rows {
+		size := r.n * width
+		if first >= size {
+			first -= size
+			continue
+		}
+		part := min(n, size-first)
+		if err := visit(r.from*width+first, part); err != nil || part == n {
+			return err
+		}
+		first, n = 0, n-part
+	}
+	return nil
+}
+
+// ReadValues reads values of w from the given one on, in row-major order.
+func ReadValues[T checkpoint.Real](w *Weight, first int64, dst []T) error {
+	return read(w, first, dst, checkpoint.Read[T])
+}
+
+// ReadFinite is ReadValues for values that are computed with: NaN and Inf are refused,
+// by the name and the position that they are stored at.
+func ReadFinite[T checkpoint.Real](w *Weight, first int64, dst []T) error {
+	return read(w, first, dst, checkpoint.ReadFinite[T])
+}
+
+func read[T checkpoint.Real](w *Weight, first int64, dst []T, from func(*checkpoint.Tensor, int64, []T) error) error {
+	rest := dst
+	err := w.segments(first, int64(len(dst)), func(at, n int64) error {
+		part := rest[:n]
+		rest = rest[n:]
+		return from(w.stored, at, part)
+	})
+	if err != nil || w.Plain() {
+		return err
+	}
+	for i, v := range dst {
+		dst[i] = T(w.Factor * (w.Shift + float64(v)))
+	}
+	return nil
+}
+
+// stored says where a family keeps a canonical weight. Fields that are zero say
+// nothing special.
+type stored struct {
+	name   string // in the checkpoint, without the prefix of the layer
+	rows   []rows
+	factor float64
+	shift  float64
+}
+
+// keep says that a checkpoint keeps a canonical weight under another name, in
+// the given rows.
+func (m *Model) keep(canonical, name string, where ...rows) {
+	s := m.stored[canonical]
+	s.name, s.rows = name, where
+	m.setStored(canonical, s)
+}
+
+// multiply says that the stock class multiplies what a canonical weight yields.
+func (m *Model) multiply(canonical string, factor float64) {
+	s := m.stored[canonical]
+	if s.factor == 0 {
+		s.factor = 1
+	}
+	s.factor *= factor
+	m.setStored(canonical, s)
+}
+
+// shift says that the stock class adds a constant to a canonical weight.
+func (m *Model) shift(canonical string, by float64) {
+	s := m.stored[canonical]
+	s.shift = by
+	m.setStored(canonical, s)
+}
+
+func (m *Model) setStored(canonical string, s stored) {
+	if m.stored == nil {
+		m.stored = make(map[string]stored)
+	}
+	m.stored[canonical] = s
+}
+
+// Tensor returns a weight by its canonical name; nil if the model has none.
+func (m *Model) Tensor(name string) *Weight { return m.weights[name] }
+
+// Weights returns all weights in the order of their names.
+func (m *Model) Weights() []*Weight {
+	all := make([]*Weight, 0, len(m.weights))
+	for _, w := range m.weights {
+		all = append(all, w)
+	}
+	slices.SortFunc(all, func(a, b *Weight) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// view finds the stored values of a canonical weight; prefix is that of its
+// layer, empty for others.
+func (m *Model) view(prefix string, want TensorShape) (*Weight, error) {
+	s := m.stored[want.Name]
+	if s.name == "" {
+		s.name = want.Name
+	}
+	if want.Name == Head && m.TiedHead {
+		s.name = Embedding
+		if e := m.stored[Embedding].name; e != "" {
+			s.name = e
+		}
+	}
+	w := &Weight{Name: prefix + want.Name, Shape: want.Shape, Factor: 1, Shift: s.shift, rows: s.rows}
+	if s.factor != 0 {
+		w.Factor = s.factor
+	}
+	if w.rows == nil {
+		w.rows = []rows{{0, want.Shape[0]}}
+	}
+	if w.stored = m.Source.Lookup(prefix + s.name); w.stored == nil {
+		return w, fmt.Errorf("tensor %q is missing", prefix+s.name)
+	}
+	return w, nil
+}

@@ -1,0 +1,71 @@
+package mla
+
+import (
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Bias says what becomes of the biases of queries, keys and values, for which the
+// stock class has no place (design §8). Those of content keys shift all scores of a
+// query alike, which the softmax cancels: they are always dropped, exactly.
+type Bias string
+
+// The two ways.
+const (
+	BiasFold Bias = "fold" // a linear functional of the input that is near 1 takes the place of the constant
+	BiasHF   Bias = "hf"   // biases that Transformers alone reads: exact
+)
+
+// Constants are what a layer with biases adds: exact, and for the one engine that
+// has a place for them.
+type Constants struct {
+	Query  []float64 // [H·D]
+	Rotary []float64 // [dr], of the rotary key
+	Value  []float64 // [G·D]
+	Output []float64 // [d]; nil: none
+}
+
+// placeBiases gives the biases of the layer, if it has any, their place: in the
+// weights of a, of its stack and of the rotary rows, or in l.Constants.
+func (a *Attention) placeBiases(l *Layer, how Bias) {
+	if a.biases == nil {
+		return
+	}
+	var rotary mat.VecDense
+	rotary.MulVec(l.Key.Collect, asVector(a.biases.Key))
+	if how == BiasHF {
+		l.Constants = &Constants{Query: a.biases.Query, Rotary: rotary.RawVector().Data, Value: a.biases.Value, Output: a.biases.Output}
+		return
+	}
+	u, left := a.Stats.Constant()
+	l.BiasError = left
+	if u == nil {
+		return
+	}
+	l.Rotary.RankOne(l.Rotary, 1, &rotary, asVector(u))
+	rows, d := a.Stack.Dims()
+	values := a.Stack.Slice(rows/2, rows, 0, d).(*mat.Dense)
+	values.RankOne(values, 1, asVector(a.biases.Value), asVector(u))
+	a.Projections = calib.Folded(a.Projections, a.biases, u)
+}
+
+// asVector views v as a column.
+func asVector(v []float64) *mat.VecDense { return mat.NewVecDense(len(v), v) }
+
+// outputConstant returns row i of what the attention adds whatever it attends to,
+// given that row of W_o: W_o·b_v + b_o.
+func (c *Constants) outputConstant(s family.Shape, row []float64, i int) float64 {
+	sum := 0.0
+	if c.Output != nil {
+		sum = c.Output[i]
+	}
+	for h := range s.Heads {
+		g := s.KVHead(h)
+		for j, v := range c.Value[g*s.HeadDim : (g+1)*s.HeadDim] {
+			sum += row[h*s.HeadDim+j] * v
+		}
+	}
+	return sum
+}
