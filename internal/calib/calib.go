@@ -55,6 +55,8 @@ type Layer struct {
 // Reader reads what was gathered of a layer.
 type Reader interface {
 	Sums(layer int) (*Sums, error)
+	// Unchanged is an error if what was gathered is no longer what it was.
+	Unchanged() error
 }
 
 // Calibrated reports whether the statistics are from data.

@@ -62,6 +62,9 @@ func (f *File) malformed(format string, args ...any) error {
 	return &checkpoint.FormatError{Path: f.src.Path, What: fmt.Sprintf(format, args...), Tip: "make it with mha2mla calibrate"}
 }
 
+// Unchanged is an error if the file was changed since it was opened.
+func (f *File) Unchanged() error { return f.src.Unchanged() }
+
 // Close closes the file.
 func (f *File) Close() error { return f.src.Close() }
 
@@ -177,6 +180,16 @@ func Merge(m *family.Model, files []*File) (Merged, error) {
 		}
 	}
 	return files, nil
+}
+
+// Unchanged is an error if one of the files was changed since it was opened.
+func (m Merged) Unchanged() error {
+	for _, f := range m {
+		if err := f.Unchanged(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Info describes the sum.

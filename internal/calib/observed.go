@@ -12,6 +12,11 @@ import (
 // 3e-2 measure the same.
 const shrinkage = 1e-2
 
+// leastSeen is the part of γ², the mean square that RMSNorm gives its output, that
+// is added at least: inputs that were so small that ε decided their size, or zero,
+// say nothing of others.
+const leastSeen = 1e-8
+
 // attendedPart is the part in C of inputs as they are attended to. An error of a
 // key or a value counts as often as its token is looked at; on the other hand a
 // few tokens are looked at so much that they alone would decide. On eight cases of
@@ -23,14 +28,20 @@ const attendedPart = 0.5
 // the layer's KeyValue. Errors are those of reading the weights.
 func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 	l := &Layer{Shape: p.Shape(), concentration: 1}
+	gamma, err := p.Norm()
+	if err != nil {
+		return nil, err
+	}
+	any := linalg.DiagonalMetric(gamma)
 	c := inputMoments(sums)
-	lift := shrinkage * mat.Trace(c) / float64(l.Hidden)
+	lift := max(shrinkage*mat.Trace(c), leastSeen*any.Trace()) / float64(l.Hidden)
 	for j := range l.Hidden {
 		c.SetSym(j, j, c.At(j, j)+lift)
 	}
-	var err error
-	if l.Input, err = linalg.NewMetric(c); err != nil {
-		return nil, err
+	if l.Input = any; lift > 0 { // else γ is zero, and so is C
+		if l.Input, err = linalg.NewMetric(c); err != nil {
+			return nil, err
+		}
 	}
 	l.Distances = normalised(sums.Distances)
 	l.Near = rope.DataFreeNear(len(l.Distances))

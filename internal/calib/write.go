@@ -66,7 +66,11 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 			}
 			return write(w, layer, sums, info.Window)
 		}, progress)
-		return errors.Join(err, s.Close()) // before the folder it is in goes
+		err = errors.Join(err, s.Close()) // before the folder it is in goes
+		if err != nil {
+			return err
+		}
+		return errors.Join(m.Source.Unchanged(), add.Unchanged())
 	})
 	return info, err
 }

@@ -50,11 +50,15 @@ type ValueError struct {
 	Index  []int64 // position in the tensor's shape
 	Value  float64
 	What   string // why it cannot be used
+	Tip    string // what to do about it; may be empty
 }
 
 func (e *ValueError) Error() string {
 	return fmt.Sprintf("tensor %q: %v at %v %s", e.Tensor, e.Value, e.Index, e.What)
 }
+
+// Hint says what to do about the error.
+func (e *ValueError) Hint() string { return e.Tip }
 
 // position converts a flat index into a position in shape.
 func position(flat int64, shape []int64) []int64 {

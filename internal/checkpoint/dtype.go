@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/mha2mla/mha2mla/internal/floatconv"
 )
@@ -34,6 +35,20 @@ func (t DType) Float() bool { return t == F64 || t == F32 || t == F16 || t == BF
 
 // Size is the number of bytes an element of a float type t takes.
 func (t DType) Size() int64 { return int64(dtypeBits[t] / 8) }
+
+// Largest is the largest finite value of float type t.
+func (t DType) Largest() float64 {
+	switch t {
+	case F16:
+		return 65504
+	case BF16:
+		return 0x1.fep127
+	case F32:
+		return math.MaxFloat32
+	default:
+		return math.MaxFloat64
+	}
+}
 
 // Real is the element type of decoded tensors.
 type Real = floatconv.Real

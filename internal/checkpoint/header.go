@@ -19,7 +19,8 @@ import (
 const (
 	// maxHeader is the length of the longest header the reference reader accepts.
 	maxHeader = 100_000_000
-	// largeHeader is the length from which a header takes memory that matters.
+	// largeHeader is the length from which a header or an index takes memory that
+	// matters.
 	largeHeader = 10_000_000
 	// headerMemory is what the program tries to stay below while it reads a large
 	// header.
@@ -80,17 +81,28 @@ func readHeader(r io.Reader, size int64) (*header, error) {
 	if int64(n)+8 > size {
 		return nil, fmt.Errorf("invalid header length: %d bytes after the first 8, and the file has %d", n, size)
 	}
-	if n > largeHeader {
-		// bounded memory is worth some time here, on a busy machine too
-		defer debug.SetGCPercent(debug.SetGCPercent(25))
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(headerMemory, debug.SetMemoryLimit(-1))))
-	}
+	defer sparingly(int64(n))()
 	h, err := parseHeader(io.LimitReader(r, int64(n)))
 	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	h.data = int64(n) + 8
 	return h, h.check(size - h.data)
+}
+
+// sparingly makes the runtime spare memory while so many bytes of JSON are read, if
+// these are many, until the function it returns is called. Bounded memory is worth
+// some time here, on a busy machine too.
+func sparingly(size int64) (done func()) {
+	if size <= largeHeader {
+		return func() {}
+	}
+	percent := debug.SetGCPercent(25)
+	limit := debug.SetMemoryLimit(min(headerMemory, debug.SetMemoryLimit(-1)))
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 // foreign recognises the files people mistake for safetensors by their first

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,10 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/strictjson"
 )
+
+// maxIndex is the size of the largest index that is read: as large as a header may
+// be.
+const maxIndex = maxHeader
 
 // index is the content of model.safetensors.index.json: which shard holds which
 // tensor. A nil index is that of a checkpoint without one.
@@ -24,12 +27,16 @@ type index struct {
 
 // readIndex reads and checks the index file at path.
 func readIndex(path string) (*index, error) {
-	f, err := os.Open(path)
+	f, info, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	shard, err := parseIndex(f)
+	if info.Size() > maxIndex {
+		return nil, tooLarge(path, info.Size(), maxIndex)
+	}
+	defer sparingly(info.Size())()
+	shard, err := parseIndex(io.LimitReader(f, maxIndex))
 	if err != nil {
 		return nil, malformed(path, err)
 	}
@@ -40,6 +47,7 @@ func readIndex(path string) (*index, error) {
 // name.
 func parseIndex(r io.Reader) (map[string]string, error) {
 	var shard map[string]string
+	last := "" // neighbours are in one shard, whose name need not be held twice
 	in := strictjson.NewReader(r)
 	err := in.Object(func(key string) error {
 		if key != "weight_map" {
@@ -54,8 +62,12 @@ func parseIndex(r io.Reader) (map[string]string, error) {
 			if err != nil {
 				return fmt.Errorf("weight_map of %q: %w", tensor, err)
 			}
-			shard[tensor] = name
-			return checkShard(name)
+			if name != last || name == "" {
+				last = name
+				err = checkShard(name)
+			}
+			shard[tensor] = last
+			return err
 		})
 	})
 	if err == nil {

@@ -15,6 +15,10 @@ import (
 // configuration.
 const MetadataConfig = "config"
 
+// MaxConfig is the size of the largest configuration that is read. Those of models
+// have a few kilobytes.
+const MaxConfig = 16 << 20
+
 // Source is a checkpoint open for reading: one safetensors file, or the shards
 // of a directory. Headers are read and checked by Open; data only on request.
 type Source struct {
@@ -29,8 +33,9 @@ type Source struct {
 // file is one open safetensors file.
 type file struct {
 	*header
-	path string
-	f    *os.File
+	path  string
+	f     *os.File
+	state os.FileInfo // when it was opened
 }
 
 // Open opens the checkpoint at path: a safetensors file, or a directory of the
@@ -70,14 +75,7 @@ func Open(path string) (*Source, error) {
 
 // openFile opens a safetensors file and checks its header.
 func openFile(path string) (*file, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &FormatError{Path: path, What: "not a regular file"}
-	}
-	f, err := os.Open(path)
+	f, info, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +83,7 @@ func openFile(path string) (*file, error) {
 	if err != nil {
 		return nil, errors.Join(malformed(path, err), f.Close())
 	}
-	return &file{header: h, path: path, f: f}, nil
+	return &file{header: h, path: path, f: f, state: info}, nil
 }
 
 // collect gathers the tensors of all files and holds them against the index.
@@ -105,6 +103,27 @@ func (s *Source) collect(index *index) error {
 		}
 	}
 	return index.check(s)
+}
+
+// Unchanged is an error if a file of weights is no longer what it was when it was
+// opened, as far as size and time tell: what was read of it may be of two minds.
+func (s *Source) Unchanged() error {
+	for _, f := range s.files {
+		held, err := f.f.Stat()
+		if err != nil {
+			return err
+		}
+		named, err := os.Stat(f.path) // another file may have taken its name
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, now := range []os.FileInfo{held, named} {
+			if now == nil || now.Size() != f.state.Size() || !now.ModTime().Equal(f.state.ModTime()) {
+				return &FormatError{f.path, "it was changed while it was read", "try again when nothing writes to it"}
+			}
+		}
+	}
+	return nil
 }
 
 // Close closes the files.
@@ -158,13 +177,15 @@ func (s *Source) Config(override string) (text []byte, from string, err error) {
 		paths = append([]string{OwnConfig(s.Path)}, paths...)
 	}
 	for _, path := range paths {
-		text, err = os.ReadFile(path)
+		text, err = ReadFile(path, MaxConfig)
 		if override != "" || !errors.Is(err, fs.ErrNotExist) {
 			s.config = path
 			return text, path, err
 		}
 	}
-	if embedded := s.Embedded(); embedded != "" {
+	if embedded := s.Embedded(); int64(len(embedded)) > MaxConfig {
+		return nil, s.Path, tooLarge(s.Path+": __metadata__", int64(len(embedded)), MaxConfig)
+	} else if embedded != "" {
 		return []byte(embedded), s.Path, nil
 	}
 	return nil, "", &NoModelError{s.Path, "no configuration: there is no config.json and the file carries none", "name it with --config"}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // write writes a safetensors file of F32 tensors with the given names, two
@@ -145,6 +146,10 @@ func TestRefusedDirectories(t *testing.T) {
 		"dot":               {named("."), "unsafe shard name"},
 		"nul":               {named("a\x00.safetensors"), "unsafe shard name"},
 		"empty name":        {named(""), "unsafe shard name"},
+		"stream":            {named("a.safetensors:x.safetensors"), "unsafe shard name"},
+		"escape sequence":   {named("\x1b[2J.safetensors"), "unsafe shard name"},
+		"very long":         {named(strings.Repeat("a", 250) + ".safetensors"), "no file system"},
+		"hidden":            {named(".a.safetensors"), "unsafe shard name"},
 		"bin":               {named("a.bin"), "not a safetensors file"},
 		"missing shard":     {named("b.safetensors"), "is missing"},
 		"not JSON":          {text("{"), "too early"},
@@ -291,7 +296,7 @@ func TestShrunkenFile(t *testing.T) {
 // FuzzIndex feeds arbitrary text to the index reader. What it accepts names
 // plain files only.
 func FuzzIndex(f *testing.F) {
-	for _, seed := range []string{`{"weight_map":{"x":"a.safetensors"}}`, `{"weight_map":{"x":"../a.safetensors"}}`, `{"metadata":{"total_size":1},"weight_map":{}}`, `[]`} {
+	for _, seed := range []string{`{"weight_map":{"x":"a.safetensors"}}`, `{"weight_map":{"x":"../a.safetensors"}}`, `{"metadata":{"total_size":1},"weight_map":{}}`, `{"weight_map":{"x":""}}`, `[]`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -305,6 +310,46 @@ func FuzzIndex(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestUnchanged: a file that is touched, grows, shrinks, goes away or gives its name
+// to another is no longer what was read.
+func TestUnchanged(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"nothing": func(string) error { return nil },
+		"touched": func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)) },
+		"grown": func(path string) error {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.WriteString("more")
+			}
+			return errors.Join(err, f.Close())
+		},
+		"shrunken": func(path string) error { return os.Truncate(path, 1) },
+		"removed":  os.Remove,
+		"replaced": func(path string) error {
+			if err := os.Rename(path, path+".old"); err != nil {
+				return err
+			}
+			return os.WriteFile(path, []byte("another"), 0o666)
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "x.safetensors")
+		if err := os.WriteFile(path, fileOf(`{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := change(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Unchanged(); (err == nil) != (name == "nothing") || err != nil && !strings.Contains(err.Error(), "changed while it was read") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // TestWithout finds the file that lacks a mark in its metadata.

@@ -35,6 +35,9 @@ func (s Spec) Bytes() int64 {
 // Elements is the number of the tensor's elements.
 func (s Spec) Elements() int64 { return elements(s.Shape) }
 
+// Position converts a row-major index into a position in the tensor's shape.
+func (s Spec) Position(index int64) []int64 { return position(index, s.Shape) }
+
 // Writer writes one safetensors file. All tensors are declared first, so their
 // places are known and they may be written in any order and at the same time;
 // the bytes of the file do not depend on it.
@@ -172,6 +175,9 @@ type TensorWriter struct {
 	scratch []byte
 }
 
+// Spec is what was declared of the tensor.
+func (t *TensorWriter) Spec() Spec { return t.slot.Spec }
+
 // DType is the type as which values are written.
 func (t *TensorWriter) DType() DType { return t.slot.DType }
 
@@ -216,7 +222,7 @@ func (t *TensorWriter) WriteFloats(values []float64) error {
 			var bad *rangeError
 			if errors.As(err, &bad) {
 				at := (t.slot.written+int64(len(t.buf)))/int64(size) + int64(bad.index)
-				return &ValueError{t.slot.Name, position(at, t.slot.Shape), bad.value, "does not fit " + string(bad.dtype)}
+				return &ValueError{t.slot.Name, position(at, t.slot.Shape), bad.value, "does not fit " + string(bad.dtype), "write another type with --dtype, or the largest of this one with --clamp"}
 			}
 			return err
 		}

@@ -80,6 +80,9 @@ func runCalibrate(ctx context.Context, u *ui, o calibrateFlags, in, out string) 
 			return err
 		}
 	}
+	if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
+		return err
+	}
 	progress, finish := u.progress("calibrating")
 	info, err := calib.Gather(ctx, m, windows, add, out, o.force, progress)
 	finish()
@@ -92,7 +95,7 @@ func runCalibrate(ctx context.Context, u *ui, o calibrateFlags, in, out string) 
 // printInfo prints what was gathered.
 func printInfo(w io.Writer, in, out string, m *family.Model, info calib.Info) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\t%d layers, hidden size %d\n", in, m.Layers, m.Hidden)
-	fmt.Fprintf(t, "%s\tstatistics of %d tokens in windows of up to %d\n", out, info.Tokens, info.Window)
+	fmt.Fprintf(t, "%s\t%d layers, hidden size %d\n", printable(in), m.Layers, m.Hidden)
+	fmt.Fprintf(t, "%s\tstatistics of %d tokens in windows of up to %d\n", printable(out), info.Tokens, info.Window)
 	return t.Flush()
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -169,6 +170,8 @@ func exitStatus(err error) int {
 		resume      *convert.ResumeError
 		space       *checkpoint.SpaceError
 		integrity   *integrityError
+		extreme     *mla.ExtremeError
+		computed    *convert.ComputedError
 		refused     *engine.RefusedError
 		notLoaded   *notLoadedError
 		threshold   *thresholdError
@@ -182,7 +185,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.As(err, &format), errors.As(err, &value), errors.As(err, &integrity):
 		return exitMalformed
-	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded):
+	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded), errors.As(err, &extreme), errors.As(err, &computed):
 		return exitUnsupported
 	case errors.As(err, &space), noSpace(err):
 		return exitNoSpace

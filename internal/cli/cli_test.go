@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
@@ -49,8 +50,11 @@ func TestScripts(t *testing.T) {
 }
 
 // makeLlama makes a random checkpoint: mkllama DIR [kind=model_type] [name=number ...].
+// With huge=1 a value is beyond F16, with extreme=1 values are beyond what can be
+// computed with.
 func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 	var m testmodel.Llama
+	var huge, extreme int
 	for _, arg := range args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
 		if name == "kind" {
@@ -63,7 +67,20 @@ func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 			m.Config = map[string]any{"sliding_window": n}
 			continue
 		}
-		*map[string]*int{"hidden": &m.Hidden, "layers": &m.Layers, "heads": &m.Heads, "kv": &m.KVHeads, "dim": &m.HeadDim}[name] = n
+		*map[string]*int{"hidden": &m.Hidden, "layers": &m.Layers, "heads": &m.Heads, "kv": &m.KVHeads, "dim": &m.HeadDim, "huge": &huge, "extreme": &extreme}[name] = n
+	}
+	if huge > 0 {
+		m.Poison = map[string]float64{"model.layers.0.mlp.gate_proj.weight": 1e6}
+	}
+	if extreme > 0 {
+		m.DType = checkpoint.F64
+		m.Edit = func(name string, _ int, values []float64) {
+			if strings.HasSuffix(name, family.QProj) {
+				for i := range values {
+					values[i] *= 1e250
+				}
+			}
+		}
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o777))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 
@@ -19,7 +18,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
-	"github.com/mha2mla/mha2mla/internal/sysmem"
 )
 
 // convertFlags are the flags of convert.
@@ -73,6 +71,7 @@ smaller --max-shard-size, the less is left to be done again.
 	choice(f, &o.Bias, "bias", "B", string(mla.BiasFold), "biases of queries, keys and values: fold (into the weights: every engine, inexact), hf (exact, Transformers alone)", mla.BiasFold, mla.BiasHF)
 	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
+	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	o.sharedFlags(cmd)
 	o.gatherFlags(cmd)
@@ -93,20 +92,6 @@ smaller --max-shard-size, the less is left to be done again.
 	})
 	return cmd
 }
-
-// resources are what layers under way may share. It also tells the runtime what
-// memory to stay below.
-func (o *convertFlags) resources() convert.Resources {
-	total := o.memory
-	if total == 0 {
-		total = sysmem.Free()
-	}
-	debug.SetMemoryLimit(total)
-	return convert.Resources{Jobs: o.jobs, Memory: max(1, total-programMemory)}
-}
-
-// programMemory is what the program takes beside layers: buffers, headers, itself.
-const programMemory = 256 << 20
 
 // open opens a checkpoint and describes its model.
 func open(path, config string) (*family.Model, error) {
@@ -177,6 +162,11 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	if err := measure(cmd, &o.Options, stats); err != nil {
 		return err
 	}
+	if !o.dryRun {
+		if err := o.checkMemory(u, baseMemory+convert.LayerMemory(m.Shape(), o.Maths(sizes), stats != nil)); err != nil {
+			return err
+		}
+	}
 	if !o.dryRun || !sizes.Planned() {
 		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes, o.resources()); err != nil {
 			return err
@@ -189,11 +179,12 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	if p.Cache.Saving < 0 {
 		u.warn(fmt.Sprintf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
 	}
+	described := planned{p, baseMemory + convert.LayerMemory(m.Shape(), p.Maths, stats != nil), o.dryRun}
 	if o.dryRun {
 		advise(u, p)
-		return u.result(p, func(w io.Writer) error { return printPlan(w, p) })
+		return u.result(described, described.print)
 	}
-	return carryOut(ctx, u, o, p, convert.Options{Stats: stats, StatsFiles: paths, Done: done, Output: output})
+	return carryOut(ctx, u, o, described, convert.Options{Stats: stats, StatsFiles: paths, Done: done, Output: output})
 }
 
 // searched returns sizes with what they leave open found.
@@ -203,11 +194,18 @@ func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes pl
 	return convert.Search(ctx, in, o, sizes, r, progress)
 }
 
+// planned is a plan and what it takes. Its fields are the JSON output.
+type planned struct {
+	*plan.Plan
+	Memory int64 `json:"memory_bytes"` // estimated, with one layer at a time
+	ahead  bool  // nothing is written yet
+}
+
 // carryOut converts as planned and prints what was done.
-func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, run convert.Options) error {
+func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run convert.Options) error {
 	progress, finish := u.progress("converting")
 	run.Resources, run.Version, run.Progress, run.Warn = o.resources(), version(), progress, u.warn
-	result, err := convert.Run(ctx, p, run)
+	result, err := convert.Run(ctx, p.Plan, run)
 	finish()
 	if err != nil {
 		return err
@@ -217,21 +215,21 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p *plan.Plan, run con
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
-	for _, a := range result.Approximations(p, run.Stats != nil) {
+	for _, a := range result.Approximations(p.Plan, run.Stats != nil) {
 		u.warn(a.What)
 		if a.Do != "" {
 			u.hint(a.Do)
 		}
 	}
-	advise(u, p)
+	advise(u, p.Plan)
 	if run.Stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
 	done := struct {
-		*plan.Plan
+		planned
 		*convert.Result
 	}{p, result}
-	return u.result(done, func(w io.Writer) error { return printPlan(w, p) })
+	return u.result(done, p.print)
 }
 
 // advise says what is not written, and who will not load what is.
@@ -242,10 +240,10 @@ func advise(u *ui, p *plan.Plan) {
 	}
 }
 
-// printPlan prints what was or will be written.
-func printPlan(w io.Writer, p *plan.Plan) error {
+// print prints what was or will be written.
+func (p planned) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", p.Input, p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
+	fmt.Fprintf(t, "%s\t%d layers, %d heads, %d KV heads of %d\n", printable(p.Input), p.Source.Layers, p.Source.Heads, p.Source.KVHeads, p.Source.HeadDim)
 	var sizes []string
 	for _, f := range p.Layout.Facts(p.Source, p.Target) {
 		text := f.Name + " " + f.After
@@ -254,8 +252,11 @@ func printPlan(w io.Writer, p *plan.Plan) error {
 		}
 		sizes = append(sizes, text)
 	}
-	fmt.Fprintf(t, "%s\t%s\n", p.Output, strings.Join(sizes, ", "))
+	fmt.Fprintf(t, "%s\t%s\n", printable(p.Output), strings.Join(sizes, ", "))
 	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (%s)\n", p.Cache.Before, p.Cache.After, report.Change(p.Cache.Saving))
 	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), byteSize(p.Bytes), len(p.Shards))
+	if p.ahead {
+		fmt.Fprintf(t, "memory\tabout %s, or more for several layers at a time\n", byteSize(p.Memory))
+	}
 	return t.Flush()
 }

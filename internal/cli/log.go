@@ -49,7 +49,7 @@ func (l logger) print(kind, message string) {
 		return
 	}
 	prefix := map[string]string{kindNote: "mha2mla: ", kindWarning: "mha2mla: warning: ", kindHint: "hint: "}[kind]
-	fmt.Fprintf(l.w, "%s%s\n", prefix, message)
+	fmt.Fprintf(l.w, "%s%s\n", prefix, printable(message))
 }
 
 // progress says how far some work is.

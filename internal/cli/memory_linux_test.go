@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,5 +60,49 @@ func BenchmarkConvertMemory(b *testing.B) {
 	b.ReportMetric(allowed/1e6, "allowed-MB")
 	if peak > allowed {
 		b.Errorf("peak memory %.0f MB, allowed %.0f MB", peak/1e6, allowed/1e6)
+	}
+}
+
+// TestMemoryEstimate converts in a process of its own, which collects garbage as if it
+// had little memory, and compares its peak with the estimate.
+func TestMemoryEstimate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("converts layers of a size that counts")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "mha2mla")
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		model testmodel.Llama
+		flags []string
+	}{
+		"half the rank":    {testmodel.Llama{Hidden: 1024, Heads: 16, HeadDim: 64}, []string{"--kv-lora-rank", "512"}},
+		"all of it":        {testmodel.Llama{Hidden: 1024, Heads: 16, HeadDim: 64}, []string{"--kv-lora-rank", "1024"}},
+		"compressed query": {testmodel.Llama{Hidden: 2048, Heads: 16, KVHeads: 4, HeadDim: 128}, []string{"--kv-lora-rank", "256", "--q-lora", "64"}},
+	} {
+		c.model.Layers, c.model.Vocab = 1, 100
+		dir := c.model.Write(t)
+		args := append([]string{"convert", "--json", "--jobs", "1", "--memory", "80MB", "--rope-dims", "32", "--rope-theta", "1000"}, c.flags...)
+		cmd := exec.Command(program, append(args, dir, filepath.Join(dir, "out"))...)
+		text, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var said struct {
+			Memory float64 `json:"memory_bytes"`
+		}
+		if err := json.Unmarshal(text, &said); err != nil {
+			t.Fatal(err)
+		}
+		peak := 1024 * float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+		t.Logf("%s: peak memory %.0f MB, estimated %.0f MB", name, peak/1e6, said.Memory/1e6)
+		if ratio := peak / said.Memory; ratio < 0.7 || ratio > 1.3 {
+			t.Errorf("%s: peak memory %.0f MB, estimated %.0f MB", name, peak/1e6, said.Memory/1e6)
+		}
 	}
 }

@@ -43,6 +43,9 @@ func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, temp stri
 		if err != nil {
 			return nil, nil, nil, err
 		}
+		if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
+			return nil, nil, nil, err
+		}
 		progress, finish := u.progress("calibrating")
 		_, err = calib.Gather(ctx, m, windows, nil, temp, false, progress)
 		finish()

@@ -1,7 +1,9 @@
 package cli
 
 import (
-	"os"
+	"fmt"
+	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -43,14 +45,18 @@ func (o *textFlags) amountFlags(cmd *cobra.Command, most string) {
 
 // windows reads the tokens and cuts them into windows.
 func (o *textFlags) windows(m *family.Model) ([][]int, error) {
-	path, read := o.tokens, tokens.Read
-	if path == "" {
-		path, read = o.text, func(path string, _ int) ([][]int, error) { return tokenize(path, m) }
-	}
-	if path == "" {
+	var sequences [][]int
+	var err error
+	path := o.tokens
+	switch {
+	case o.tokens != "":
+		sequences, err = tokens.ReadSome(o.tokens, m.Vocab, o.ids())
+	case o.text != "":
+		path = o.text
+		sequences, err = tokenize(o.text, m)
+	default:
 		return nil, &plan.UsageError{What: "no tokens are named", Tip: "name a file of token ids with --tokens, or a text with --text"}
 	}
-	sequences, err := read(path, m.Vocab)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +71,15 @@ func (o *textFlags) windows(m *family.Model) ([][]int, error) {
 	return windows, nil
 }
 
+// ids is how many token ids are needed to make windows of o.maxTokens tokens, of
+// which a single one at the end of a sequence is left out; 0: all.
+func (o *textFlags) ids() int {
+	if o.maxTokens == 0 || o.maxTokens > math.MaxInt/4 || o.skip > math.MaxInt/4 {
+		return 0
+	}
+	return o.skip + 2*o.maxTokens
+}
+
 // tokenize reads a text and cuts it into the tokens of m.
 func tokenize(path string, m *family.Model) ([][]int, error) {
 	t, err := tokenizer.Open(m.Source.Dir)
@@ -74,9 +89,17 @@ func tokenize(path string, m *family.Model) ([][]int, error) {
 	if t.Vocab() > m.Vocab {
 		return nil, &checkpoint.FormatError{Path: m.Source.Dir, What: "its tokenizer has more tokens than its vocabulary", Tip: "name a file of token ids with --tokens"}
 	}
-	text, err := os.ReadFile(path)
+	f, err := checkpoint.OpenStream(path)
 	if err != nil {
 		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, tokenizer.MaxText+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > tokenizer.MaxText {
+		return nil, &checkpoint.FormatError{Path: path, What: fmt.Sprintf("a text of more than %d bytes", tokenizer.MaxText), Tip: "name a part of it"}
 	}
 	ids, err := t.Encode(string(text))
 	if err != nil {

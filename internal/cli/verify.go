@@ -118,6 +118,9 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 	if err != nil {
 		return err
 	}
+	if err := enoughMemory(baseMemory + verify.Memory(source, converted, windows)); err != nil {
+		return err
+	}
 	compared, finish := u.progress("verifying")
 	r, err := verify.Compare(ctx, source, converted, windows, compared, o.options()...)
 	finish()

@@ -134,5 +134,8 @@ func (r *run) command() string {
 	if dtype := r.DType.Flag(); dtype != "" {
 		words = append(words, "--dtype", dtype)
 	}
+	if r.Clamp {
+		words = append(words, "--clamp")
+	}
 	return strings.Join(append(words, "IN", "OUT"), " ")
 }

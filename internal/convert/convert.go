@@ -100,10 +100,21 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 		return nil, errors.Join(err, r.keep())
 	}
 	r.result.Timing = r.clock.Timing
+	if err := r.unchanged(); err != nil {
+		return nil, err
+	}
 	if o.Done != nil {
 		o.Done()
 	}
 	return &r.result, out.Commit()
+}
+
+// unchanged is an error if an input is no longer what it was.
+func (r *run) unchanged() error {
+	if err := r.Source.Source.Unchanged(); err != nil || r.Stats == nil {
+		return err
+	}
+	return r.Stats.Unchanged()
 }
 
 // write writes every file under its temporary name.
@@ -120,9 +131,6 @@ func (r *run) write(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.work(ctx); err != nil {
-		return err
-	}
-	if err := r.unchanged(ctx); err != nil {
 		return err
 	}
 	if err := r.writeOthers(); err != nil {
@@ -150,7 +158,7 @@ func (r *run) work(ctx context.Context) error {
 	group.Go(func() error { return r.carryAll(ctx) })
 	group.Go(func() error { return r.digestInputs(ctx) })
 	group.Go(func() error {
-		need, layers := layerMemory(r.Source.Shape(), r.Maths.QueryRank > 0, r.Stats != nil), r.layers()
+		need, layers := LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil), r.layers()
 		return r.each(ctx, len(layers), need, func(_ context.Context, i int) error { return r.layer(layers[i]) })
 	})
 	return group.Wait()
@@ -176,13 +184,13 @@ func (r *run) layer(n int) error {
 	start := time.Now()
 	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.ReadFrom(weights, n)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Statistics, start, weights.take())
 	start = time.Now()
 	layer, err := r.Layout.Convert(attention)
 	if err != nil {
-		return err
+		return mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{n, layer.Summary()}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/decoder"
@@ -34,8 +35,8 @@ func defaults(o plan.Options) plan.Options {
 	return o
 }
 
-// convertTo converts m to out.
-func convertTo(m *family.Model, out string, o plan.Options, run convert.Options) (*plan.Plan, error) {
+// planFor plans a conversion of m to out.
+func planFor(m *family.Model, out string, o plan.Options, stats calib.Reader) (*plan.Plan, error) {
 	o = defaults(o)
 	if o.Method == mla.MethodTransMLA {
 		if err := o.Preset(func(string) bool { return false }); err != nil {
@@ -46,10 +47,15 @@ func convertTo(m *family.Model, out string, o plan.Options, run convert.Options)
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil); err != nil {
+	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m, Stats: stats}, o, sizes, convert.Resources{}, nil); err != nil {
 		return nil, err
 	}
-	p, err := plan.New(m, out, o, sizes)
+	return plan.New(m, out, o, sizes)
+}
+
+// convertTo converts m to out.
+func convertTo(m *family.Model, out string, o plan.Options, run convert.Options) (*plan.Plan, error) {
+	p, err := planFor(m, out, o, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +64,16 @@ func convertTo(m *family.Model, out string, o plan.Options, run convert.Options)
 	}
 	_, err = convert.Run(context.Background(), p, run)
 	return p, err
+}
+
+// convertWith is convertTo, and returns what was found out.
+func convertWith(m *family.Model, out string, o plan.Options, run convert.Options) (*convert.Result, error) {
+	p, err := planFor(m, out, o, run.Stats)
+	if err != nil {
+		return nil, err
+	}
+	run.Jobs = 1
+	return convert.Run(context.Background(), p, run)
 }
 
 // converted converts m to a directory and opens it.

@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+	"gonum.org/v1/gonum/blas/blas64"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/floatconv"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"golang.org/x/sync/errgroup"
 )
 
 // copyBytes is how much of a tensor is held while it is copied.
@@ -71,7 +73,7 @@ func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
 // convertTensor writes the values of a tensor in another type or times a
 // factor.
 func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) error {
-	from, to := t.Weight, r.tensor(t.Name)
+	from, to := t.Weight, r.floats(t.Name)
 	factor := t.Factor / from.Factor // the weight brings its own
 	values := make([]float64, min(int64(atOnce), from.Elements()))
 	look := true
@@ -83,9 +85,11 @@ func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) erro
 		if err := family.ReadValues(from, at, part); err != nil {
 			return err
 		}
-		for i := range part {
-			part[i] *= factor
-			if look && (math.IsNaN(part[i]) || math.IsInf(part[i], 0)) {
+		if factor != 1 {
+			blas64.Scal(factor, blas64.Vector{N: len(part), Inc: 1, Data: part})
+		}
+		if look {
+			if i := floatconv.FirstNonFinite(part); i >= 0 {
 				r.warnNonFinite(from, at+int64(i))
 				look = false
 			}

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -11,6 +10,10 @@ import (
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
+
+// maxCompanion is the size of the largest file that comes along with a model: a
+// tokenizer of many languages has 33 MB.
+const maxCompanion = 512 << 20
 
 // writeOthers writes the files beside the weights, the manifest with the digests of
 // all others.
@@ -40,7 +43,7 @@ func (r *run) writeOthers() error {
 func (r *run) content(name string) ([]byte, error) {
 	switch {
 	case slices.Contains(r.Companions, name):
-		return os.ReadFile(filepath.Join(r.Source.Source.Dir, name))
+		return checkpoint.ReadFile(filepath.Join(r.Source.Source.Dir, name), maxCompanion)
 	case name == checkpoint.IndexFile:
 		return r.index()
 	case name == plan.CardFile:

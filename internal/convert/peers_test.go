@@ -23,6 +23,7 @@ import (
 type gathered []*calib.Sums
 
 func (g gathered) Sums(layer int) (*calib.Sums, error) { return g[layer], nil }
+func (g gathered) Unchanged() error                    { return nil }
 
 // calibrated gathers statistics of a model.
 func calibrated(t *testing.T, m *family.Model, windows [][]int) gathered {

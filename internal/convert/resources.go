@@ -5,8 +5,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
-
-	"github.com/mha2mla/mha2mla/internal/family"
 )
 
 // Resources are what layers under way may take. Results do not depend on them.
@@ -32,21 +30,4 @@ func (r Resources) each(ctx context.Context, n int, need int64, f func(ctx conte
 		})
 	}
 	return group.Wait()
-}
-
-// layerMemory estimates the bytes that converting a layer takes, with its query
-// compressed or not, and with statistics or not.
-func layerMemory(s family.Shape, query, stats bool) int64 {
-	factoring := func(rows int) int64 {
-		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
-		return 8 * (2*stack + 4*side*side)
-	}
-	most := factoring(2 * s.KVHeads * s.HeadDim)
-	if query { // after the stack of keys and values, which has gone by then
-		most = max(most, factoring(s.Heads*s.HeadDim))
-	}
-	if stats { // C, two parts of it, and its factor
-		most += 4 * 8 * int64(s.Hidden) * int64(s.Hidden)
-	}
-	return most
 }

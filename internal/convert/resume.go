@@ -109,20 +109,6 @@ func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 	return f, err
 }
 
-// unchanged makes sure that the source is what it was when the run began.
-func (r *run) unchanged(ctx context.Context) error {
-	now, err := r.Source.Source.Identities(ctx)
-	if err != nil {
-		return err
-	}
-	for i, then := range r.begin.Source {
-		if now[i] != then {
-			return &checkpoint.FormatError{Path: r.Source.Source.Files()[i], What: "the file was changed while it was read", Tip: "convert again when it is complete"}
-		}
-	}
-	return nil
-}
-
 // resume finds out what of an earlier run can stay, and returns the records of it
 // for a journal of this run. Nothing is taken on trust: a shard stays if every byte
 // of it is as the journal says.

@@ -68,17 +68,17 @@ func (x *search) over(pass, passes int, look func(*mla.Attention) ([]float64, er
 	said := make([][]float64, len(x.layers))
 	var mu sync.Mutex
 	seen := int64(pass * len(x.layers))
-	need := layerMemory(x.Shape(), false, x.Stats != nil)
+	need := LayerMemory(x.Shape(), mla.Options{}, x.Stats != nil)
 	err := x.Resources.each(x.ctx, len(x.layers), need, func(ctx context.Context, k int) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		layer, err := x.Read(x.layers[k])
-		if err != nil {
-			return err
+		if err == nil {
+			said[k], err = look(layer)
 		}
-		if said[k], err = look(layer); err != nil {
-			return err
+		if err != nil {
+			return mla.Explain(x.layers[k], err)
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -55,7 +55,7 @@ func Run(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progres
 		}
 		layer, err := inspect(m, n, maths)
 		if err != nil {
-			return nil, err
+			return nil, mla.Explain(n, err)
 		}
 		r.Layers = append(r.Layers, *layer)
 		if progress != nil {
@@ -63,7 +63,7 @@ func Run(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progres
 		}
 	}
 	r.listCaches(m.Model, &o)
-	return r, nil
+	return r, m.Source.Unchanged()
 }
 
 func inspect(m mla.Input, n int, o mla.Options) (*Layer, error) {

@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/gonum/lapack"
 )
 
-var errNoConvergence = errors.New("no convergence")
+var errNoConvergence = &NumericError{"no convergence"}
 
 // divideLeaf is the order below which a tridiagonal matrix is not divided.
 const divideLeaf = 32

@@ -1,7 +1,6 @@
 package linalg
 
 import (
-	"errors"
 	"math"
 
 	"gonum.org/v1/gonum/blas"
@@ -25,7 +24,7 @@ func DiagonalMetric(root []float64) Metric { return Metric{root: root} }
 func NewMetric(c *mat.SymDense) (Metric, error) {
 	var chol mat.Cholesky
 	if !chol.Factorize(c) {
-		return Metric{}, errors.New("the matrix is not positive definite")
+		return Metric{}, &NumericError{"the matrix is not positive definite"}
 	}
 	m := Metric{lower: mat.NewTriDense(c.SymmetricDim(), mat.Lower, nil)}
 	chol.LTo(m.lower)

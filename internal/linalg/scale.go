@@ -7,6 +7,11 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
+// NumericError says that a computation in double precision comes to nothing.
+type NumericError struct{ What string }
+
+func (e *NumericError) Error() string { return e.What }
+
 // rescale multiplies the parts of a matrix by a power of two that keeps the
 // squares and the products of its elements within range, and refuses what is not
 // finite, because gonum panics on very small matrices and answers NaN to infinities
@@ -17,7 +22,7 @@ func rescale(parts ...blas64.Symmetric) (exponent int, err error) {
 		for i := range a.N {
 			for j, v := range upperRow(a, i) {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
-					return 0, fmt.Errorf("matrix is not finite at (%d, %d)", i, i+j)
+					return 0, &NumericError{fmt.Sprintf("matrix is not finite at (%d, %d)", i, i+j)}
 				}
 				norm = max(norm, math.Abs(v))
 			}

@@ -55,13 +55,18 @@ const ridge = 1e-9
 // eigenvectors of A M C Mᵀ Aᵀ, down = Uᵀ A M and up = A⁻¹ U. R is at most
 // min(n, d). It works on the
 // smaller of the two Gram matrices. Beyond the rank of the stack the factors are
-// zero. It is an error if p is not finite.
+// zero. At full rank they are exact, whatever the scales of the rows. It is an
+// error if p is not finite.
 func Factor(p Problem, r int) (*Factors, error) {
+	n, d := p.Stack.Dims()
+	var whole *mat.Dense
+	if r == min(n, d) && uneven(p.Stack) {
+		whole = mat.DenseCopyOf(p.Stack)
+	}
 	roots, err := p.weigh()
 	if err != nil {
 		return nil, err
 	}
-	n, d := p.Stack.Dims()
 	f := &Factors{Down: mat.NewDense(r, d, nil)}
 	e, err := linalg.TopSym(p.gram(), r)
 	if err != nil {
@@ -98,7 +103,40 @@ func Factor(p Problem, r int) (*Factors, error) {
 		blas64.Trsm(blas.Left, blas.NoTrans, 1, root.RawTriangular(), block)
 		at += b
 	}
+	if whole != nil {
+		f.Up, f.Down = trivial(whole)
+	}
 	return f, nil
+}
+
+// unevenness is how many times as long as another a row of a stack may be for
+// eigenvectors, which are as exact as their largest elements, to be of use to both.
+const unevenness = 1e7
+
+// uneven reports whether the rows of a stack that are not zero differ in length by
+// more than unevenness.
+func uneven(stack *mat.Dense) bool {
+	least, most := math.Inf(1), 0.0
+	for i := range stack.RawMatrix().Rows {
+		if length := mat.Norm(stack.RowView(i), 2); length > 0 {
+			least, most = min(least, length), max(most, length)
+		}
+	}
+	return most > unevenness*least
+}
+
+// trivial factors a stack at full rank without a choice: one of the factors is the
+// stack, the other the identity.
+func trivial(stack *mat.Dense) (up, down *mat.Dense) {
+	n, d := stack.Dims()
+	identity := mat.NewDense(min(n, d), min(n, d), nil)
+	for i := range min(n, d) {
+		identity.Set(i, i, 1)
+	}
+	if n <= d {
+		return identity, stack
+	}
+	return stack, identity
 }
 
 // Spectrum returns what Factors.Spectrum would hold, without the factors.
@@ -135,7 +173,7 @@ func (p *Problem) weigh() ([]*mat.TriDense, error) {
 		b := block.SymmetricDim()
 		var ok bool
 		if roots[i], ok = root(block, ridge*(mat.Trace(block)/float64(b)+ridge*mean)); !ok {
-			return nil, fmt.Errorf("weights of block %d are not positive definite", i)
+			return nil, &linalg.NumericError{What: fmt.Sprintf("weights of block %d are not positive definite", i)}
 		}
 		part := p.Stack.Slice(at, at+b, 0, d).(*mat.Dense).RawMatrix()
 		blas64.Trmm(blas.Left, blas.NoTrans, 1, roots[i].RawTriangular(), part)

@@ -300,3 +300,32 @@ func TestSpectrumAndRank(t *testing.T) {
 		}
 	}
 }
+
+// TestUneven: at full rank every row comes back, however much longer others are.
+func TestUneven(t *testing.T) {
+	for _, c := range []struct{ n, d int }{{6, 9}, {9, 6}, {7, 7}} {
+		for _, factor := range []float64{1e-30, 1e-9, 1, 1e9, 1e30} {
+			m := random(c.n, c.d, rand.New(rand.NewPCG(1, 2)))
+			for j := range c.d {
+				m.Set(1, j, factor*m.At(1, j))
+				m.Set(2, j, 0)
+			}
+			f, err := Factor(Problem{Stack: mat.DenseCopyOf(m)}, min(c.n, c.d))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var back mat.Dense
+			back.Mul(f.Up, f.Down)
+			back.Sub(&back, m)
+			for i := range c.n {
+				allowed := 1e-6 * mat.Norm(m.RowView(i), 2)
+				if allowed == 0 {
+					allowed = 1e-14 * mat.Norm(m, 2)
+				}
+				if off := mat.Norm(back.RowView(i), 2); !(off <= allowed) {
+					t.Errorf("%d×%d, %g: row %d is off by %g", c.n, c.d, factor, i, off)
+				}
+			}
+		}
+	}
+}

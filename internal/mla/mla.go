@@ -81,6 +81,10 @@ func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	return rope.Share(a.moments, a.Frequencies, candidates, o.RopeDims, o.RopeTheta)
 }
 
+// nothingLeft is the part of a row of the keys below which what the rotary key leaves
+// of it is rounding.
+const nothingLeft = 1e-13
+
 // takeRotation subtracts from the keys of stack what key carries, so that only
 // content is left, and returns the rotary rows, [dr × d].
 func (a *Attention) takeRotation(stack *mat.Dense, key *rope.SharedKey) *mat.Dense {
@@ -88,7 +92,16 @@ func (a *Attention) takeRotation(stack *mat.Dense, key *rope.SharedKey) *mat.Den
 	keys := stack.Slice(0, rows, 0, d).(*mat.Dense)
 	var rotary mat.Dense
 	rotary.Mul(key.Collect, keys)
+	before := make([]float64, rows)
+	for i := range before {
+		before[i] = mat.Norm(keys.RowView(i), 2)
+	}
 	blas64.Gemm(blas.NoTrans, blas.NoTrans, -1, key.Expand.RawMatrix(), rotary.RawMatrix(), 1, keys.RawMatrix())
+	for i, length := range before {
+		if mat.Norm(keys.RowView(i), 2) <= nothingLeft*length {
+			clear(keys.RawRowView(i))
+		}
+	}
 	return &rotary
 }
 

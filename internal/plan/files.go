@@ -102,7 +102,7 @@ func (p *Plan) configName() (string, error) {
 		return own, nil
 	}
 	shared := filepath.Join(p.Folder, checkpoint.ConfigFile)
-	there, err := os.ReadFile(shared)
+	there, err := checkpoint.ReadFile(shared, checkpoint.MaxConfig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return checkpoint.ConfigFile, nil

@@ -30,6 +30,7 @@ type Plan struct {
 	Shards   []Shard       `json:"shards"`
 	Others   []string      `json:"other_files"`
 	Dropped  []string      `json:"dropped,omitempty"` // tensors of the source without a place
+	Clamp    bool          `json:"clamp,omitempty"`   // values that do not fit their type become its largest
 	LeftOut  LeftOut       `json:"left_out"`          // files of the source
 
 	Whole      bool        `json:"-"` // the output is a directory
@@ -82,7 +83,7 @@ type Shard struct {
 // New plans the conversion of m to out with the given options and sizes. Sizes
 // must be known but for Theta.
 func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
-	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.dtypeRule()}
+	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.dtypeRule(), Clamp: o.Clamp}
 	p.Maths = o.Maths(s)
 	if s.Theta > 0 && o.Form() == mla.FormDeepseek {
 		p.Theta = &s.Theta

@@ -47,6 +47,7 @@ type Options struct {
 	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
 
 	DType    DTypeRule
+	Clamp    bool  // values that do not fit their type become its largest
 	MaxShard int64 // bytes
 }
 

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -30,12 +29,7 @@ const (
 // ReadFile reads the tensor in the file at path. What is wrong with its content
 // is a checkpoint.FormatError.
 func ReadFile(path string) (*Tensor, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	content, err := checkpoint.ReadFile(path, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,14 @@ const unknown = 2 << 30
 // anybody else out: what the system has available, within the limits of the
 // process's control groups.
 func Free() int64 {
-	if n := free("/"); n > 0 {
+	if n, ok := Available(); ok {
 		return n
 	}
 	return unknown
+}
+
+// Available is Free where the system says it; else it reports false.
+func Available() (bytes int64, known bool) {
+	n := free("/")
+	return n, n > 0
 }

@@ -50,9 +50,13 @@ type Llama struct {
 	Shards  int                 // if above 1: one tensor goes to each in turn
 	Extra   []checkpoint.Spec   // more tensors, filled with zeros
 	Poison  map[string]float64  // first value of these tensors
+	Edit    Edit                // if not nil, changes what was drawn
 	Config  map[string]any      // more configuration; nil values remove a key
 	Without map[string]struct{} // tensors left out
 }
+
+// Edit changes the values of one row of the named tensor; a vector is one row.
+type Edit func(tensor string, row int, values []float64)
 
 // defaults fills in what is zero.
 func (m Llama) defaults() Llama {
@@ -264,6 +268,9 @@ func (m Llama) fill(out *checkpoint.TensorWriter, t tensor, rng *rand.Rand) erro
 		}
 		if bad, ok := m.Poison[t.Name]; ok && done == 0 {
 			row[0] = bad
+		}
+		if m.Edit != nil {
+			m.Edit(t.Name, int(done)/len(row), row)
 		}
 		if err := out.WriteFloats(row); err != nil {
 			return err

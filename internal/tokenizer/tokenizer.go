@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"unicode/utf8"
 
@@ -49,16 +48,20 @@ type encoder interface {
 	encode(ids []int, text string) ([]int, error)
 }
 
+// maxFile is the size of the largest file of a tokenizer that is read: those of
+// many languages have 33 MB.
+const maxFile = 256 << 20
+
 // Open reads the tokenizer of the checkpoint in dir: tokenizer.json, else
 // tokenizer.model. If there is neither, the error is fs.ErrNotExist.
 func Open(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, "tokenizer.json")
 	parse := parseJSON
-	data, err := os.ReadFile(path)
+	data, err := checkpoint.ReadFile(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		missing := err
 		path, parse = filepath.Join(dir, "tokenizer.model"), parseModel
-		if data, err = os.ReadFile(path); errors.Is(err, fs.ErrNotExist) {
+		if data, err = checkpoint.ReadFile(path, maxFile); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("neither tokenizer.json nor tokenizer.model: %w", missing)
 		}
 	}
@@ -77,15 +80,15 @@ func Open(dir string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// maxText bounds a text so that places in it fit 32 bits even after all that
+// MaxText bounds a text so that places in it fit 32 bits even after all that
 // makes it longer.
-const maxText = 1 << 28
+const MaxText = 1 << 28
 
 // Encode returns the ids of text, a document of its own: the tokenizer's
 // begin-of-text token, if it has one, precedes them.
 func (t *Tokenizer) Encode(text string) ([]int, error) {
-	if len(text) > maxText {
-		return nil, fmt.Errorf("a text of %d bytes; at most %d are encoded at once", len(text), maxText)
+	if len(text) > MaxText {
+		return nil, fmt.Errorf("a text of %d bytes; at most %d are encoded at once", len(text), MaxText)
 	}
 	if at := invalid(text); at >= 0 {
 		return nil, fmt.Errorf("the text is not UTF-8, at byte %d", at)

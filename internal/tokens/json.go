@@ -3,21 +3,25 @@ package tokens
 import (
 	"errors"
 	"io"
+	"math"
 
 	"github.com/mha2mla/mha2mla/internal/strictjson"
 )
 
-// Parse reads token ids from JSON: one list of ids, or a list of lists, each of
-// them a sequence of its own. Every id must be below vocab.
-func Parse(r io.Reader, vocab int) ([][]int, error) {
+// parseJSON reads token ids from JSON: one list of ids, or a list of lists, each of
+// them a sequence of its own.
+func parseJSON(r io.Reader, x *ids) ([][]int, error) {
 	in := strictjson.NewReader(r)
 	id := func(to *[]int) error {
 		n, err := in.Uint()
-		if err == nil && n >= uint64(vocab) {
-			err = outside(n, vocab)
+		if err == nil {
+			err = x.take(int64(min(n, math.MaxInt64)))
+		}
+		if err != nil {
+			return err
 		}
 		*to = append(*to, int(n))
-		return err
+		return x.enough()
 	}
 	var flat []int
 	var sequences [][]int
@@ -36,7 +40,7 @@ func Parse(r io.Reader, vocab int) ([][]int, error) {
 		err = in.End()
 	}
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, errEnough):
 		return nil, err
 	case len(flat) > 0 && len(sequences) > 0:
 		return nil, errors.New("ids and lists of ids are mixed")

@@ -21,11 +21,10 @@ var npyTypes = map[string]integer{
 	"<i2": {2, true}, "<i4": {4, true}, "<i8": {8, true},
 }
 
-// ParseNpy reads token ids from a NumPy file, version 1.0, 2.0 or 3.0: a vector
+// parseNpy reads token ids from a NumPy file, version 1.0, 2.0 or 3.0: a vector
 // is one sequence, each row of a matrix a sequence of its own. It must hold
-// little-endian integers in C order, and nothing behind them. Every id must be
-// below vocab.
-func ParseNpy(r io.Reader, vocab int) ([][]int, error) {
+// little-endian integers in C order, and nothing behind them.
+func parseNpy(r io.Reader, x *ids) ([][]int, error) {
 	text, err := npyHeaderText(r)
 	if err != nil {
 		return nil, err
@@ -42,11 +41,11 @@ func ParseNpy(r io.Reader, vocab int) ([][]int, error) {
 	var sequences [][]int
 	var read uint64
 	err = integers(r, kind, func(id int64) error {
-		switch {
-		case read == total:
+		if read == total {
 			return fmt.Errorf("more data than the shape's %d ids", total)
-		case id < 0 || id >= int64(vocab):
-			return fmt.Errorf("%w, at index %d", outside(id, vocab), read)
+		}
+		if err := x.take(id); err != nil {
+			return fmt.Errorf("%w, at index %d", err, read)
 		}
 		if read%row == 0 {
 			sequences = append(sequences, nil)
@@ -54,9 +53,11 @@ func ParseNpy(r io.Reader, vocab int) ([][]int, error) {
 		last := &sequences[len(sequences)-1]
 		*last = append(*last, int(id))
 		read++
-		return nil
+		return x.enough()
 	})
 	switch {
+	case errors.Is(err, errEnough):
+		return sequences, nil
 	case err == nil && read < total, errors.Is(err, io.ErrUnexpectedEOF) && read < total:
 		return nil, fmt.Errorf("%d ids, and the shape has %d", read, total)
 	case errors.Is(err, io.ErrUnexpectedEOF):

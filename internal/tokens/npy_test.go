@@ -85,7 +85,7 @@ func TestParseNpy(t *testing.T) {
 		"nothing":         {nil, "cut short"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseNpy(bytes.NewReader(c.file), 10)
+			got, err := parseNpy(bytes.NewReader(c.file), &ids{vocab: 10})
 			if err != nil {
 				if !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v, want %q", err, c.want)
@@ -104,7 +104,7 @@ func FuzzNpy(f *testing.F) {
 	f.Add(npy(2, matrix, []int32{1, 2, 3, 4}))
 	f.Add(npy(3, strings.Replace(matrix, "<i4", "<u8", 1), []uint64{1, 2, 3, 4}))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		sequences, err := ParseNpy(bytes.NewReader(file), 100)
+		sequences, err := parseNpy(bytes.NewReader(file), &ids{vocab: 100})
 		if err != nil {
 			return
 		}

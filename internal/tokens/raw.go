@@ -20,25 +20,26 @@ func nanosetWidth(vocab int) int {
 
 // raw returns a reader of a file that is one sequence of little-endian ids of
 // width bytes each, with nothing before, between or behind them.
-func raw(width int) func(io.Reader, int) ([][]int, error) {
-	return func(r io.Reader, vocab int) ([][]int, error) {
-		var ids []int
+func raw(width int) func(io.Reader, *ids) ([][]int, error) {
+	return func(r io.Reader, x *ids) ([][]int, error) {
+		var sequence []int
 		err := integers(r, integer{width: width}, func(id int64) error {
-			if id >= int64(vocab) {
-				return fmt.Errorf("%w, at byte %d", outside(id, vocab), len(ids)*width)
+			if err := x.take(id); err != nil {
+				return fmt.Errorf("%w, at byte %d", err, len(sequence)*width)
 			}
-			ids = append(ids, int(id))
-			return nil
+			sequence = append(sequence, int(id))
+			return x.enough()
 		})
 		switch {
+		case errors.Is(err, errEnough):
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, fmt.Errorf("the last id is cut short: the size is no multiple of %d bytes", width)
 		case err != nil:
 			return nil, err
-		case len(ids) == 0:
+		case len(sequence) == 0:
 			return nil, errNoIDs
 		}
-		return [][]int{ids}, nil
+		return [][]int{sequence}, nil
 	}
 }
 

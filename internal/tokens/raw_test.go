@@ -1,10 +1,12 @@
 package tokens
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,7 +73,82 @@ func TestRawBlocks(t *testing.T) {
 // reported as one.
 func TestReadDirectory(t *testing.T) {
 	_, err := Read(t.TempDir(), 6)
-	if err == nil || errors.As(err, new(*checkpoint.FormatError)) {
+	var format *checkpoint.FormatError
+	if !errors.As(err, &format) || !strings.Contains(err.Error(), "a directory") || format.Tip != "" {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestReadSome reads the beginning of files, whatever follows.
+func TestReadSome(t *testing.T) {
+	for name, content := range map[string]string{
+		"a.json": "[1,2,3,4,5,", "b.json": "[[1],[2,3],[4,5,6]], nonsense",
+		"a.u16": "\x01\x00\x02\x00\x03\x00\x04\x00\x05", "a.u32": "\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff",
+		"a.npy": string(npy(1, strings.Replace(vector, "3", "9", 1), []uint16{1, 2, 3, 4, 5})),
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path, 10); err == nil {
+			t.Errorf("%s: took all of it", name)
+		}
+		sequences, err := ReadSome(path, 10, 4)
+		if got := fmt.Sprint(slices.Concat(sequences...)); err != nil || got != "[1 2 3 4]" {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}
+
+// endless repeats its text.
+type endless string
+
+func (e endless) Read(p []byte) (int, error) {
+	n := 0
+	for n+len(e) <= len(p) {
+		n += copy(p[n:], e)
+	}
+	return n, nil
+}
+
+// TestEndless: what never ends is given up.
+func TestEndless(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a gigabyte")
+	}
+	if _, err := raw(2)(endless("\x01\x00"), &ids{vocab: 10}); err == nil || !strings.Contains(err.Error(), "more than 134217728 token ids") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// FuzzRaw feeds arbitrary bytes to the reader of plain ids: what it accepts are ids
+// of the vocabulary, as many as the bytes hold, and some of them read alone are the
+// first of all.
+func FuzzRaw(f *testing.F) {
+	f.Add([]byte("\x01\x00\x02\x00\x00\x00\x00\x00"), true, 1)
+	f.Add([]byte("\x01\x00\x02\x00\x00\x00"), false, 2)
+	f.Fuzz(func(t *testing.T, file []byte, wide bool, some int) {
+		width := 2
+		if wide {
+			width = 4
+		}
+		sequences, err := raw(width)(bytes.NewReader(file), &ids{vocab: 1000})
+		if err != nil {
+			return
+		}
+		all := sequences[0]
+		if len(sequences) != 1 || len(all)*width != len(file) {
+			t.Fatalf("%d ids out of %d bytes", len(all), len(file))
+		}
+		if slices.ContainsFunc(all, func(id int) bool { return id < 0 || id >= 1000 }) {
+			t.Fatalf("accepted %v", all)
+		}
+		if some = min(some, len(all)); some < 1 {
+			return
+		}
+		first, err := raw(width)(bytes.NewReader(file), &ids{vocab: 1000, most: some})
+		if err != nil || !slices.Equal(first[0], all[:some]) {
+			t.Fatalf("%v, %v; want %v", first, err, all[:some])
+		}
+	})
 }

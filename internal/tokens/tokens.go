@@ -24,16 +24,20 @@ const tip = "token ids are read from .json (a list of ids, or a list of such lis
 //	.u16 .u32  nothing but little-endian ids of so many bits
 //	.ds .bin   what datatrove and nanotron write: as .u16 for a vocabulary
 //	           that fits 16 bits, else as .u32
-//	the rest   JSON, as Parse reads it
+//	the rest   JSON, as parseJSON reads it
 //
-// Every id must be below vocab.
-func Read(path string, vocab int) ([][]int, error) {
-	f, err := os.Open(path)
+// Every id must be below vocab. The file may be a pipe.
+func Read(path string, vocab int) ([][]int, error) { return ReadSome(path, vocab, 0) }
+
+// ReadSome is Read for who needs no more than so many ids (0: all): it reads no
+// further, be the file as long as it may.
+func ReadSome(path string, vocab, most int) ([][]int, error) {
+	f, err := checkpoint.OpenStream(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	sequences, err := reader(path, vocab)(bufio.NewReaderSize(f, 1<<16), vocab)
+	sequences, err := reader(path, vocab)(bufio.NewReaderSize(f, 1<<16), &ids{vocab: vocab, most: most})
 	var failed *os.PathError
 	switch {
 	case errors.As(err, &failed): // the disk's fault, not the file's
@@ -50,10 +54,10 @@ func HoldsIDs(path string) bool {
 }
 
 // reader returns what reads the format of path.
-func reader(path string, vocab int) func(io.Reader, int) ([][]int, error) {
+func reader(path string, vocab int) func(io.Reader, *ids) ([][]int, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".npy":
-		return ParseNpy
+		return parseNpy
 	case ".u16":
 		return raw(2)
 	case ".u32":
@@ -61,17 +65,45 @@ func reader(path string, vocab int) func(io.Reader, int) ([][]int, error) {
 	case ".ds", ".bin":
 		return raw(nanosetWidth(vocab))
 	default:
-		return Parse
+		return parseJSON
 	}
+}
+
+// maxIDs is how many ids are held, of 8 bytes each.
+const maxIDs = 1 << 27
+
+// errEnough ends the reading of a file of which enough has been read.
+var errEnough = errors.New("enough")
+
+// ids counts ids and checks them.
+type ids struct {
+	vocab int
+	most  int // after which it is enough; 0: never
+	taken int
+}
+
+// take takes an id, which is wrong if it is none of the vocabulary.
+func (x *ids) take(id int64) error {
+	switch {
+	case id < 0 || id >= int64(x.vocab):
+		return fmt.Errorf("token id %d, and the vocabulary has %d", id, x.vocab)
+	case x.taken == maxIDs:
+		return fmt.Errorf("more than %d token ids", maxIDs)
+	}
+	x.taken++
+	return nil
+}
+
+// enough is errEnough once it is.
+func (x *ids) enough() error {
+	if x.most > 0 && x.taken >= x.most {
+		return errEnough
+	}
+	return nil
 }
 
 // errNoIDs says that a file is well-formed and useless.
 var errNoIDs = errors.New("no token ids")
-
-// outside says that an id is none of the vocabulary.
-func outside(id any, vocab int) error {
-	return fmt.Errorf("token id %d, and the vocabulary has %d", id, vocab)
-}
 
 // Skip drops the first n tokens of sequences.
 func Skip(sequences [][]int, n int) [][]int {

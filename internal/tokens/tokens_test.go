@@ -29,7 +29,7 @@ func TestParse(t *testing.T) {
 		`[99999999999999999999]`:   "non-negative integer",
 		`[1,18446744073709551615]`: "vocabulary",
 	} {
-		got, err := Parse(strings.NewReader(text), 10)
+		got, err := parseJSON(strings.NewReader(text), &ids{vocab: 10})
 		if err != nil {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", text, err, want)
@@ -79,7 +79,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		sequences, err := Parse(strings.NewReader(string(text)), 100)
+		sequences, err := parseJSON(strings.NewReader(string(text)), &ids{vocab: 100})
 		if err != nil {
 			return
 		}

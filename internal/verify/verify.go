@@ -4,6 +4,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -86,6 +87,9 @@ func Compare(ctx context.Context, source, converted *family.Model, windows [][]i
 		if err != nil {
 			return nil, err
 		}
+	}
+	if err := errors.Join(source.Source.Unchanged(), converted.Source.Unchanged()); err != nil {
+		return nil, err
 	}
 	r := c.report(windows)
 	return r, r.finite()
@@ -264,5 +268,5 @@ func (c *comparison) report(windows [][]int) *Report {
 }
 
 func side(m *family.Model, loss float64) Side {
-	return Side{m.Source.Path, loss, math.Exp(loss)}
+	return Side{m.Source.Path, loss, min(math.Exp(loss), math.MaxFloat64)} // a NaN stays one
 }

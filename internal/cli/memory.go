@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/sysmem"
+)
+
+// programMemory is kept free of layers: for buffers, headers, and garbage that is not
+// collected yet.
+const programMemory = 256 << 20
+
+// baseMemory is what the program takes beside layers at least: itself, headers, what
+// is copied.
+const baseMemory = 48 << 20
+
+// resources are what layers under way may share. It also tells the runtime what
+// memory to stay below.
+func (o *convertFlags) resources() convert.Resources {
+	total := o.memory
+	if total == 0 {
+		total = sysmem.Free()
+	}
+	debug.SetMemoryLimit(total)
+	return convert.Resources{Jobs: o.jobs, Memory: max(1, total-programMemory)}
+}
+
+// memoryError says that the machine has too little memory. It exits as what fails on
+// one machine and not on another does.
+type memoryError struct{ need, free int64 }
+
+func (e *memoryError) Error() string {
+	return fmt.Sprintf("one layer at a time takes about %s of memory, and the machine has %s free", byteSize(e.need), byteSize(e.free))
+}
+
+// Hint says what to do about the error.
+func (e *memoryError) Hint() string {
+	return "free some, or name what there is with --memory, swap space included"
+}
+
+// checkMemory compares what a conversion needs at least with what --memory allows or
+// else the machine has free. To be refused is better than to be killed; what the
+// user says of the machine is believed.
+func (o *convertFlags) checkMemory(u *ui, need int64) error {
+	if o.memory > 0 {
+		if need > o.memory {
+			u.warn(fmt.Sprintf("one layer at a time takes about %s of memory, and --memory says %s", byteSize(need), byteSize(o.memory)))
+		}
+		return nil
+	}
+	return enoughMemory(need)
+}
+
+// enoughMemory is an error if the machine is known to have less memory free than
+// needed. It also tells the runtime what to stay below.
+func enoughMemory(need int64) error {
+	if free, known := sysmem.Available(); known && need > free {
+		return &memoryError{need, free}
+	}
+	debug.SetMemoryLimit(sysmem.Free())
+	return nil
+}

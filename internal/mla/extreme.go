@@ -1,0 +1,33 @@
+package mla
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mha2mla/mha2mla/internal/linalg"
+)
+
+// ExtremeError says that the weights of a layer, though finite, cannot be computed
+// with in double precision.
+type ExtremeError struct {
+	Layer int
+	Err   error
+}
+
+func (e *ExtremeError) Error() string {
+	return fmt.Sprintf("layer %d: its weights, or their statistics, cannot be computed with: %v", e.Layer, e.Err)
+}
+
+// Hint says what to do about the error.
+func (e *ExtremeError) Hint() string {
+	return "they are too large or too small; --weights none asks the least of them"
+}
+
+// Explain says of a numeric error in which layer it arose.
+func Explain(layer int, err error) error {
+	var numeric *linalg.NumericError
+	if errors.As(err, &numeric) {
+		return &ExtremeError{layer, err}
+	}
+	return err
+}

@@ -1,0 +1,34 @@
+package verify
+
+import (
+	"runtime"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Memory estimates the bytes that Compare takes for two models on windows of tokens:
+// a layer of each, the residual streams of a batch, a part of both heads, and what
+// goes through the layers.
+func Memory(source, converted *family.Model, windows [][]int) int64 {
+	d, T, tokens := int64(source.Hidden), int64(0), int64(0)
+	for _, w := range windows {
+		T, tokens = max(T, int64(len(w))), tokens+int64(len(w))
+	}
+	streams := min(batchBytes, 2*4*d*tokens)
+	heads := 2 * 4 * d * int64(min(vocabularyAtOnce, source.Vocab))
+	through := 4 * T * (4*d + 2*int64(source.Intermediate) + 4*int64(converted.Heads)*int64(converted.HeadDim))
+	return layerBytes(source) + layerBytes(converted) + streams + heads + through*int64(runtime.GOMAXPROCS(0))
+}
+
+// layerBytes is the size of a layer in single precision.
+func layerBytes(m *family.Model) int64 {
+	sum := 3 * int64(m.Hidden) * int64(m.Intermediate)
+	for _, t := range m.AttentionTensors() {
+		n := int64(1)
+		for _, size := range t.Shape {
+			n *= size
+		}
+		sum += n
+	}
+	return 4 * sum
+}
