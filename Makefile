@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race bench lint tidy generate generated cross man ci demo clean
+.PHONY: build test race torture bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -23,6 +23,11 @@ test:
 # what measures memory, which it multiplies
 race:
 	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+# fails, kills, resumes and damages conversions in every way; make test has a short
+# form of it. Root is needed to fill a disk.
+torture:
+	MHA2MLA_TORTURE=1 $(GO) test -count=1 -timeout 20m -v ./internal/torture
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out

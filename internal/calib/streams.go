@@ -45,12 +45,14 @@ func createStreams(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
 
-// Close gives up what is held.
+// Close gives up what is held. Closed once, it does nothing more.
 func (s *Streams) Close() error {
-	if s.file == nil {
+	f := s.file
+	if f == nil {
 		return nil
 	}
-	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+	s.file = nil
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // Put keeps the stream of window i.

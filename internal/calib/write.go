@@ -37,7 +37,13 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 		}
 		slices.Sort(info.Data)
 	}
-	s, err := NewStreams(windows, m.Hidden, func() string { return checkpoint.TempName(path) })
+	name := filepath.Base(path)
+	out, err := checkpoint.NewOutput(m.Source, filepath.Dir(path), []string{name}, false, force)
+	if err != nil {
+		return info, err
+	}
+	defer func() { err = errors.Join(err, out.Discard()) }()
+	s, err := NewStreams(windows, m.Hidden, func() string { return out.Scratch("streams") })
 	if err != nil {
 		return info, err
 	}
@@ -46,7 +52,7 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 	if len(windows) == 0 {
 		sample = add[0].src.Lookup(inFile(0, sampleInputs)).Shape
 	}
-	err = publish(ctx, m, path, info, sample, force, func(w *checkpoint.Writer) error {
+	err = publish(ctx, m, out, name, info, sample, func(w *checkpoint.Writer) error {
 		err := Collect(ctx, m, windows, s, func(layer int, sums *Sums) error {
 			if len(add) > 0 {
 				others, err := add.Sums(layer)
@@ -60,6 +66,7 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 			}
 			return write(w, layer, sums, info.Window)
 		}, progress)
+		err = errors.Join(err, s.Close()) // before the folder it is in goes
 		if err != nil {
 			return err
 		}
@@ -109,13 +116,7 @@ func fingerprint(m *family.Model) (string, error) {
 }
 
 // publish creates a statistics file, has fill fill it, and gives it its name.
-func publish(ctx context.Context, m *family.Model, path string, info Info, sample []int64, force bool, fill func(*checkpoint.Writer) error) (err error) {
-	name := filepath.Base(path)
-	out, err := checkpoint.NewOutput(m.Source, filepath.Dir(path), []string{name}, false, force)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Discard()) }()
+func publish(ctx context.Context, m *family.Model, out *checkpoint.Output, name string, info Info, sample []int64, fill func(*checkpoint.Writer) error) error {
 	w, err := create(m, out, name, info, sample)
 	if err != nil {
 		return err

@@ -14,6 +14,9 @@ const (
 	SingleFile = "model.safetensors"
 	IndexFile  = "model.safetensors.index.json"
 	ConfigFile = "config.json"
+
+	// ManifestFile says where a converted checkpoint is from and what is in it.
+	ManifestFile = "mha2mla.json"
 )
 
 // shardName is what the parts of a sharded checkpoint are called.

@@ -1,258 +1,185 @@
 package checkpoint
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
-// tempSuffix ends the name of everything that is not published yet.
-const tempSuffix = ".mha2mla-tmp"
-
-// ExistsError says that an output is already there.
-type ExistsError struct{ Path string }
-
-func (e *ExistsError) Error() string { return fmt.Sprintf("%q exists already", e.Path) }
-
-// Hint says what to do about the error.
-func (e *ExistsError) Hint() string { return "replace it with --force, or name another output" }
-
-// SameFileError says that an output would overwrite an input.
-type SameFileError struct{ Path string }
-
-func (e *SameFileError) Error() string {
-	return fmt.Sprintf("%q belongs to the input; a conversion never writes over its input", e.Path)
-}
-
-// Hint says what to do about the error.
-func (e *SameFileError) Hint() string { return "name another output" }
-
-// NotAFileError says that an output is there and cannot be replaced.
-type NotAFileError struct{ Path, What string }
-
-func (e *NotAFileError) Error() string { return fmt.Sprintf("%q is %s", e.Path, e.What) }
-
-// Hint says what to do about the error.
-func (e *NotAFileError) Hint() string { return "name another output" }
-
-// Output collects files under temporary names in the folder where they belong
-// and gives them their final names together. A directory that does not exist
-// yet is built under a temporary name and renamed as a whole.
+// Output is files that get their final names together. Until then they are in a
+// folder of a temporary name beside them, which belongs to this process alone:
+//
+//	lock     says so
+//	new/     the files
+//	old/     what they replace, while they do
+//	commit   is there while they do; what died with it is undone by the next run
+//	journal  of a run that may be resumed; and whatever else the run puts there
+//
+// An output directory that does not exist yet is new/, renamed. Otherwise the
+// files that are replaced are set aside, then the new ones get their names.
 type Output struct {
+	fs     fsys.FS
+	in     *Source
 	folder string   // final folder of the files
-	names  []string // of all of them
+	path   string   // of the output: folder, or a file in it
+	names  []string // of all of them, in the order in which they appear
 	whole  bool     // folder is the output, not only where it goes
-	fresh  string   // temporary folder that becomes folder; empty if that exists
-	files  []pending
+	force  bool     // what exists may be replaced
+	fresh  bool     // folder does not exist yet
+	resume bool     // what an earlier run left is kept
+	work   string   // the temporary folder
+	lock   fsys.Lock
 }
 
-// pending is a file that is not published yet.
-type pending struct{ temp, final string }
-
-// CheckOutput makes sure that files of the given names may be written to
-// folder. It refuses a folder without a parent, every name that is, through any
-// link, a file of in, and every name that is no regular file; and, unless force,
-// whatever exists: the folder itself if whole says that it is the output, else
-// the names. It touches nothing.
-func CheckOutput(in *Source, folder string, names []string, whole, force bool) error {
-	info, err := os.Stat(folder)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && whole:
-		if _, err := os.Lstat(folder); err == nil {
-			return &NotAFileError{folder, "a symbolic link to nothing"}
-		}
-		_, err := os.Stat(filepath.Dir(filepath.Clean(folder)))
-		return err
-	case err != nil:
-		return err
-	case whole && os.SameFile(info, in.folder):
-		return &SameFileError{folder}
-	case whole && !force:
-		return &ExistsError{folder}
-	}
-	if whole {
-		stale, err := weightsIn(folder)
-		if err != nil {
-			return err
-		}
-		names = append(stale, names...) // they will be removed
-	}
-	for _, name := range names {
-		path := filepath.Join(folder, name)
-		if err := in.refuseOwn(path); err != nil {
-			return err
-		}
-		info, err := os.Stat(path)
-		switch {
-		case err == nil && !info.Mode().IsRegular():
-			return &NotAFileError{path, "no regular file"}
-		case err == nil && !force:
-			return &ExistsError{path}
-		}
-	}
-	return nil
-}
-
-// NewOutput prepares to write files of the given names to folder, after the
-// checks of CheckOutput. It creates nothing but the temporary folder of a
-// fresh one.
+// NewOutput prepares to write files of the given names to folder: Reserve and
+// Declare in one.
 func NewOutput(in *Source, folder string, names []string, whole, force bool) (*Output, error) {
-	if err := CheckOutput(in, folder, names, whole, force); err != nil {
+	main := ""
+	if !whole {
+		main = names[0]
+	}
+	o, err := Reserve(in, folder, main, Replace{Force: force})
+	if err != nil {
 		return nil, err
 	}
-	o := &Output{folder: filepath.Clean(folder), names: names, whole: whole}
-	if _, err := os.Stat(folder); err == nil {
-		return o, nil
+	if err := o.Declare(names); err != nil {
+		return nil, errors.Join(err, o.Discard())
 	}
-	o.fresh = TempName(o.folder)
-	return o, os.Mkdir(o.fresh, 0o777)
+	return o, nil
 }
 
-// refuseOwn is an error if path is, through any link, a file that the source is
-// read from.
-func (s *Source) refuseOwn(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil // nothing there to overwrite
+// Declare says which files will be written, in the order in which they are to
+// appear, after the checks of CheckOutput.
+func (o *Output) Declare(names []string) error {
+	if err := CheckOutput(o.in, o.folder, names, o.whole, o.force); err != nil {
+		return err
 	}
-	for _, own := range append(s.Files(), s.config, filepath.Join(s.Dir, ConfigFile), filepath.Join(s.Dir, IndexFile)) {
-		if ownInfo, err := os.Stat(own); err == nil && os.SameFile(info, ownInfo) {
-			return &SameFileError{path}
-		}
+	o.names = names
+	if err := o.fs.Mkdir(o.staged()); !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	return nil
 }
 
-// Create opens the file that will be published as name.
-func (o *Output) Create(name string) (*os.File, error) {
-	p := pending{final: filepath.Join(o.folder, name)}
-	if o.fresh != "" {
-		p.temp = filepath.Join(o.fresh, name)
-	} else {
-		p.temp = TempName(p.final)
-	}
-	f, err := os.OpenFile(p.temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
-	if err == nil {
-		o.files = append(o.files, p)
-	}
-	return f, err
-}
-
-// WriteFile writes a whole file that will be published as name.
-func (o *Output) WriteFile(name string, content []byte) error {
-	f, err := o.Create(name)
+// Retain removes all that an earlier run has left of the files but for the given
+// ones.
+func (o *Output) Retain(names []string) error {
+	entries, err := os.ReadDir(o.staged())
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(content); err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// Commit gives every file its final name, in the order of their creation, and
-// puts the names on the disk. Where it replaces the checkpoint of a folder, it
-// first takes away what loaders begin with: killed in between, it leaves a
-// folder that they refuse, never one with parts of both.
-func (o *Output) Commit() error {
-	if o.fresh != "" {
-		if err := syncFolder(o.fresh); err != nil {
-			return err
-		}
-		if err := os.Rename(o.fresh, o.folder); err != nil {
-			return err
-		}
-		o.fresh, o.files = "", nil
-		return syncFolder(filepath.Dir(o.folder))
-	}
-	if o.whole {
-		for _, name := range []string{ConfigFile, IndexFile} {
-			if err := os.Remove(filepath.Join(o.folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, e := range entries {
+		if !slices.Contains(names, e.Name()) {
+			if err := fsys.RemoveAll(o.fs, o.Staged(e.Name())); err != nil {
 				return err
 			}
 		}
-		if err := syncFolder(o.folder); err != nil {
-			return err
-		}
 	}
-	for len(o.files) > 0 {
-		if err := os.Rename(o.files[0].temp, o.files[0].final); err != nil {
-			return err
-		}
-		o.files = o.files[1:]
-	}
-	if o.whole {
-		if err := o.removeStale(); err != nil {
-			return err
-		}
-	}
-	return syncFolder(o.folder)
+	return nil
 }
 
-// Discard removes whatever has not been published. After Commit it does
-// nothing.
-func (o *Output) Discard() error {
-	var errs []error
-	for _, p := range o.files {
-		errs = append(errs, os.Remove(p.temp))
+// CheckSpace makes sure that so many bytes can be written, as far as the system
+// says.
+func (o *Output) CheckSpace(bytes int64) error {
+	if free, err := o.fs.Free(o.work); err == nil && free < bytes {
+		return &SpaceError{Folder: filepath.Dir(o.work), Needed: bytes, Free: free}
 	}
-	if o.fresh != "" {
-		errs = append(errs, os.RemoveAll(o.fresh))
-	}
-	o.fresh, o.files = "", nil
-	return errors.Join(errs...)
+	return nil
 }
 
-// removeStale removes the weights of an older checkpoint: a loader must not find
-// both.
-func (o *Output) removeStale() error {
-	names, err := weightsIn(o.folder)
-	errs := []error{err}
-	for _, name := range names {
-		if !slices.Contains(o.names, name) {
-			errs = append(errs, os.Remove(filepath.Join(o.folder, name)))
-		}
-	}
-	return errors.Join(errs...)
+// SpaceError says that there is no room for what would be written.
+type SpaceError struct {
+	Folder       string
+	Needed, Free int64 // bytes
 }
 
-// weightsIn lists what a loader takes for the weights of a folder, under the
-// names that this program gives them.
-func weightsIn(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
-	var names []string
-	for _, e := range entries {
-		shard := strings.HasPrefix(e.Name(), "model-") && len(e.Name()) == len("model-00001-of-00001.safetensors") && shardName.MatchString(e.Name())
-		if shard || e.Name() == SingleFile || e.Name() == IndexFile {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("no space in %q: %d bytes are needed and %d are free", e.Folder, e.Needed, e.Free)
 }
 
-// TempName is a name beside path for what is not there to stay, by which it is
-// recognised.
-func TempName(path string) string {
-	random := make([]byte, 4)
-	rand.Read(random) // never fails
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(random)+tempSuffix)
+// Hint says what to do about the error.
+func (e *SpaceError) Hint() string { return "free space, or name an output elsewhere" }
+
+// FS is the file system that is written to.
+func (o *Output) FS() fsys.FS { return o.fs }
+
+// Scratch is the path of something that goes when the output is done. The names
+// lock, new, old and commit are taken.
+func (o *Output) Scratch(name string) string { return filepath.Join(o.work, name) }
+
+// Staged is where the file that will be published as name is until then.
+func (o *Output) Staged(name string) string { return filepath.Join(o.staged(), name) }
+
+// Journal is where a run puts down what it has done, for another to resume.
+func (o *Output) Journal() string { return o.Scratch("journal") }
+
+func (o *Output) staged() string { return o.Scratch("new") }
+func (o *Output) aside() string  { return o.Scratch("old") }
+func (o *Output) marker() string { return o.Scratch("commit") }
+
+// Create opens the file that will be published as name.
+func (o *Output) Create(name string) (fsys.File, error) { return o.fs.Create(o.Staged(name)) }
+
+// WriteFile writes a whole file that will be published as name.
+func (o *Output) WriteFile(name string, content []byte) error {
+	return fsys.WriteFile(o.fs, o.Staged(name), content)
 }
 
-// syncFolder puts the names in a folder on the disk. Windows has no such call.
-func syncFolder(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(path)
-	if err != nil {
+// Commit gives every file its final name and puts the names on the disk. If that
+// fails, whatever was there before is there again.
+func (o *Output) Commit() error {
+	if err := o.fs.SyncFolder(o.staged()); err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	publish := o.replace
+	if o.fresh {
+		publish = o.appear
+	}
+	if err := publish(); err != nil {
+		return err
+	}
+	return o.close(false)
+}
+
+// appear makes the new folder the output.
+func (o *Output) appear() error {
+	if err := o.fs.Rename(o.staged(), o.folder); err != nil {
+		return err
+	}
+	return o.fs.SyncFolder(filepath.Dir(o.folder))
+}
+
+// Discard removes whatever has not been published and gives the output up. What
+// may be resumed stays if the output was reserved for that, and so does an old
+// checkpoint that could not be put back. After Commit it does nothing.
+func (o *Output) Discard() error {
+	if o.lock == nil {
+		return nil
+	}
+	return o.close(exists(o.marker()) || o.resume && exists(o.Journal()))
+}
+
+// close gives the temporary folder up, with what is in it if that is to stay.
+func (o *Output) close(stay bool) error {
+	var errs []error
+	if !stay {
+		errs = append(errs, clear(o.fs, o.work))
+	}
+	errs = append(errs, o.lock.Release())
+	o.lock = nil
+	if err := o.fs.Remove(o.work); err != nil && !stay && !exists(filepath.Join(o.work, lockFile)) { // another's by now
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// exists reports whether there is something at path.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

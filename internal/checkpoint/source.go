@@ -211,6 +211,11 @@ func (s *Source) Without(key, value string) string {
 
 // OwnConfig is the name of the configuration that belongs to one safetensors
 // file alone.
-func OwnConfig(path string) string {
-	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + ConfigFile
+func OwnConfig(path string) string { return own(path, ConfigFile) }
+
+// OwnManifest is the name of the manifest of one safetensors file.
+func OwnManifest(path string) string { return own(path, ManifestFile) }
+
+func own(path, name string) string {
+	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + name
 }

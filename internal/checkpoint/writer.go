@@ -2,15 +2,18 @@ package checkpoint
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/nlpodyssey/safetensors"
+
+	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
 // Spec declares a tensor of a file to be written.
@@ -39,8 +42,9 @@ func (s Spec) Position(index int64) []int64 { return position(index, s.Shape) }
 // places are known and they may be written in any order and at the same time;
 // the bytes of the file do not depend on it.
 type Writer struct {
-	f    *os.File
-	slot map[string]*slot
+	f      fsys.File
+	header string // digest
+	slot   map[string]*slot
 }
 
 // slot is the place of one tensor in the file.
@@ -48,16 +52,18 @@ type slot struct {
 	Spec
 	at      int64
 	written int64
+	digest  string // once it is complete
 }
 
 // NewWriter writes the header for specs to the empty file f. It takes over f:
 // Close closes it.
-func NewWriter(f *os.File, specs []Spec, metadata map[string]string) (*Writer, error) {
+func NewWriter(f fsys.File, specs []Spec, metadata map[string]string) (*Writer, error) {
 	w := &Writer{f: f, slot: make(map[string]*slot, len(specs))}
 	head, order, err := layHeader(specs, metadata)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	w.header = DigestBytes(head)
 	at := int64(len(head))
 	for _, s := range order {
 		w.slot[s.Name] = &slot{Spec: s, at: at}
@@ -129,7 +135,16 @@ func (w *Writer) Tensor(name string) *TensorWriter {
 	if !ok {
 		panic("checkpoint: undeclared tensor " + name)
 	}
-	return &TensorWriter{w: w, slot: s, buf: make([]byte, 0, min(chunk, s.Bytes()))}
+	return &TensorWriter{w: w, slot: s, hash: sha256.New(), buf: make([]byte, 0, min(chunk, s.Bytes()))}
+}
+
+// Digests are those of the file, of which every tensor must be complete.
+func (w *Writer) Digests() *Digests {
+	d := &Digests{Header: w.header, Tensors: make(map[string]string, len(w.slot))}
+	for name, s := range w.slot {
+		d.Tensors[name] = s.digest
+	}
+	return d
 }
 
 // Close makes sure that every tensor is complete, puts the file on the disk
@@ -155,6 +170,7 @@ func (w *Writer) Abandon() error { return w.f.Close() }
 type TensorWriter struct {
 	w       *Writer
 	slot    *slot
+	hash    hash.Hash // of what is in the file
 	buf     []byte
 	scratch []byte
 }
@@ -226,6 +242,7 @@ func (t *TensorWriter) Close() error {
 	if t.slot.written != t.slot.Bytes() {
 		return fmt.Errorf("internal: tensor %q has %d bytes of %d", t.slot.Name, t.slot.written, t.slot.Bytes())
 	}
+	t.slot.digest = hexSum(t.hash)
 	return nil
 }
 
@@ -241,6 +258,7 @@ func (t *TensorWriter) put(p []byte) error {
 		return fmt.Errorf("internal: tensor %q overflows", t.slot.Name)
 	}
 	n, err := t.w.f.WriteAt(p, t.slot.at+t.slot.written)
+	t.hash.Write(p[:n])
 	t.slot.written += int64(n)
 	return err
 }

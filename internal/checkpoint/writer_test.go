@@ -197,6 +197,28 @@ func TestOutputDiscard(t *testing.T) {
 	}
 }
 
+// TestOutputAppears: a file that has appeared since is not replaced either.
+func TestOutputAppears(t *testing.T) {
+	dir := t.TempDir()
+	o, err := NewOutput(input(t), dir, []string{"a", "b"}, false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(o.WriteFile("a", []byte("A")), o.WriteFile("b", []byte("B"))); err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, filepath.Join(dir, "b"), "mine")
+	if err := o.Commit(); !errors.As(err, new(*ExistsError)) {
+		t.Errorf("got %v", err)
+	}
+	if err := o.Discard(); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(filepath.Join(dir, "b")); names(t, dir) != "b" || string(text) != "mine" {
+		t.Errorf("left %s, %q", names(t, dir), text)
+	}
+}
+
 func TestOutputRefusals(t *testing.T) {
 	in, dir := input(t), t.TempDir()
 	writeText(t, filepath.Join(dir, "there"), "old")
@@ -266,6 +288,34 @@ func TestOutputRefusals(t *testing.T) {
 				t.Errorf("got %v, want %T", err, c.want)
 			}
 		})
+	}
+}
+
+// TestHostileCommit: what is found in a temporary folder never leads out of the
+// output's folder.
+func TestHostileCommit(t *testing.T) {
+	parent := t.TempDir()
+	writeText(t, filepath.Join(parent, "secret"), "mine")
+	for _, text := range []string{`{"new":["../secret"]}`, `{"old":["..","a"]}`, `{"new":["/etc/passwd"]}`, `{"new":["."]}`, `{`} {
+		dir := filepath.Join(parent, "out")
+		work := filepath.Join(dir, tempSuffix)
+		if err := os.MkdirAll(filepath.Join(work, "old"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		writeText(t, filepath.Join(work, "commit"), text)
+		if _, err := Reserve(input(t), dir, "", Replace{Force: true}); !errors.As(err, new(*FormatError)) {
+			t.Errorf("%s: %v", text, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(parent, "secret")); err != nil || string(got) != "mine" {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+	link := filepath.Join(parent, ".fresh"+tempSuffix)
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Reserve(input(t), filepath.Join(parent, "fresh"), "", Replace{}); !errors.As(err, new(*NotAFileError)) {
+		t.Errorf("a link in the place of the temporary folder: %v", err)
 	}
 }
 

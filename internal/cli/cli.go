@@ -74,6 +74,7 @@ func signalContext() (context.Context, func()) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	// a reader that goes away must not kill a conversion half-way: writing fails instead
 	signal.Ignore(syscall.SIGPIPE)
+	ignoreSizeLimit()
 	go func() {
 		if s, ok := (<-signals).(syscall.Signal); ok {
 			signal.Stop(signals)
@@ -166,6 +167,9 @@ func exitStatus(err error) int {
 		value       *checkpoint.ValueError
 		noModel     *checkpoint.NoModelError
 		unsupported *family.UnsupportedError
+		resume      *convert.ResumeError
+		space       *checkpoint.SpaceError
+		integrity   *integrityError
 		extreme     *mla.ExtremeError
 		computed    *convert.ComputedError
 		refused     *engine.RefusedError
@@ -177,13 +181,13 @@ func exitStatus(err error) int {
 		return exitSignal + int(signal.signal)
 	case errors.As(err, &threshold):
 		return exitThreshold
-	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &shapes), !errors.As(err, &fail):
+	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &shapes), errors.As(err, &resume), !errors.As(err, &fail):
 		return exitUsage
-	case errors.As(err, &format), errors.As(err, &value):
+	case errors.As(err, &format), errors.As(err, &value), errors.As(err, &integrity):
 		return exitMalformed
 	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded), errors.As(err, &extreme), errors.As(err, &computed):
 		return exitUnsupported
-	case noSpace(err):
+	case errors.As(err, &space), noSpace(err):
 		return exitNoSpace
 	default:
 		return exitFailed

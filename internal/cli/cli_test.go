@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"mkllama":   makeLlama,
 			"waitfor":   waitFor,
 			"terminate": terminate,
+			"damage":    damage,
 			"same":      same,
 		},
 	})
@@ -86,15 +87,25 @@ func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(m.WriteTo(dir))
 }
 
-// waitFor waits until a file matches: waitfor PATTERN.
+// waitFor waits until a file is there, and has a text in it: waitfor FILE [TEXT].
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	for range 500 {
-		if found, _ := filepath.Glob(ts.MkAbs(args[0])); len(found) > 0 {
+	for range 2500 {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && (len(args) == 1 || strings.Contains(string(text), args[1])) {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear", args[0])
+}
+
+// damage changes the last byte of a file: damage FILE.
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	text, err := os.ReadFile(path)
+	ts.Check(err)
+	text[len(text)-1] ^= 1
+	ts.Check(os.WriteFile(path, text, 0o666))
 }
 
 // terminate sends SIGTERM to the commands in the background.

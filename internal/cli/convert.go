@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/engine"
@@ -31,6 +28,7 @@ type convertFlags struct {
 	config  string
 	dryRun  bool
 	force   bool
+	resume  bool
 	memory  int64
 	verbose bool
 	jobs    int
@@ -45,13 +43,25 @@ func newConvert() *cobra.Command {
 attention takes the place of MHA or GQA. Stock engines load it as a dense
 DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and OUT are .safetensors files or Hugging Face directories. The
 configuration is --config, else config.json beside IN, else the one that IN
-carries; the new one goes beside OUT, and into it.
+carries; the new one goes beside OUT, and into it. So does a manifest, by which
+verify --integrity finds any change: mha2mla.json, for a file NAME.mha2mla.json.
+
+Nothing appears under its final name before all of it is whole, and with --force
+the old OUT stays so long. Until then everything is in a folder of OUT's name with
+a dot before and .mha2mla-tmp after it, or in OUT/.mha2mla-tmp if that is a
+directory already. What a run that was killed has left there, the next run on OUT
+removes, and what of the old OUT it had set aside, it puts back. With --resume it
+goes on instead: shards that are complete stay, every bit checked, if the source,
+the flags and the program are the same; else it refuses. A run with --resume that
+is interrupted or fails leaves what is complete; another removes everything. The
+smaller --max-shard-size, the less is left to be done again.
 
   mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
   mha2mla convert --cache 576 --calibrate corpus.txt --heal auto model/ converted/
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
+  mha2mla convert --resume --max-shard-size 1GB model/ converted/
 ` + exitHelp,
 	}
 	takes(cmd, "IN", "OUT")
@@ -72,6 +82,7 @@ carries; the new one goes beside OUT, and into it.
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written and write nothing")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where the time went")
 	f.BoolVar(&o.force, "force", false, "replace OUT if it exists")
+	f.BoolVar(&o.resume, "resume", false, "go on where an interrupted run stopped, and leave what is done if this one is")
 	jobsFlag(cmd, &o.jobs)
 	flag(f, &o.memory, "memory", "SIZE", "", "memory to stay below, as far as one layer allows (default: what the machine has free)", size)
 	output := uiFlags(cmd)
@@ -110,8 +121,7 @@ func openSource(path, config string) (*family.Model, error) {
 	return m, nil
 }
 
-func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) error {
-	ctx := cmd.Context()
+func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err error) {
 	runtime.GOMAXPROCS(o.jobs)
 	if out == "" {
 		return &plan.UsageError{What: "OUT is empty", Tip: "name a .safetensors file or a directory"}
@@ -124,9 +134,19 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if err := o.checkHealing(); err != nil {
 		return err
 	}
-	if err := checkOutput(m, out, o.force); err != nil { // before the search, which takes time
+	output, err := reserve(m, out, o) // before the search, which takes time
+	if err != nil {
 		return err
 	}
+	if output != nil {
+		defer func() { err = errors.Join(err, output.Discard()) }()
+	}
+	return planAndConvert(cmd, u, o, m, out, output)
+}
+
+// planAndConvert converts m to out, which is reserved.
+func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model, out string, output *checkpoint.Output) error {
+	ctx := cmd.Context()
 	if err := o.Aim(m, cmd.Flags().Changed); err != nil {
 		return err
 	}
@@ -137,7 +157,10 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 	if err != nil {
 		return err
 	}
-	stats, done, err := o.open(ctx, u, m, out)
+	if err := checkSpace(m, out, o, sizes, output); err != nil { // before calibration, too
+		return err
+	}
+	stats, paths, done, err := o.open(ctx, u, m, temporary(output))
 	if err != nil {
 		return err
 	}
@@ -167,21 +190,7 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) erro
 		advise(u, p)
 		return u.result(described, described.print)
 	}
-	return carryOut(ctx, u, o, described, stats)
-}
-
-// checkOutput makes sure that out may be written.
-func checkOutput(m *family.Model, out string, force bool) error {
-	folder, whole := plan.Place(out)
-	var names []string
-	if !whole {
-		names = []string{filepath.Base(out)}
-	}
-	err := checkpoint.CheckOutput(m.Source, folder, names, whole, force)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &plan.UsageError{What: fmt.Sprintf("the folder of OUT %q does not exist", out), Tip: "create it first"}
-	}
-	return err
+	return carryOut(ctx, u, o, described, convert.Options{Stats: stats, StatsFiles: paths, Done: done, Output: output})
 }
 
 // searched returns sizes with what they leave open found.
@@ -199,23 +208,21 @@ type planned struct {
 }
 
 // carryOut converts as planned and prints what was done.
-func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, stats calib.Reader) error {
-	options := convert.Options{
-		Resources: o.resources(), Stats: stats, Force: o.force, Version: version(), Warn: u.warn,
-	}
+func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run convert.Options) error {
 	var finish func()
 	if o.Heal == 0 {
-		options.Progress, finish = u.progress("converting")
+		run.Progress, finish = u.progress("converting")
 	} else {
-		healer, err := o.healer(p.Plan)
+		healer, err := o.healer(p.Plan, run.Output)
 		if err != nil {
 			return err
 		}
 		defer healer.Close()
-		options.Healer = healer
+		run.Healer = healer
 		healer.Progress, finish = u.healing()
 	}
-	result, err := convert.Run(ctx, p.Plan, options)
+	run.Resources, run.Version, run.Warn = o.resources(), version(), u.warn
+	result, err := convert.Run(ctx, p.Plan, run)
 	finish()
 	if err != nil {
 		return err
@@ -225,14 +232,14 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, stats cali
 		u.note("time of all layers: read %.2f s, statistics %.2f s, factor %.2f s, heal %.2f s, write %.2f s; tensors carried along %.2f s",
 			t.Read.Seconds(), t.Statistics.Seconds(), t.Factor.Seconds(), t.Heal.Seconds(), t.Write.Seconds(), t.Carry.Seconds())
 	}
-	for _, a := range result.Approximations(p.Plan, stats != nil) {
+	for _, a := range result.Approximations(p.Plan, run.Stats != nil) {
 		u.warn(a.What)
 		if a.Do != "" {
 			u.hint(a.Do)
 		}
 	}
 	advise(u, p.Plan)
-	if stats == nil && o.Method == mla.MethodAttention {
+	if run.Stats == nil && o.Method == mla.MethodAttention {
 		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
 	}
 	done := struct {

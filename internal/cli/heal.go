@@ -17,6 +17,8 @@ import (
 func (o *convertFlags) checkHealing() error {
 	switch {
 	case o.Heal == 0:
+	case o.resume:
+		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --resume: each layer is healed on what those before it make", o.Heal), Tip: "leave --resume out; --force replaces what an interrupted run has left"}
 	case o.Bias == mla.BiasHF:
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
 	case o.calibrate == "":
@@ -25,12 +27,17 @@ func (o *convertFlags) checkHealing() error {
 	return nil
 }
 
-// healer prepares to heal the layers of p on the tokens of --calibrate.
-func (o *convertFlags) healer(p *plan.Plan) (*heal.Healer, error) {
+// healer prepares to heal the layers of p on the tokens of --calibrate. Residual
+// streams that are large go into the folder of the work on out.
+func (o *convertFlags) healer(p *plan.Plan, out *checkpoint.Output) (*heal.Healer, error) {
 	if len(o.calibrated) < 2 {
 		return nil, &plan.UsageError{What: "one window of tokens is not enough to heal on: some are held out", Tip: "name a longer text, or a smaller --window"}
 	}
-	return heal.New(p.Source, o.calibrated, o.Heal, func() string { return checkpoint.TempName(p.Output) })
+	streams := 0
+	return heal.New(p.Source, o.calibrated, o.Heal, func() string {
+		streams++
+		return out.Scratch(fmt.Sprintf("healing-%d", streams))
+	})
 }
 
 // healing returns a function that shows how far healing is, and one that takes it

@@ -94,7 +94,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err := o.ReadRankings(m); err != nil {
 		return nil, err
 	}
-	stats, done, err := o.open(ctx, u, m, "")
+	stats, _, done, err := o.open(ctx, u, m, "")
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,10 @@ package cli
 
 import (
 	"context"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -34,37 +32,36 @@ func (o *statsFlags) gatherFlags(cmd *cobra.Command) {
 	o.amountFlags(cmd, calibrationTokens)
 }
 
-// open opens the statistics of m that the flags name. Those gathered at once go
-// into a temporary file beside out. The function returned gives all of them up.
-func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, out string) (stats calib.Reader, done func(), err error) {
-	paths, remove := o.stats, func() {}
+// open opens the statistics of m that the flags name, and says in which files they
+// are. Those gathered at once go into the file temp. The function returned closes
+// them.
+func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, temp string) (stats calib.Reader, paths []string, done func(), err error) {
+	paths = o.stats
 	if o.calibrate != "" {
 		if o.text = o.calibrate; tokens.HoldsIDs(o.calibrate) {
 			o.tokens = o.calibrate
 		}
 		windows, err := o.windows(m)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		o.calibrated = windows
-		temp := checkpoint.TempName(out)
 		progress, finish := u.progress("calibrating")
 		_, err = calib.Gather(ctx, m, windows, nil, temp, false, progress)
 		finish()
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		paths, remove = append(paths, temp), func() { os.Remove(temp) }
+		paths = append(paths, temp)
 	}
 	merged, err := openStats(m, paths)
 	if err != nil || len(merged) == 0 {
-		remove()
-		return nil, func() {}, err
+		return nil, nil, func() {}, err
 	}
-	return merged, func() { closeStats(merged); remove() }, nil
+	return merged, paths, func() { closeStats(merged) }, nil
 }
 
 // openStats opens statistics of m; none is no statistics.

@@ -21,13 +21,14 @@ type verifyFlags struct {
 	cacheBits       int
 	sourceConfig    string
 	convertedConfig string
+	integrity       bool
 }
 
 func newVerify() *cobra.Command {
 	var o verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify [flags] SOURCE CONVERTED",
-		Short: "Measure how far a converted checkpoint is from its source",
+		Short: "Measure how far a converted checkpoint is from its source, or that it is whole",
 		Long: `verify runs both checkpoints in float32, with the semantics of the stock
 classes, on the tokens of a file of ids or of a text. It prints the perplexity of each, the divergence KL(source‖converted) per token, how
 often both find the same token most likely, the error of every layer's attention
@@ -38,19 +39,37 @@ to 64, with a scale and a zero point of 16 bits each.
   mha2mla verify model/ converted/ --tokens ids.json
   mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
   mha2mla verify model/ converted/ --tokens ids.json --cache-bits 4
+
+With --integrity, it reads every file of CONVERTED instead and compares it with the
+manifest that convert has written (mha2mla.json, beside a file NAME.mha2mla.json):
+what is changed, missing or there besides is named, by tensor where it is one, and
+the exit status is 4. Names that begin with a dot are not looked at.
+
+  mha2mla verify --integrity converted/
 ` + exitHelp,
 	}
 	takes(cmd, "SOURCE", "CONVERTED")
+	both := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if o.integrity {
+			return exactly("CONVERTED")(cmd, args)
+		}
+		return both(cmd, args)
+	}
 	f := cmd.Flags()
 	o.sourceFlags(cmd, "to compare on")
 	o.amountFlags(cmd, "")
 	o.maxKL = math.Inf(1)
 	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", nonNegativeNumber)
 	flag(f, &o.cacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits).choices = []string{"8", "4", "2"}
+	f.BoolVar(&o.integrity, "integrity", false, "compare CONVERTED, bit for bit, with its manifest")
 	config := configFlag(cmd, "config")
 	convertedConfig := configFlag(cmd, "converted-config")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		if o.integrity {
+			return runIntegrity(cmd.Context(), output(), args[0])
+		}
 		o.sourceConfig, o.convertedConfig = *config, *convertedConfig
 		return runVerify(cmd.Context(), output(), o, args[0], args[1])
 	})

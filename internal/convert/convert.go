@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +16,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -22,12 +26,15 @@ import (
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
 	Resources
-	Stats    calib.Reader // of the activations; nil: none
-	Healer   *heal.Healer // betters the layers, which are then converted in order; nil: they stay as they are
-	Force    bool         // replace what exists
-	Version  string       // of the program, for the files' metadata
-	Progress func(done, total int64)
-	Warn     func(message string)
+	Stats      calib.Reader       // of the activations; nil: none
+	Healer     *heal.Healer       // betters the layers, which are then converted in order; nil: they stay as they are
+	StatsFiles []string           // that they are from
+	Done       func()             // called when they are not needed any more; nil: nobody cares
+	Force      bool               // replace what exists
+	Output     *checkpoint.Output // reserved for it; nil: Run does so itself, as Force says
+	Version    string             // of the program, for the files' metadata
+	Progress   func(done, total int64)
+	Warn       func(message string)
 }
 
 // Result is what a conversion found out. Its fields are part of the JSON output.
@@ -47,9 +54,15 @@ type LayerResult struct {
 type run struct {
 	*plan.Plan
 	Options
-	writers []*checkpoint.Writer
-	shardOf map[string]int
+	out     *checkpoint.Output
+	shards  []*shard
+	planned map[string]plan.Tensor
+	begin   *fingerprint
+	earlier []*layerRecord // [layers] from the run that is resumed; nil: none
+	journal *journal.Journal
 	warned  map[*checkpoint.Tensor]bool // under mu
+
+	inputs, statistics []checkpoint.FileDigest
 
 	clock clock
 
@@ -58,21 +71,43 @@ type run struct {
 	result Result
 }
 
-// Run carries out p. Nothing gets its final name before everything is written.
+// Reserve makes the output out of a conversion of m this process's own.
+func Reserve(m *family.Model, out string, r checkpoint.Replace) (*checkpoint.Output, error) {
+	folder, main := plan.Place(out)
+	return checkpoint.Reserve(m.Source, folder, main, r)
+}
+
+// Check makes sure that out may be written, and touches nothing.
+func Check(m *family.Model, out string, force bool) error {
+	folder, main := plan.Place(out)
+	return checkpoint.CheckOutput(m.Source, folder, checkpoint.Names(main), main == "", force)
+}
+
+// Run carries out p. Nothing gets its final name before everything is written. It
+// uses up o.Output.
 func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err error) {
-	out, err := checkpoint.NewOutput(p.Source.Source, p.Folder, p.Files(), p.Whole, o.Force)
-	if err != nil {
-		return nil, err
+	out := o.Output
+	if out == nil {
+		if out, err = Reserve(p.Source, p.Output, checkpoint.Replace{Force: o.Force}); err != nil {
+			return nil, err
+		}
 	}
 	defer func() { err = errors.Join(err, out.Discard()) }()
-	r := &run{Plan: p, Options: o, shardOf: make(map[string]int), warned: make(map[*checkpoint.Tensor]bool)}
-	r.result.Layers = make([]LayerResult, p.Source.Layers)
-	if err := r.write(ctx, out); err != nil {
+	if err := out.Declare(p.Files()); err != nil {
 		return nil, err
+	}
+	r := &run{Plan: p, Options: o, out: out, warned: make(map[*checkpoint.Tensor]bool), planned: make(map[string]plan.Tensor)}
+	r.earlier = make([]*layerRecord, p.Source.Layers)
+	r.result.Layers = make([]LayerResult, p.Source.Layers)
+	if err := r.write(ctx); err != nil {
+		return nil, errors.Join(err, r.keep())
 	}
 	r.result.Timing = r.clock.Timing
 	if err := r.unchanged(); err != nil {
 		return nil, err
+	}
+	if o.Done != nil {
+		o.Done()
 	}
 	return &r.result, out.Commit()
 }
@@ -86,66 +121,76 @@ func (r *run) unchanged() error {
 }
 
 // write writes every file under its temporary name.
-func (r *run) write(ctx context.Context, out *checkpoint.Output) (err error) {
-	defer func() {
-		for _, w := range r.writers {
-			err = errors.Join(err, w.Abandon())
+func (r *run) write(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, r.abandon()) }()
+	for _, path := range r.StatsFiles {
+		d, err := checkpoint.DigestFile(ctx, path)
+		if err != nil {
+			return err
 		}
-	}()
-	if err := r.open(out); err != nil {
+		r.statistics = append(r.statistics, d)
+	}
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	if err := r.work(ctx); err != nil {
 		return err
 	}
-	for len(r.writers) > 0 {
-		w := r.writers[0]
-		r.writers = r.writers[1:]
-		if err := w.Close(); err != nil {
-			return err
-		}
-	}
-	if err := r.writeOthers(out); err != nil {
+	if err := r.writeOthers(); err != nil {
 		return err
 	}
 	return context.Cause(ctx)
 }
 
-// open creates the shards.
-func (r *run) open(out *checkpoint.Output) error {
-	specs := make([][]checkpoint.Spec, len(r.Shards))
-	for _, t := range r.Tensors {
-		specs[t.Shard] = append(specs[t.Shard], t.Spec)
-		r.shardOf[t.Name] = t.Shard
-	}
-	metadata := map[string]string{"format": "pt", "mha2mla": r.Version, checkpoint.MetadataConfig: string(r.Config)}
-	for i, shard := range r.Shards {
-		f, err := out.Create(shard.File)
-		if err != nil {
-			return err
+// keep leaves what was done for a later run to resume, if that is worth anything.
+func (r *run) keep() error {
+	for _, s := range r.shards {
+		if s.digests != nil {
+			return nil
 		}
-		w, err := checkpoint.NewWriter(f, specs[i], metadata)
-		if err != nil {
-			return err
-		}
-		r.writers = append(r.writers, w)
 	}
-	return nil
+	if r.journal == nil { // what an earlier run has left was not touched
+		return nil
+	}
+	return fsys.RemoveAll(r.out.FS(), r.out.Journal())
 }
 
 // work converts all layers and copies everything else.
 func (r *run) work(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.carryAll(ctx) })
+	group.Go(func() error { return r.digestInputs(ctx) })
 	group.Go(func() error {
 		side := r.Resources
 		if r.Healer != nil {
-			side.Jobs = 1 // the input of one layer is what the healed ones before it make
+			side.Jobs = 1
 		}
-		need := LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
-		return side.each(ctx, r.Source.Layers, need, r.layer)
+		need, layers := LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil), r.layers()
+		return side.each(ctx, len(layers), need, func(ctx context.Context, i int) error { return r.layer(ctx, layers[i]) })
 	})
 	return group.Wait()
+}
+
+// layers lists the layers that are to be converted in the order of their tensors in
+// the files, so that one shard after the other gets complete; or in that of the model
+// if they are healed, because the input of one is what the healed ones before it make.
+func (r *run) layers() []int {
+	if r.Healer != nil {
+		all := make([]int, r.Source.Layers)
+		for n := range all {
+			all[n] = n
+		}
+		return all
+	}
+	first := make(map[int]int) // index of a layer's first tensor
+	for i, t := range slices.Backward(r.Tensors) {
+		if n, ok := r.layerOf(t); ok {
+			first[n] = i
+		}
+	}
+	order := slices.Collect(maps.Keys(first))
+	slices.SortFunc(order, func(a, b int) int { return first[a] - first[b] })
+	return slices.DeleteFunc(order, r.keptLayer)
 }
 
 // layer converts layer n and writes its tensors.
@@ -174,9 +219,12 @@ func (r *run) layer(ctx context.Context, n int) error {
 		}
 		r.clock.add(&r.clock.Heal, start, weights.take())
 	}
+	if err := r.journal.Add(record{Layer: &layerRecord{r.result.Layers[n], r.result.Layers[n].Ranking}}); err != nil {
+		return err
+	}
 	start = time.Now()
 	err = layer.Write(attention, func(name string) mla.Sink {
-		return &computed{floats: r.floats(family.InLayer(n, name))}
+		return r.sink(family.InLayer(n, name))
 	})
 	r.clock.add(&r.clock.Write, start, weights.take())
 	return err
@@ -201,10 +249,6 @@ func (r *run) heal(ctx context.Context, n int, a *mla.Attention, converted mla.C
 		return nil
 	}
 	return layer.Replace(a, healed)
-}
-
-func (r *run) writer(name string) *checkpoint.TensorWriter {
-	return r.writers[r.shardOf[name]].Tensor(name)
 }
 
 // advance reports bytes written.

@@ -27,7 +27,7 @@ func (r *run) carryAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(copiers)
 	for _, t := range r.Tensors {
-		if t.Action != plan.Compute {
+		if t.Action != plan.Compute && !r.kept(t) {
 			group.Go(func() error { return r.carried(ctx, t) })
 		}
 	}
@@ -45,7 +45,7 @@ func (r *run) carried(ctx context.Context, t plan.Tensor) error {
 
 // copyTensor copies the bytes of a tensor, looking at floats as they pass.
 func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
-	from, to := t.Weight, r.writer(t.Name)
+	from, to := t.Weight, r.tensor(t.Name)
 	data, look := from.Data(), t.DType.Float()
 	for at := int64(0); at < from.Bytes(); {
 		if err := context.Cause(ctx); err != nil {

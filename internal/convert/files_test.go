@@ -121,7 +121,7 @@ func TestDirectory(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	want := []string{"LICENSE", "README.md", "config.json", "generation_config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"}
+	want := []string{"LICENSE", "README.md", "config.json", "generation_config.json", "mha2mla.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"}
 	if !slices.Equal(names, want) {
 		t.Errorf("files %v, want %v", names, want)
 	}
@@ -228,7 +228,7 @@ func TestForce(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	if got := strings.Join(names, " "); got != "README.md config.json model.safetensors notes.txt" {
+	if got := strings.Join(names, " "); got != "README.md config.json mha2mla.json model.safetensors notes.txt" {
 		t.Errorf("left %s", got)
 	}
 }
@@ -256,7 +256,7 @@ func TestFile(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	if got := strings.Join(names, " "); got != "config.json out.safetensors" {
+	if got := strings.Join(names, " "); got != "config.json out.mha2mla.json out.safetensors" {
 		t.Errorf("left %s", got)
 	}
 }

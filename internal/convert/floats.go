@@ -12,20 +12,19 @@ import (
 // floats takes the values of a tensor that is not copied. Those that do not fit its
 // type are refused or, if the plan says so, clamped.
 type floats struct {
-	*checkpoint.TensorWriter
-	run     *run
+	*tensor
 	clamped int64 // values so far
 }
 
 // floats opens a tensor of the output.
-func (r *run) floats(name string) *floats { return &floats{TensorWriter: r.writer(name), run: r} }
+func (r *run) floats(name string) *floats { return &floats{tensor: r.tensor(name)} }
 
 // WriteFloats appends values.
 func (f *floats) WriteFloats(values []float64) error {
 	if f.run.Clamp {
 		values = f.clamp(values)
 	}
-	return f.TensorWriter.WriteFloats(values)
+	return f.tensor.WriteFloats(values)
 }
 
 // Close completes the tensor.
@@ -34,7 +33,7 @@ func (f *floats) Close() error {
 		s := f.Spec()
 		f.run.warn(fmt.Sprintf("tensor %q: %d of its values do not fit %s and became ±%v", s.Name, f.clamped, s.DType, s.DType.Largest()))
 	}
-	return f.TensorWriter.Close()
+	return f.tensor.Close()
 }
 
 // clamp returns values with the largest of the type for those that would become

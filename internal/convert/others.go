@@ -15,18 +15,28 @@ import (
 // tokenizer of many languages has 33 MB.
 const maxCompanion = 512 << 20
 
-// writeOthers writes the files beside the weights.
-func (r *run) writeOthers(out *checkpoint.Output) error {
+// writeOthers writes the files beside the weights, the manifest with the digests of
+// all others.
+func (r *run) writeOthers() error {
+	var digests []checkpoint.FileDigest
 	for _, name := range r.Others {
+		if name == r.Manifest {
+			continue
+		}
 		content, err := r.content(name)
 		if err != nil {
 			return err
 		}
-		if err := out.WriteFile(name, content); err != nil {
+		if err := r.out.WriteFile(name, content); err != nil {
 			return err
 		}
+		digests = append(digests, checkpoint.FileDigest{File: name, Bytes: int64(len(content)), SHA: checkpoint.DigestBytes(content)})
 	}
-	return nil
+	text, err := r.manifest(digests)
+	if err != nil {
+		return err
+	}
+	return r.out.WriteFile(r.Manifest, text)
 }
 
 // content returns the content of a file beside the weights.

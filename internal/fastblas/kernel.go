@@ -27,3 +27,7 @@ type kernel[T float] struct {
 	// many those are.
 	interleave func(panel, src []T, step, k, size int) int
 }
+
+// Kernel names the kernels that this processor runs, on which results depend by
+// rounding.
+func Kernel() string { return kernels[float64]()[0].name }

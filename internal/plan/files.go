@@ -16,17 +16,17 @@ import (
 const CardFile = "README.md"
 
 // Place says where the files of an output go. A .safetensors file goes to its
-// folder; whole reports that the output is a directory of its own.
-func Place(out string) (folder string, whole bool) {
+// folder; if file is empty, the output is a directory of its own.
+func Place(out string) (folder, file string) {
 	info, err := os.Stat(out)
 	isFile := filepath.Ext(out) == ".safetensors"
 	if err == nil {
 		isFile = !info.IsDir()
 	}
 	if isFile {
-		return filepath.Dir(out), false
+		return filepath.Dir(out), filepath.Base(out)
 	}
-	return out, true
+	return out, ""
 }
 
 // shard spreads the tensors over files of at most most bytes, in the order of
@@ -65,30 +65,32 @@ func (p *Plan) Files() []string {
 	return append(names, p.Others...)
 }
 
-// listOthers lists the files beside the weights: for a directory the index, the
-// configuration, a model card and what comes along with the source; for a file
-// its configuration.
-func (p *Plan) listOthers() error {
-	if !p.Whole {
-		name, err := p.configName()
-		p.Others = []string{name}
-		if p.RankFile != "" {
-			p.Others = append(p.Others, p.RankFile)
+// listOthers lists the files beside the weights: for a directory the index, what
+// comes along with the source, and a model card; then for a file, too, the
+// rankings if there are any, the manifest and the configuration. They appear in
+// this order: loaders begin with the configuration.
+func (p *Plan) listOthers() (err error) {
+	config := checkpoint.ConfigFile
+	p.Manifest = checkpoint.ManifestFile
+	if p.Whole {
+		if len(p.Shards) > 1 {
+			p.Others = append(p.Others, checkpoint.IndexFile)
 		}
-		return err
+		if p.Companions, p.LeftOut, err = listCompanions(p.Source.Source); err != nil {
+			return err
+		}
+		p.Others = append(p.Others, p.Companions...)
+		p.Others = append(p.Others, CardFile)
+	} else {
+		p.Manifest = filepath.Base(checkpoint.OwnManifest(p.Output))
+		if config, err = p.configName(); err != nil {
+			return err
+		}
 	}
-	if len(p.Shards) > 1 {
-		p.Others = append(p.Others, checkpoint.IndexFile)
-	}
-	var err error
-	if p.Companions, p.LeftOut, err = listCompanions(p.Source.Source); err != nil {
-		return err
-	}
-	p.Others = append(p.Others, p.Companions...)
-	p.Others = append(p.Others, CardFile, checkpoint.ConfigFile)
 	if p.RankFile != "" {
 		p.Others = append(p.Others, p.RankFile)
 	}
+	p.Others = append(p.Others, p.Manifest, config)
 	return nil
 }
 

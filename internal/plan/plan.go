@@ -38,6 +38,7 @@ type Plan struct {
 	Folder     string      `json:"-"` // where the files go
 	Layout     mla.Layout  `json:"-"`
 	RankFile   string      `json:"-"` // that of Others that is the ranking of rotary pairs
+	Manifest   string      `json:"-"` // that of Others that says what was written
 	Maths      mla.Options `json:"-"`
 	DType      DTypeRule   `json:"-"`
 	Config     []byte      `json:"-"`
@@ -87,7 +88,8 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	if s.Theta > 0 && o.Form() == mla.FormDeepseek {
 		p.Theta = &s.Theta
 	}
-	p.Folder, p.Whole = Place(out)
+	folder, file := Place(out)
+	p.Folder, p.Whole = folder, file == ""
 	var err error
 	if p.Layout, err = o.layout(m, s, rankFile(out, p.Whole)); err != nil {
 		return nil, err

@@ -221,7 +221,7 @@ func TestShards(t *testing.T) {
 		}
 	}
 	one := newPlan(t, m, filepath.Join(t.TempDir(), "o.safetensors"), plan.Options{MaxShard: 1})
-	if len(one.Shards) != 1 || one.Shards[0].File != "o.safetensors" || one.Whole || !slices.Equal(one.Files(), []string{"o.safetensors", "config.json"}) {
+	if len(one.Shards) != 1 || one.Shards[0].File != "o.safetensors" || one.Whole || !slices.Equal(one.Files(), []string{"o.safetensors", "o.mha2mla.json", "config.json"}) {
 		t.Errorf("a single file: %v", one.Files())
 	}
 }

@@ -1,0 +1,54 @@
+package convert
+
+import (
+	"context"
+	"os"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/manifest"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// conversion is what a manifest says of how the output was made.
+type conversion struct {
+	Source *family.Model `json:"source"`
+	Target *family.Model `json:"target"`
+	Cache  plan.Cache    `json:"cache"`
+	Sizes  []fact        `json:"sizes"`
+	Layers []LayerResult `json:"layers"`
+}
+
+// fact is a size before and after.
+type fact struct {
+	Name   string `json:"name"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after"`
+}
+
+// digestInputs computes the digests of the source's files.
+func (r *run) digestInputs(ctx context.Context) (err error) {
+	r.inputs, err = r.Source.Source.Digests(ctx)
+	return err
+}
+
+// manifest returns the text of the manifest, given the digests of the files beside
+// the weights.
+func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
+	about := conversion{Source: r.Source, Target: r.Target, Cache: r.Cache, Layers: r.result.Layers}
+	for _, f := range r.Layout.Facts(r.Source, r.Target) {
+		about.Sizes = append(about.Sizes, fact(f))
+	}
+	m := manifest.Manifest{
+		Program: r.Version, Command: r.command(), Inputs: r.inputs, Statistics: r.statistics,
+		Conversion: about, Whole: r.Whole, Files: others,
+	}
+	for _, s := range r.shards {
+		info, err := os.Stat(r.out.Staged(s.file))
+		if err != nil {
+			return nil, err
+		}
+		m.Weights = append(m.Weights, manifest.Weights{File: s.file, Bytes: info.Size(), Digests: s.digests})
+	}
+	return m.Encode()
+}

@@ -1,0 +1,201 @@
+package convert
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/fastblas"
+	"github.com/mha2mla/mha2mla/internal/journal"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
+
+// record is one record of the journal: the first is Begin, and of the others a
+// layer's comes before those of the shards it is in.
+type record struct {
+	Begin *fingerprint `json:"begin,omitempty"`
+	Layer *layerRecord `json:"layer,omitempty"`
+	Shard *shardRecord `json:"shard,omitempty"`
+}
+
+// layerRecord is what was found out about a layer.
+type layerRecord struct {
+	LayerResult
+	Ranking rope.Ranking `json:"ranking,omitempty"`
+}
+
+// shardRecord says that a shard is complete.
+type shardRecord struct {
+	File string `json:"file"`
+	*checkpoint.Digests
+}
+
+// fingerprint is all that the bytes of the output depend on. A file of the source
+// counts as the same if its size, its time of change to the nanosecond and its
+// header are: a digest of gigabytes would cost as much as converting many a layer,
+// and whoever gives other weights the old time means to deceive nobody but himself.
+// Statistics, which are smaller and may be gathered anew, count by their content.
+type fingerprint struct {
+	Program    string                  `json:"program"` // version, system, kernels
+	Command    string                  `json:"command"`
+	Plan       string                  `json:"plan"` // digest
+	Source     []checkpoint.Identity   `json:"source"`
+	Statistics []checkpoint.FileDigest `json:"statistics,omitempty"`
+}
+
+// ResumeError says why an earlier run cannot be resumed.
+type ResumeError struct{ What string }
+
+func (e *ResumeError) Error() string { return "cannot resume: " + e.What }
+
+// Hint says what to do about the error.
+func (e *ResumeError) Hint() string {
+	return "convert as before, or without --resume from the beginning"
+}
+
+// against is an error that names the first difference from what an earlier run
+// was.
+func (f *fingerprint) against(old *fingerprint) error {
+	differs := func(what, then, now any) error {
+		return &ResumeError{fmt.Sprintf("%s was %v and is %v", what, then, now)}
+	}
+	switch {
+	case f.Program != old.Program:
+		return differs("the program", old.Program, f.Program)
+	case f.Command != old.Command:
+		return differs("the command", fmt.Sprintf("%q", old.Command), fmt.Sprintf("%q", f.Command))
+	case len(f.Source) != len(old.Source):
+		return differs("the number of files of the source", len(old.Source), len(f.Source))
+	}
+	for i, now := range f.Source {
+		if then := old.Source[i]; now != then {
+			return &ResumeError{fmt.Sprintf("the file %q of the source has changed since", then.File)}
+		}
+	}
+	switch {
+	case !reflect.DeepEqual(f.Statistics, old.Statistics):
+		return &ResumeError{"the statistics are others"}
+	case f.Plan != old.Plan:
+		return &ResumeError{"the plan differs: the configuration of the source, the rankings or --max-shard-size"}
+	}
+	return nil
+}
+
+// fingerprint returns that of the run.
+func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
+	f := &fingerprint{
+		Program: fmt.Sprintf("mha2mla %s %s/%s %s", r.Version, runtime.GOOS, runtime.GOARCH, fastblas.Kernel()),
+		Command: r.command(), Statistics: r.statistics,
+	}
+	p := *r.Plan
+	p.Input, p.Output = "", "" // the same wherever it is
+	text, err := json.Marshal(struct {
+		Plan   any
+		Config string
+		Maths  mla.Options
+	}{&p, string(r.Config), r.Maths})
+	if err != nil {
+		return nil, err
+	}
+	f.Plan = checkpoint.DigestBytes(text)
+	f.Source, err = r.Source.Source.Identities(ctx)
+	return f, err
+}
+
+// resume finds out what of an earlier run can stay, and returns the records of it
+// for a journal of this run. Nothing is taken on trust: a shard stays if every byte
+// of it is as the journal says.
+func (r *run) resume(ctx context.Context) ([]record, error) {
+	var err error
+	if r.begin, err = r.fingerprint(ctx); err != nil {
+		return nil, err
+	}
+	kept := []record{{Begin: r.begin}}
+	old, err := journal.Read[record](r.out.Journal())
+	if errors.Is(err, journal.ErrDamaged) {
+		r.warn("the journal of the earlier run is damaged; starting from the beginning")
+	} else if err != nil {
+		return nil, err
+	}
+	if len(old) > 0 && old[0].Begin != nil {
+		if err := r.begin.against(old[0].Begin); err != nil {
+			return nil, err
+		}
+	} else {
+		old = nil
+	}
+	var files []string
+	for _, rec := range old {
+		switch {
+		case rec.Layer != nil && rec.Layer.Layer >= 0 && rec.Layer.Layer < len(r.earlier):
+			r.earlier[rec.Layer.Layer] = rec.Layer
+			kept = append(kept, rec)
+		case rec.Shard != nil:
+			whole, err := r.adopt(ctx, rec.Shard)
+			if err != nil {
+				return nil, err
+			}
+			if whole {
+				kept, files = append(kept, rec), append(files, rec.Shard.File)
+			}
+		}
+	}
+	return kept, r.out.Retain(files)
+}
+
+// adopt takes over a shard of an earlier run if it is whole.
+func (r *run) adopt(ctx context.Context, rec *shardRecord) (bool, error) {
+	for _, s := range r.shards {
+		if s.file != rec.File {
+			continue
+		}
+		info, err := os.Lstat(r.out.Staged(s.file))
+		if err != nil || !info.Mode().IsRegular() {
+			return false, nil // gone, or not what a run writes
+		}
+		got, err := checkpoint.Digest(ctx, r.out.Staged(s.file))
+		if errors.As(err, new(*checkpoint.FormatError)) {
+			return false, nil
+		}
+		if err != nil || !reflect.DeepEqual(got, rec.Digests) {
+			return false, err
+		}
+		s.left, s.digests = 0, got
+		return true, nil
+	}
+	return false, nil
+}
+
+// layerOf is the layer of which the conversion makes t, if one does.
+func (r *run) layerOf(t plan.Tensor) (layer int, ok bool) {
+	if t.Action == plan.Compute {
+		_, err := fmt.Sscanf(t.Name, "model.layers.%d.", &layer)
+		ok = err == nil
+	}
+	return layer, ok
+}
+
+// keptLayer reports whether all of layer n is there from an earlier run, and if so
+// takes over what was found out about it. A layer of which one tensor lies in a
+// shard that is to be written is converted again.
+func (r *run) keptLayer(n int) bool {
+	old := r.earlier[n]
+	if old == nil {
+		return false
+	}
+	for _, t := range r.Tensors {
+		if of, ok := r.layerOf(t); ok && of == n && !r.kept(t) {
+			return false
+		}
+	}
+	r.result.Layers[n] = old.LayerResult
+	r.result.Layers[n].Ranking = old.Ranking
+	return true
+}

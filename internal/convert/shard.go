@@ -1,0 +1,162 @@
+package convert
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/journal"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// shard is one file of weights.
+type shard struct {
+	file    string
+	writer  *checkpoint.Writer  // nil once it is complete
+	left    int                 // tensors that are not, under run.mu
+	digests *checkpoint.Digests // once it is, from this run or an earlier one
+}
+
+// open decides which shards of an earlier run stay, and creates the others.
+func (r *run) open(ctx context.Context) error {
+	specs := make([][]checkpoint.Spec, len(r.Shards))
+	for _, t := range r.Tensors {
+		specs[t.Shard] = append(specs[t.Shard], t.Spec)
+		r.planned[t.Name] = t
+	}
+	for i, s := range r.Shards {
+		r.shards = append(r.shards, &shard{file: s.File, left: len(specs[i])})
+	}
+	records, err := r.resume(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.room(); err != nil {
+		return err
+	}
+	if r.journal, err = journal.Create(r.out.FS(), r.out.Journal(), records); err != nil {
+		return err
+	}
+	metadata := map[string]string{"format": "pt", "mha2mla": r.Version, checkpoint.MetadataConfig: string(r.Config)}
+	for i, s := range r.shards {
+		if s.digests != nil {
+			r.advance(r.Shards[i].Bytes)
+			continue
+		}
+		f, err := r.out.Create(s.file)
+		if err != nil {
+			return err
+		}
+		if s.writer, err = checkpoint.NewWriter(f, specs[i], metadata); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Room for what is not weights: a little, what each tensor takes in header, index
+// and manifest, and what each shard does besides its configuration.
+const (
+	roomBeside = 64 << 10
+	roomTensor = 512
+	roomShard  = 4 << 10
+)
+
+// room makes sure that there is room for what will be written.
+func (r *run) room() error {
+	need := int64(roomBeside + roomTensor*len(r.Tensors) + (roomShard+len(r.Config))*(len(r.shards)+1))
+	for i, s := range r.shards {
+		if s.digests == nil {
+			need += r.Shards[i].Bytes
+		}
+	}
+	for _, name := range r.Companions {
+		if info, err := os.Stat(filepath.Join(r.Source.Source.Dir, name)); err == nil {
+			need += info.Size()
+		}
+	}
+	return r.out.CheckSpace(need)
+}
+
+// abandon closes the shards as they are, and the journal.
+func (r *run) abandon() error {
+	var errs []error
+	for _, s := range r.shards {
+		if s.writer != nil {
+			errs = append(errs, s.writer.Abandon())
+			s.writer = nil
+		}
+	}
+	if r.journal != nil {
+		errs = append(errs, r.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// tensor is a tensor being written. Closing the last of a shard puts the shard on
+// the disk.
+type tensor struct {
+	*checkpoint.TensorWriter
+	run   *run
+	shard *shard
+}
+
+// tensor opens a tensor of a shard that is not complete.
+func (r *run) tensor(name string) *tensor {
+	s := r.shards[r.planned[name].Shard]
+	return &tensor{s.writer.Tensor(name), r, s}
+}
+
+// Close completes the tensor.
+func (t *tensor) Close() error {
+	if err := t.TensorWriter.Close(); err != nil {
+		return err
+	}
+	t.run.mu.Lock()
+	t.shard.left--
+	last := t.shard.left == 0
+	t.run.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return t.run.complete(t.shard)
+}
+
+// complete puts a shard on the disk, then that it is there.
+func (r *run) complete(s *shard) error {
+	w := s.writer
+	s.writer = nil
+	if err := w.Close(); err != nil {
+		return err
+	}
+	s.digests = w.Digests()
+	return errors.Join(r.journal.Add(record{Shard: &shardRecord{s.file, s.digests}}), r.journal.Sync())
+}
+
+// kept reports whether a tensor that is still to be written is there from an
+// earlier run.
+func (r *run) kept(t plan.Tensor) bool { return r.shards[t.Shard].digests != nil }
+
+// sink takes a tensor of a layer. What belongs to a shard that is complete, because
+// the layer lies in two of them, goes nowhere.
+func (r *run) sink(name string) mla.Sink {
+	if t := r.planned[name]; r.kept(t) {
+		return nowhere{t.Spec}
+	}
+	return &computed{floats: r.floats(name)}
+}
+
+// nowhere takes the values of a tensor that is there already.
+type nowhere struct{ checkpoint.Spec }
+
+// DType is the type of the tensor.
+func (n nowhere) DType() checkpoint.DType { return n.Spec.DType }
+
+// WriteFloats does nothing.
+func (nowhere) WriteFloats([]float64) error { return nil }
+
+// Close does nothing.
+func (nowhere) Close() error { return nil }

@@ -1,0 +1,118 @@
+// Package journal keeps a list of what a run has done, for another to resume. It
+// is a file of lines, each a checksum and a record in JSON.
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/mha2mla/mha2mla/internal/fsys"
+)
+
+// ErrDamaged says that a file is not a journal, or not any more.
+var ErrDamaged = errors.New("the journal is damaged")
+
+// Journal is a journal that is written to.
+type Journal struct {
+	mu sync.Mutex
+	f  fsys.File
+}
+
+// Create writes a journal that begins with the given records, in the place of one
+// that is there.
+func Create[T any](files fsys.FS, path string, records []T) (*Journal, error) {
+	var text []byte
+	for _, r := range records {
+		line, err := encode(r)
+		if err != nil {
+			return nil, err
+		}
+		text = append(text, line...)
+	}
+	draft := path + ".draft"
+	if err := fsys.RemoveAll(files, draft); err != nil {
+		return nil, err
+	}
+	if err := fsys.WriteFile(files, draft, text); err != nil {
+		return nil, err
+	}
+	if err := files.Rename(draft, path); err != nil {
+		return nil, err
+	}
+	if err := files.SyncFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	f, err := files.Append(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Journal{f: f}, nil
+}
+
+// Add appends a record. It is on the disk after Sync. Several goroutines may add.
+func (j *Journal) Add(record any) error {
+	line, err := encode(record)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, err = j.f.Write(line)
+	return err
+}
+
+// Sync puts what was added on the disk.
+func (j *Journal) Sync() error { return j.f.Sync() }
+
+// Close closes the file.
+func (j *Journal) Close() error { return j.f.Close() }
+
+// encode returns the line of a record.
+func encode(record any) ([]byte, error) {
+	text, err := json.Marshal(record)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(text), text), nil
+}
+
+// Read returns the records of a journal; none if there is no file. A last line
+// that was cut short is as if it were not there; anything else that was not written
+// as it is makes it ErrDamaged.
+func Read[T any](path string) ([]T, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var records []T
+	for {
+		line, rest, whole := bytes.Cut(text, []byte("\n"))
+		if !whole {
+			return records, nil
+		}
+		var record T
+		if err := decode(line, &record); err != nil {
+			return nil, err
+		}
+		records, text = append(records, record), rest
+	}
+}
+
+// decode parses a line.
+func decode(line []byte, record any) error {
+	sum, text, found := bytes.Cut(line, []byte(" "))
+	if !found || string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) || json.Unmarshal(text, record) != nil {
+		return ErrDamaged
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+)
+
+// Report is what a check found. Its fields are the JSON output.
+type Report struct {
+	Path     string    `json:"path"`
+	Files    int       `json:"files"`   // looked at
+	Tensors  int       `json:"tensors"` // in them
+	Bytes    int64     `json:"bytes"`   // read
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is something that is not as it was written.
+type Finding struct {
+	File   string `json:"file"`
+	Tensor string `json:"tensor,omitempty"` // empty: the file as such
+	What   string `json:"what"`
+}
+
+func (f Finding) String() string {
+	if f.Tensor != "" {
+		return fmt.Sprintf("%q: tensor %q %s", f.File, f.Tensor, f.What)
+	}
+	return fmt.Sprintf("%q %s", f.File, f.What)
+}
+
+// Check reads every file of the output at path, a directory or a safetensors file,
+// and compares it with the manifest beside it. Names that begin with a dot are not
+// looked at: no loader does.
+func Check(ctx context.Context, path string) (*Report, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	folder, file := path, filepath.Join(path, checkpoint.ManifestFile)
+	if !info.IsDir() {
+		folder, file = filepath.Dir(path), checkpoint.OwnManifest(path)
+	}
+	r := &Report{Path: path, Findings: []Finding{}}
+	m, changed, err := read(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &checkpoint.FormatError{Path: path, What: fmt.Sprintf("there is no manifest %q", filepath.Base(file)), Tip: "only what mha2mla convert has written can be checked"}
+	case errors.As(err, new(*checkpoint.FormatError)):
+		r.found(filepath.Base(file), "", "was changed: "+err.(*checkpoint.FormatError).What)
+		return r, nil
+	case err != nil:
+		return nil, err
+	case changed:
+		r.found(filepath.Base(file), "", "was changed")
+	}
+	if !info.IsDir() && (len(m.Weights) != 1 || m.Weights[0].File != filepath.Base(path)) {
+		r.found(filepath.Base(file), "", fmt.Sprintf("is not the manifest of %q", filepath.Base(path)))
+	}
+	if err := r.compare(ctx, m, folder); err != nil {
+		return nil, err
+	}
+	if m.Whole {
+		err = r.extras(folder, append(m.names(), filepath.Base(file)))
+	}
+	return r, err
+}
+
+func (r *Report) found(file, tensor, what string) {
+	r.Findings = append(r.Findings, Finding{file, tensor, what})
+}
+
+// compare compares the files that the manifest names.
+func (r *Report) compare(ctx context.Context, m *Manifest, folder string) error {
+	for _, w := range m.Weights {
+		if err := r.weights(ctx, w, folder); err != nil {
+			return err
+		}
+	}
+	for _, want := range m.Files {
+		got, err := checkpoint.DigestFile(ctx, filepath.Join(folder, want.File))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			r.found(want.File, "", "is missing")
+			continue
+		case errors.As(err, new(*checkpoint.FormatError)):
+			r.found(want.File, "", "is not a regular file")
+			continue
+		case err != nil:
+			return err
+		case got != want:
+			r.found(want.File, "", "was changed")
+		}
+		r.Files, r.Bytes = r.Files+1, r.Bytes+got.Bytes
+	}
+	return nil
+}
+
+// weights compares a safetensors file.
+func (r *Report) weights(ctx context.Context, want Weights, folder string) error {
+	path := filepath.Join(folder, want.File)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.found(want.File, "", "is missing")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	got, err := checkpoint.Digest(ctx, path)
+	var malformed *checkpoint.FormatError
+	switch {
+	case errors.As(err, &malformed):
+		r.found(want.File, "", "was changed: "+malformed.What)
+		return nil
+	case err != nil:
+		return err
+	}
+	r.Files, r.Tensors, r.Bytes = r.Files+1, r.Tensors+len(got.Tensors), r.Bytes+info.Size()
+	expected := want.Digests
+	if expected == nil {
+		expected = &checkpoint.Digests{}
+	}
+	if got.Header != expected.Header {
+		r.found(want.File, "", "has another header")
+	}
+	for _, name := range slices.Sorted(maps.Keys(expected.Tensors)) {
+		switch sum, there := got.Tensors[name]; {
+		case !there:
+			r.found(want.File, name, "is missing")
+		case sum != expected.Tensors[name]:
+			r.found(want.File, name, "was changed")
+		}
+	}
+	return nil
+}
+
+// extras finds files that are not among names.
+func (r *Report) extras(folder string, names []string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !slices.Contains(names, e.Name()) && !strings.HasPrefix(e.Name(), ".") {
+			r.found(e.Name(), "", "was not written by the conversion")
+		}
+	}
+	return nil
+}

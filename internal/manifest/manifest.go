@@ -1,0 +1,107 @@
+// Package manifest says where a converted checkpoint comes from and what it must
+// be, to the last byte: its form, and the check against it.
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+)
+
+// Format is the version of the form.
+const Format = 1
+
+// maxBytes is the size of the largest manifest that is read.
+const maxBytes = 100_000_000
+
+// Manifest is the content of the file. No two runs of a conversion differ in it:
+// it has no times and no folders.
+type Manifest struct {
+	Format     int                     `json:"mha2mla_manifest"`
+	Program    string                  `json:"program"`              // version
+	Command    string                  `json:"command"`              // every choice spelled out
+	Inputs     []checkpoint.FileDigest `json:"inputs"`               // the source's files
+	Statistics []checkpoint.FileDigest `json:"statistics,omitempty"` // of the activations
+	Conversion any                     `json:"conversion"`           // what was decided and measured
+	Whole      bool                    `json:"whole"`                // the folder is the output: nothing else belongs there
+	Weights    []Weights               `json:"weights"`
+	Files      []checkpoint.FileDigest `json:"files"`  // the others but this one
+	SHA        string                  `json:"sha256"` // of the manifest itself, this being zeros
+}
+
+// Weights is a safetensors file of the output.
+type Weights struct {
+	File  string `json:"file"`
+	Bytes int64  `json:"bytes"` // of the file
+	*checkpoint.Digests
+}
+
+// blank stands for the digest while it is computed.
+var blank = strings.Repeat("0", 64)
+
+// Encode returns the text of the manifest, with its digest.
+func (m Manifest) Encode() ([]byte, error) {
+	m.Format, m.SHA = Format, blank
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	text = append(text, '\n')
+	return substitute(text, blank, checkpoint.DigestBytes(text)), nil
+}
+
+// substitute replaces the last old of text.
+func substitute(text []byte, old, new string) []byte {
+	at := bytes.LastIndex(text, []byte(old))
+	if at < 0 {
+		return text
+	}
+	return append(append(append([]byte(nil), text[:at]...), new...), text[at+len(old):]...)
+}
+
+// read reads a manifest. Changed reports that it is not what was written, though
+// it can be read.
+func read(path string) (m *Manifest, changed bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, false, err
+	}
+	malformed := func(what string) error { return &checkpoint.FormatError{Path: path, What: what} }
+	if !info.Mode().IsRegular() || info.Size() > maxBytes {
+		return nil, false, malformed(fmt.Sprintf("not a file of at most %d bytes", maxBytes))
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, false, err
+	}
+	m = &Manifest{}
+	if err := json.Unmarshal(text, m); err != nil {
+		return nil, false, malformed("invalid JSON: " + err.Error())
+	}
+	changed = len(m.SHA) != len(blank) || checkpoint.DigestBytes(substitute(text, m.SHA, blank)) != m.SHA
+	if !changed && m.Format != Format {
+		return nil, false, malformed(fmt.Sprintf("a manifest of version %d, and this program knows %d", m.Format, Format))
+	}
+	for _, name := range m.names() {
+		if !checkpoint.PlainName(name) {
+			return nil, false, malformed(fmt.Sprintf("%q is not the name of a file", name))
+		}
+	}
+	return m, changed, nil
+}
+
+// names lists the files that the manifest speaks for.
+func (m *Manifest) names() []string {
+	var names []string
+	for _, w := range m.Weights {
+		names = append(names, w.File)
+	}
+	for _, f := range m.Files {
+		names = append(names, f.File)
+	}
+	return names
+}
