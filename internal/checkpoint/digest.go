@@ -29,6 +29,14 @@ func Digest(ctx context.Context, path string) (*Digests, error) {
 		return nil, err
 	}
 	defer f.f.Close()
+	for _, t := range f.tensors {
+		t.file = f
+	}
+	return f.digest(ctx, func(string) bool { return false })
+}
+
+// digest reads the file, but for tensors that are known.
+func (f *file) digest(ctx context.Context, known func(tensor string) bool) (*Digests, error) {
 	header, err := DigestReader(ctx, io.NewSectionReader(f.f, 0, f.data))
 	if err != nil {
 		return nil, err
@@ -38,7 +46,9 @@ func Digest(ctx context.Context, path string) (*Digests, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, t := range f.tensors {
-		t.file = f
+		if known(t.Name) {
+			continue
+		}
 		group.Go(func() error {
 			sum, err := DigestReader(ctx, t.Data())
 			mu.Lock()
@@ -76,16 +86,27 @@ func (s *Source) Identities(ctx context.Context) ([]Identity, error) {
 	return all, nil
 }
 
-// Digests are those of the source's files.
-func (s *Source) Digests(ctx context.Context) ([]FileDigest, error) {
-	var all []FileDigest
+// WeightsDigest is a safetensors file with its digests.
+type WeightsDigest struct {
+	File  string `json:"file"`  // name without folder
+	Bytes int64  `json:"bytes"` // of the file
+	*Digests
+}
+
+// Digests are those of the source's files, but for tensors that known says are
+// digested elsewhere.
+func (s *Source) Digests(ctx context.Context, known func(tensor string) bool) ([]WeightsDigest, error) {
+	var all []WeightsDigest
 	for _, f := range s.files {
-		d, err := digestOpen(ctx, f.f)
+		info, err := f.f.Stat()
 		if err != nil {
 			return nil, err
 		}
-		d.File = filepath.Base(f.path)
-		all = append(all, d)
+		d, err := f.digest(ctx, known)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, WeightsDigest{filepath.Base(f.path), info.Size(), d})
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/mha2mla/mha2mla/internal/floatconv"
 )
@@ -61,6 +62,9 @@ func read[T Real](t *Tensor, first int64, dst []T, look func(part []T, first int
 	}
 	return nil
 }
+
+// File is the name, without folder, of the file that holds the tensor.
+func (t *Tensor) File() string { return filepath.Base(t.file.path) }
 
 // Position converts a row-major index into a position in the tensor's shape.
 func (t *Tensor) Position(index int64) []int64 { return position(index, t.Shape) }

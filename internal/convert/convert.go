@@ -62,7 +62,8 @@ type run struct {
 	journal *journal.Journal
 	warned  map[*checkpoint.Tensor]bool // under mu
 
-	inputs, statistics []checkpoint.FileDigest
+	inputs     []checkpoint.WeightsDigest
+	statistics []checkpoint.FileDigest
 
 	clock clock
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/manifest"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
@@ -382,6 +384,37 @@ func TestHubCache(t *testing.T) {
 	for name := range got {
 		if info, err := os.Lstat(filepath.Join(out, name)); err != nil || !info.Mode().IsRegular() {
 			t.Errorf("%s is no file: %v", name, err)
+		}
+	}
+}
+
+// TestInputDigests: the manifest has the digest of every tensor of the source,
+// whether it was copied, converted, computed with, or one of several in a tensor.
+func TestInputDigests(t *testing.T) {
+	for _, kind := range []string{"", "phi3", "granite"} {
+		dir, out := testmodel.Llama{Kind: kind, Eps: 1e-6, Shards: 2}.Write(t), filepath.Join(t.TempDir(), "out")
+		if _, err := convertTo(testmodel.Open(t, dir), out, plan.Options{Rank: 8, RopeDims: 2, Theta: 100}, convert.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(out, "mha2mla.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m manifest.Manifest
+		if err := json.Unmarshal(text, &m); err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Inputs) != 2 {
+			t.Fatalf("%q: %d inputs", kind, len(m.Inputs))
+		}
+		for _, in := range m.Inputs {
+			want, err := checkpoint.Digest(t.Context(), filepath.Join(dir, in.File))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(in.Digests, want) {
+				t.Errorf("%q: %s has %v, want %v", kind, in.File, in.Digests, want)
+			}
 		}
 	}
 }

@@ -26,15 +26,41 @@ type fact struct {
 	After  string `json:"after"`
 }
 
-// digestInputs computes the digests of the source's files.
+// copies are the tensors of the source that the output holds as they are, each with
+// one name that it has there.
+func (r *run) copies() map[string]string {
+	names := make(map[string]string)
+	for _, t := range r.Tensors {
+		if t.Action == plan.Copy && t.Weight.Entire() {
+			names[t.Weight.Stored()] = t.Name
+		}
+	}
+	return names
+}
+
+// digestInputs computes the digests of the source's files, but for what is copied:
+// that is digested as it is written.
 func (r *run) digestInputs(ctx context.Context) (err error) {
-	r.inputs, err = r.Source.Source.Digests(ctx)
+	copied := r.copies()
+	r.inputs, err = r.Source.Source.Digests(ctx, func(name string) bool { return copied[name] != "" })
 	return err
+}
+
+// addCopies adds the digests of what was copied to those of the source.
+func (r *run) addCopies() {
+	for from, to := range r.copies() {
+		for _, in := range r.inputs {
+			if in.File == r.Source.Source.Lookup(from).File() {
+				in.Tensors[from] = r.shards[r.planned[to].Shard].digests.Tensors[to]
+			}
+		}
+	}
 }
 
 // manifest returns the text of the manifest, given the digests of the files beside
 // the weights.
 func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
+	r.addCopies()
 	about := conversion{Source: r.Source, Target: r.Target, Cache: r.Cache, Layers: r.result.Layers}
 	for _, f := range r.Layout.Facts(r.Source, r.Target) {
 		about.Sizes = append(about.Sizes, fact(f))
@@ -48,7 +74,7 @@ func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.Weights = append(m.Weights, manifest.Weights{File: s.file, Bytes: info.Size(), Digests: s.digests})
+		m.Weights = append(m.Weights, checkpoint.WeightsDigest{File: s.file, Bytes: info.Size(), Digests: s.digests})
 	}
 	return m.Encode()
 }

@@ -49,18 +49,18 @@ func (w *Weight) Elements() int64 { return checkpoint.Spec{Shape: w.Shape}.Eleme
 
 // Bytes is the size of the stored values.
 func (w *Weight) Bytes() int64 {
-	if w.whole() { // of any type, also of those smaller than a byte
+	if w.Entire() { // of any type, also of those smaller than a byte
 		return w.stored.Bytes()
 	}
 	return w.Elements() * w.DType().Size()
 }
 
-// whole reports whether w is all of a tensor.
-func (w *Weight) whole() bool { return len(w.rows) == 1 && w.Elements() == w.stored.Elements() }
+// Entire reports whether w is all of a tensor.
+func (w *Weight) Entire() bool { return len(w.rows) == 1 && w.Elements() == w.stored.Elements() }
 
 // Data returns the stored bytes of the rows, one after the other.
 func (w *Weight) Data() io.Reader {
-	if w.whole() {
+	if w.Entire() {
 		return w.stored.Data()
 	}
 	width := w.width()

@@ -105,7 +105,7 @@ func (r *Report) compare(ctx context.Context, m *Manifest, folder string) error 
 }
 
 // weights compares a safetensors file.
-func (r *Report) weights(ctx context.Context, want Weights, folder string) error {
+func (r *Report) weights(ctx context.Context, want checkpoint.WeightsDigest, folder string) error {
 	path := filepath.Join(folder, want.File)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,7 +12,7 @@ import (
 // the folder.
 func FuzzManifest(f *testing.F) {
 	text, err := Manifest{
-		Weights: []Weights{{File: "a.safetensors", Digests: &checkpoint.Digests{Tensors: map[string]string{"x": "y"}}}},
+		Weights: []checkpoint.WeightsDigest{{File: "a.safetensors", Digests: &checkpoint.Digests{Tensors: map[string]string{"x": "y"}}}},
 		Files:   []checkpoint.FileDigest{{File: "config.json"}},
 	}.Encode()
 	if err != nil {

@@ -21,23 +21,16 @@ const maxBytes = 100_000_000
 // Manifest is the content of the file. No two runs of a conversion differ in it:
 // it has no times and no folders.
 type Manifest struct {
-	Format     int                     `json:"mha2mla_manifest"`
-	Program    string                  `json:"program"`              // version
-	Command    string                  `json:"command"`              // every choice spelled out
-	Inputs     []checkpoint.FileDigest `json:"inputs"`               // the source's files
-	Statistics []checkpoint.FileDigest `json:"statistics,omitempty"` // of the activations
-	Conversion any                     `json:"conversion"`           // what was decided and measured
-	Whole      bool                    `json:"whole"`                // the folder is the output: nothing else belongs there
-	Weights    []Weights               `json:"weights"`
-	Files      []checkpoint.FileDigest `json:"files"`  // the others but this one
-	SHA        string                  `json:"sha256"` // of the manifest itself, this being zeros
-}
-
-// Weights is a safetensors file of the output.
-type Weights struct {
-	File  string `json:"file"`
-	Bytes int64  `json:"bytes"` // of the file
-	*checkpoint.Digests
+	Format     int                        `json:"mha2mla_manifest"`
+	Program    string                     `json:"program"`              // version
+	Command    string                     `json:"command"`              // every choice spelled out
+	Inputs     []checkpoint.WeightsDigest `json:"inputs"`               // the source's files
+	Statistics []checkpoint.FileDigest    `json:"statistics,omitempty"` // of the activations
+	Conversion any                        `json:"conversion"`           // what was decided and measured
+	Whole      bool                       `json:"whole"`                // the folder is the output: nothing else belongs there
+	Weights    []checkpoint.WeightsDigest `json:"weights"`
+	Files      []checkpoint.FileDigest    `json:"files"`  // the others but this one
+	SHA        string                     `json:"sha256"` // of the manifest itself, this being zeros
 }
 
 // blank stands for the digest while it is computed.
