@@ -257,7 +257,9 @@ func (t *TensorWriter) put(p []byte) error {
 	if t.slot.written+int64(len(p)) > t.slot.Bytes() {
 		return fmt.Errorf("internal: tensor %q overflows", t.slot.Name)
 	}
-	n, err := t.w.f.WriteAt(p, t.slot.at+t.slot.written)
+	at := t.slot.at + t.slot.written
+	n, err := t.w.f.WriteAt(p, at)
+	fsys.WriteBehind(t.w.f, at, int64(n))
 	t.hash.Write(p[:n])
 	t.slot.written += int64(n)
 	return err
