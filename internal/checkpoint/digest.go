@@ -7,7 +7,6 @@ import (
 	"errors"
 	"hash"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -121,25 +120,13 @@ type FileDigest struct {
 // DigestFile reads a whole file. What is no file is a FormatError: a pipe may never
 // end.
 func DigestFile(ctx context.Context, path string) (FileDigest, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return FileDigest{}, &FormatError{Path: path, What: "not a regular file"}
-	}
-	f, err := os.Open(path)
+	f, info, err := OpenRegular(path)
 	if err != nil {
 		return FileDigest{}, err
 	}
 	defer f.Close()
-	return digestOpen(ctx, f)
-}
-
-// digestOpen reads a whole file that is open, wherever in it others read.
-func digestOpen(ctx context.Context, f *os.File) (FileDigest, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return FileDigest{}, err
-	}
 	sum, err := DigestReader(ctx, io.NewSectionReader(f, 0, info.Size()))
-	return FileDigest{info.Name(), info.Size(), sum}, err
+	return FileDigest{filepath.Base(path), info.Size(), sum}, err
 }
 
 // DigestReader is the SHA-256 of all that r gives.

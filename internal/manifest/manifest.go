@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -59,18 +58,11 @@ func substitute(text []byte, old, new string) []byte {
 // read reads a manifest. Changed reports that it is not what was written, though
 // it can be read.
 func read(path string) (m *Manifest, changed bool, err error) {
-	info, err := os.Stat(path)
+	text, err := checkpoint.ReadFile(path, maxBytes)
 	if err != nil {
 		return nil, false, err
 	}
 	malformed := func(what string) error { return &checkpoint.FormatError{Path: path, What: what} }
-	if !info.Mode().IsRegular() || info.Size() > maxBytes {
-		return nil, false, malformed(fmt.Sprintf("not a file of at most %d bytes", maxBytes))
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, false, err
-	}
 	m = &Manifest{}
 	if err := json.Unmarshal(text, m); err != nil {
 		return nil, false, malformed("invalid JSON: " + err.Error())

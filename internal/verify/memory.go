@@ -3,6 +3,7 @@ package verify
 import (
 	"runtime"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -24,11 +25,7 @@ func Memory(source, converted *family.Model, windows [][]int) int64 {
 func layerBytes(m *family.Model) int64 {
 	sum := 3 * int64(m.Hidden) * int64(m.Intermediate)
 	for _, t := range m.AttentionTensors() {
-		n := int64(1)
-		for _, size := range t.Shape {
-			n *= size
-		}
-		sum += n
+		sum += checkpoint.Spec{Shape: t.Shape}.Elements()
 	}
 	return 4 * sum
 }
