@@ -17,8 +17,6 @@ import (
 func (o *convertFlags) checkHealing() error {
 	switch {
 	case o.Heal == 0:
-	case o.resume:
-		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --resume: each layer is healed on what those before it make", o.Heal), Tip: "leave --resume out; --force replaces what an interrupted run has left"}
 	case o.Bias == mla.BiasHF:
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
 	case o.calibrate == "":

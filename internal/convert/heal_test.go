@@ -2,10 +2,13 @@ package convert_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"path/filepath"
+	"reflect"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -19,6 +22,32 @@ import (
 // healed converts m and heals it on windows.
 func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*plan.Plan, *convert.Result) {
 	t.Helper()
+	p := healingPlan(t, m, o)
+	r, err := healInto(context.Background(), p, o.Heal, windows, nil, checkpoint.Replace{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, r
+}
+
+// healInto carries p out and heals every layer in so many steps.
+func healInto(ctx context.Context, p *plan.Plan, steps heal.Steps, windows [][]int, progress func(heal.Progress), r checkpoint.Replace) (*convert.Result, error) {
+	h, err := heal.New(p.Source, windows, steps, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	h.Progress = progress
+	out, err := convert.Reserve(p.Source, p.Output, r)
+	if err != nil {
+		return nil, err
+	}
+	return convert.Run(ctx, p, convert.Options{Resources: convert.Resources{Jobs: 2}, Healer: h, Output: out})
+}
+
+// healingPlan plans a conversion of m that heals.
+func healingPlan(t *testing.T, m *family.Model, o plan.Options) *plan.Plan {
+	t.Helper()
 	o = defaults(o)
 	sizes, err := o.Sizes(m)
 	if err != nil {
@@ -31,16 +60,56 @@ func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*pl
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := heal.New(m, windows, o.Heal, nil)
-	if err != nil {
-		t.Fatal(err)
+	return p
+}
+
+// TestHealingResumes interrupts healing in every layer. Resumed, it heals none again
+// that was healed, and writes what it would have written at once; what it was healed on
+// must be the same.
+func TestHealingResumes(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 3)
+	for name, o := range map[string]plan.Options{
+		"one file":         {DType: plan.DTypeRule(checkpoint.BF16)},
+		"shards":           {LatentNorm: mla.NormRMS, QLora: 32, MaxShard: 300e3},
+		"reference, split": {Layout: mla.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Heal, o.Rank = 3, 16
+			p, _ := healed(t, m, o, windows)
+			want := files(t, p.Output)
+			p = healingPlan(t, m, o)
+			for stop := range m.Layers {
+				ctx, cancel := context.WithCancel(context.Background())
+				_, err := healInto(ctx, p, o.Heal, windows, func(at heal.Progress) {
+					if at.Layer < stop-1 {
+						t.Errorf("layer %d was healed again", at.Layer)
+					}
+					if at.Layer == stop {
+						cancel()
+					}
+				}, checkpoint.Replace{Resume: true})
+				if !errors.Is(err, context.Canceled) {
+					t.Fatalf("layer %d: %v", stop, err)
+				}
+			}
+			_, err := healInto(context.Background(), p, o.Heal, windows[1:], nil, checkpoint.Replace{Resume: true})
+			if !errors.As(err, new(*convert.ResumeError)) {
+				t.Errorf("with other tokens: %v", err)
+			}
+			healedNow := make(map[int]bool)
+			_, err = healInto(context.Background(), p, o.Heal, windows, func(at heal.Progress) { healedNow[at.Layer] = true }, checkpoint.Replace{Resume: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(healedNow) != 1 || !healedNow[m.Layers-1] {
+				t.Errorf("healed at last: %v", healedNow)
+			}
+			if !reflect.DeepEqual(files(t, p.Output), want) {
+				t.Error("the output is another")
+			}
+		})
 	}
-	defer h.Close()
-	r, err := convert.Run(context.Background(), p, convert.Options{Resources: convert.Resources{Jobs: 2}, Healer: h})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p, r
 }
 
 // TestHealedIsWritten runs what was written, in every form of both layouts, and

@@ -49,6 +49,7 @@ type Healer struct {
 	Progress func(Progress)
 
 	decoder           decoder.Decoder
+	windows           [][]int
 	steps             Steps
 	source, converted *calib.Streams
 	lengths           []int // of the windows, in tokens
@@ -68,7 +69,7 @@ const heldEvery = 10
 // New prepares to heal the layers of m on windows of tokens, two or more. Temp names
 // files for what does not fit into memory.
 func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *Healer, err error) {
-	h = &Healer{decoder: decoder.Decoder{Model: m}, steps: steps}
+	h = &Healer{decoder: decoder.Decoder{Model: m}, steps: steps, windows: windows}
 	for i, w := range windows {
 		h.lengths = append(h.lengths, len(w))
 		if i%heldEvery == min(heldEvery, len(windows))/2 {
@@ -88,6 +89,9 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 	}
 	return h, nil
 }
+
+// Windows returns the windows of tokens that layers are healed on.
+func (h *Healer) Windows() [][]int { return h.windows }
 
 // embed begins both streams.
 func (h *Healer) embed(windows [][]int) error {
@@ -119,6 +123,36 @@ func (h *Healer) Close() error {
 // Layer heals layer n, whose converted weights are w, and takes both streams through
 // it. It returns nil if they are best as they are.
 func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Result, error) {
+	t, source, err := h.begin(ctx, n, w)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := t.run(h.steps)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := h.finish(t, source); err != nil {
+		return nil, nil, err
+	}
+	if r.Steps == 0 {
+		return nil, r, nil
+	}
+	return t.layer.weights(w), r, nil
+}
+
+// Pass takes both streams through layer n, whose weights are w, healed before or best
+// as they were.
+func (h *Healer) Pass(ctx context.Context, n int, w *Weights) error {
+	t, source, err := h.begin(ctx, n, w)
+	if err != nil {
+		return err
+	}
+	return h.finish(t, source)
+}
+
+// begin prepares to heal layer n, whose converted weights are w, and takes the source's
+// stream through its attention.
+func (h *Healer) begin(ctx context.Context, n int, w *Weights) (*training, *decoder.Layer, error) {
 	source, err := h.decoder.Layer(n)
 	if err != nil {
 		return nil, nil, err
@@ -138,20 +172,7 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 			h.Progress(Progress{n, h.decoder.Layers, step, steps, before, now})
 		}
 	}
-	if err := h.attend(ctx, source); err != nil {
-		return nil, nil, err
-	}
-	r, err := t.run(h.steps)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := h.finish(t, source); err != nil {
-		return nil, nil, err
-	}
-	if r.Steps == 0 {
-		return nil, r, nil
-	}
-	return t.layer.weights(w), r, nil
+	return t, source, h.attend(ctx, source)
 }
 
 // streamed is the data of a layer: the source's stream after its attention, and the
