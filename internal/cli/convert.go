@@ -247,7 +247,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run conver
 		planned
 		*convert.Result
 	}{p, result}
-	return u.result(done, func(w io.Writer) error { return errors.Join(p.print(w), printHealing(w, result.Layers)) })
+	return u.result(done, func(w io.Writer) error { return errors.Join(p.print(w), healingOf(result).print(w)) })
 }
 
 // advise says what is not written, and who will not load what is.

@@ -39,8 +39,9 @@ type Options struct {
 
 // Result is what a conversion found out. Its fields are part of the JSON output.
 type Result struct {
-	Layers []LayerResult `json:"layers"`
-	Timing Timing        `json:"-"` // no two runs have the same
+	Layers  []LayerResult `json:"layers"`
+	Healing *heal.Won     `json:"healing,omitempty"`
+	Timing  Timing        `json:"-"` // no two runs have the same
 }
 
 // LayerResult is what was kept of one layer.
@@ -136,6 +137,11 @@ func (r *run) write(ctx context.Context) (err error) {
 	}
 	if err := r.work(ctx); err != nil {
 		return err
+	}
+	if r.Healer != nil {
+		if r.result.Healing, err = r.Healer.Won(); err != nil {
+			return err
+		}
 	}
 	if err := r.writeOthers(); err != nil {
 		return err

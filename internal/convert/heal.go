@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +30,7 @@ func (r *run) heal(ctx context.Context, found *layerRecord, a *mla.Attention, co
 		return err
 	}
 	if found.Heal != nil {
-		err = r.Healer.Pass(ctx, found.Layer, cmp.Or(healed, w))
+		err = r.Healer.Pass(ctx, found.Layer, w, healed)
 	} else if healed, found.Heal, err = r.Healer.Layer(ctx, found.Layer, w); err == nil && healed != nil {
 		content := healed.Encode()
 		found.Healed = checkpoint.DigestBytes(content)

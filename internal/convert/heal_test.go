@@ -135,7 +135,8 @@ func TestHealedIsWritten(t *testing.T) {
 			p, r := healed(t, m, o, windows)
 			out := testmodel.Open(t, p.Output)
 			won := 0
-			for n, want := range writtenErrors(t, m, out, p.Residual, windows[1]) {
+			layers, behind := writtenErrors(t, m, out, p.Residual, windows[1])
+			for n, want := range layers {
 				got := r.Layers[n].Heal
 				if got.After > got.Before {
 					t.Errorf("layer %d: healing made %g of %g", n, got.After, got.Before)
@@ -150,6 +151,9 @@ func TestHealedIsWritten(t *testing.T) {
 			if won == 0 {
 				t.Error("no layer was healed")
 			}
+			if got := r.Healing; got.Tokens != len(windows[1]) || !(math.Abs(got.After-behind) <= 2e-3*behind) || !(got.After < got.Before) {
+				t.Errorf("behind the last layer the error is %g, healing says %+v", behind, got)
+			}
 		})
 	}
 }
@@ -163,7 +167,8 @@ func TestHealedFamilies(t *testing.T) {
 			windows := [][]int{testmodel.Tokens(60, m.Vocab, 1), testmodel.Tokens(60, m.Vocab, 2)}
 			p, r := healed(t, m, plan.Options{Rank: 12, RopeDims: 4, Theta: 10000, Heal: 20}, windows)
 			out := testmodel.Open(t, p.Output)
-			for n, want := range writtenErrors(t, m, out, p.Residual, windows[1]) {
+			layers, _ := writtenErrors(t, m, out, p.Residual, windows[1])
+			for n, want := range layers {
 				if got := r.Layers[n].Heal.After; !(math.Abs(got-want) <= 2e-3*want) {
 					t.Errorf("layer %d: the error is %g, healing says %g", n, want, got)
 				}
@@ -174,8 +179,9 @@ func TestHealedFamilies(t *testing.T) {
 
 // writtenErrors returns, for every layer, ‖x' − y'‖² / ‖y' − x‖² on one window, with x
 // and x' the residual stream of out before and after its attention, divided by scale,
-// and y' that of m after its.
-func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int) []float64 {
+// and y' that of m after its; and the same of the streams behind the last layer, relative
+// to that of m.
+func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int) (layers []float64, behind float64) {
 	t.Helper()
 	var streams [2]decoder.Matrix
 	decoders := [2]decoder.Decoder{{Model: m}, {Model: out}}
@@ -185,29 +191,57 @@ func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int)
 			t.Fatal(err)
 		}
 	}
-	var errors []float64
+	none := make([]float64, len(streams[0].Data))
+	from := func(before []float64) float64 {
+		off, size := 0.0, 0.0
+		for i, v := range streams[0].Data {
+			d, s := float64(v)-float64(streams[1].Data[i])/scale, float64(v)-before[i]/scale
+			off, size = off+d*d, size+s*s
+		}
+		return off / size
+	}
 	for n := range m.Layers {
-		before := append([]float32(nil), streams[1].Data...)
-		var layers [2]*decoder.Layer
+		before := make([]float64, len(none))
+		for i, v := range streams[1].Data {
+			before[i] = float64(v)
+		}
+		var both [2]*decoder.Layer
 		for k, d := range decoders {
 			l, err := d.Layer(n)
 			if err != nil {
 				t.Fatal(err)
 			}
 			decoder.Add(streams[k], l.Attend(streams[k]))
-			layers[k] = l
+			both[k] = l
 		}
-		off, size := 0.0, 0.0
-		for i, v := range streams[0].Data {
-			d, s := float64(v)-float64(streams[1].Data[i])/scale, float64(v)-float64(before[i])/scale
-			off, size = off+d*d, size+s*s
-		}
-		errors = append(errors, off/size)
-		for k, l := range layers {
+		layers = append(layers, from(before))
+		for k, l := range both {
 			decoder.Add(streams[k], l.MLP(streams[k]))
 		}
 	}
-	return errors
+	return layers, from(none)
+}
+
+// TestWon: what healing says that the closed forms lose is what a conversion without
+// healing loses.
+func TestWon(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 2)
+	o := plan.Options{Rank: 16, RopeDims: 8, Theta: 10000, Heal: 6}
+	_, r := healed(t, m, o, windows)
+	o.Heal = 0
+	p := healingPlan(t, m, o)
+	if _, err := convert.Run(context.Background(), p, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	_, want := writtenErrors(t, m, testmodel.Open(t, p.Output), p.Residual, windows[1])
+	if got := r.Healing.Before; !(math.Abs(got-want) <= 2e-3*want) {
+		t.Errorf("the error is %g, healing says %g", want, got)
+	}
+	again, err := convert.ReadResult(p.Output)
+	if err != nil || again.Healing != nil || len(again.Layers) != m.Layers {
+		t.Errorf("the manifest says %+v, %v", again, err)
+	}
 }
 
 // TestHealNothing: a layer that has lost nothing keeps its closed form.

@@ -8,9 +8,11 @@
 package heal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -52,8 +54,9 @@ type Healer struct {
 	windows           [][]int
 	steps             Steps
 	source, converted *calib.Streams
-	lengths           []int // of the windows, in tokens
-	train, held       []int // windows
+	closed            *calib.Streams // that of the model that nothing heals; of held windows alone
+	lengths           []int          // of the windows, in tokens
+	train, held       []int          // windows
 }
 
 // Progress is how far healing has come, and the error of the layer before and now.
@@ -78,11 +81,15 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 			h.train = append(h.train, i)
 		}
 	}
-	if h.source, err = calib.NewStreams(windows, m.Hidden, temp); err == nil {
-		h.converted, err = calib.NewStreams(windows, m.Hidden, temp)
+	held := make([][]int, len(windows))
+	for _, i := range h.held {
+		held[i] = windows[i]
+	}
+	if h.source, err = h.embed(windows, temp); err == nil {
+		h.converted, err = h.embed(windows, temp)
 	}
 	if err == nil {
-		err = h.embed(windows)
+		h.closed, err = h.embed(held, temp)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -93,26 +100,28 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 // Windows returns the windows of tokens that layers are healed on.
 func (h *Healer) Windows() [][]int { return h.windows }
 
-// embed begins both streams.
-func (h *Healer) embed(windows [][]int) error {
+// embed returns the stream that windows begin with.
+func (h *Healer) embed(windows [][]int, temp func() string) (*calib.Streams, error) {
+	s, err := calib.NewStreams(windows, h.decoder.Hidden, temp)
+	if err != nil {
+		return nil, err
+	}
 	for i, w := range windows {
-		for _, s := range []*calib.Streams{h.source, h.converted} {
-			x, err := h.decoder.Embed(w)
-			if err == nil {
-				err = s.Put(i, x)
-			}
-			if err != nil {
-				return err
-			}
+		x, err := h.decoder.Embed(w)
+		if err == nil {
+			err = s.Put(i, x)
+		}
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
 		}
 	}
-	return nil
+	return s, nil
 }
 
 // Close gives up what is held.
 func (h *Healer) Close() error {
 	var errs []error
-	for _, s := range []*calib.Streams{h.source, h.converted} {
+	for _, s := range []*calib.Streams{h.source, h.converted, h.closed} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -120,50 +129,12 @@ func (h *Healer) Close() error {
 	return errors.Join(errs...)
 }
 
-// Layer heals layer n, whose converted weights are w, and takes both streams through
+// Layer heals layer n, whose converted weights are w, and takes the streams through
 // it. It returns nil if they are best as they are.
 func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Result, error) {
-	t, source, err := h.begin(ctx, n, w)
+	l, err := h.begin(ctx, n)
 	if err != nil {
 		return nil, nil, err
-	}
-	r, err := t.run(h.steps)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := h.finish(t, source); err != nil {
-		return nil, nil, err
-	}
-	if r.Steps == 0 {
-		return nil, r, nil
-	}
-	return t.layer.weights(w), r, nil
-}
-
-// Pass takes both streams through layer n, whose weights are w, healed before or best
-// as they were.
-func (h *Healer) Pass(ctx context.Context, n int, w *Weights) error {
-	t, source, err := h.begin(ctx, n, w)
-	if err != nil {
-		return err
-	}
-	return h.finish(t, source)
-}
-
-// begin prepares to heal layer n, whose converted weights are w, and takes the source's
-// stream through its attention.
-func (h *Healer) begin(ctx context.Context, n int, w *Weights) (*training, *decoder.Layer, error) {
-	source, err := h.decoder.Layer(n)
-	if err != nil {
-		return nil, nil, err
-	}
-	norm, err := h.decoder.Attention(n).Norm()
-	if err != nil {
-		return nil, nil, err
-	}
-	l := &streamed{Healer: h}
-	for _, v := range norm {
-		l.norm = append(l.norm, float32(v))
 	}
 	t := newTraining(ctx, l, w, h.lengths)
 	t.train, t.held = h.train, h.held
@@ -172,14 +143,57 @@ func (h *Healer) begin(ctx context.Context, n int, w *Weights) (*training, *deco
 			h.Progress(Progress{n, h.decoder.Layers, step, steps, before, now})
 		}
 	}
-	return t, source, h.attend(ctx, source)
+	r, err := t.run(h.steps)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.finish(ctx, newLayer[float32](w), t.layer); err != nil {
+		return nil, nil, err
+	}
+	if r.Steps == 0 {
+		return nil, r, nil
+	}
+	return t.layer.weights(w), r, nil
+}
+
+// Pass takes the streams through layer n, whose converted weights are w and became
+// healed when it was healed before; nil if they were best as they were.
+func (h *Healer) Pass(ctx context.Context, n int, w, healed *Weights) error {
+	l, err := h.begin(ctx, n)
+	if err != nil {
+		return err
+	}
+	return l.finish(ctx, newLayer[float32](w), newLayer[float32](cmp.Or(healed, w)))
+}
+
+// begin takes the source's stream through the attention of layer n.
+func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
+	source, err := h.decoder.Layer(n)
+	if err != nil {
+		return nil, err
+	}
+	norm, err := h.decoder.Attention(n).Norm()
+	if err != nil {
+		return nil, err
+	}
+	l := &streamed{Healer: h, source: source}
+	for _, v := range norm {
+		l.norm = append(l.norm, float32(v))
+	}
+	return l, h.each(ctx, func(i int) error { return change(h.source, i, source.Attend) })
 }
 
 // streamed is the data of a layer: the source's stream after its attention, and the
 // converted one before.
 type streamed struct {
 	*Healer
-	norm []float32 // γ
+	source *decoder.Layer
+	norm   []float32 // γ
+}
+
+// input returns what the attention makes of a residual stream.
+func (l *streamed) input(x decoder.Matrix) decoder.Matrix {
+	return decoder.RMSNorm(x, l.norm, l.decoder.NormEps)
 }
 
 // read returns windows as a batch.
@@ -190,7 +204,7 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 		if err != nil {
 			return batch[float32]{}, err
 		}
-		want, err := l.source.Get(i)
+		want, err := l.Healer.source.Get(i)
 		if err != nil {
 			return batch[float32]{}, err
 		}
@@ -198,9 +212,28 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 		for j, v := range want.Data {
 			target.Data[j] = v - x.Data[j]
 		}
-		inputs, targets = append(inputs, decoder.RMSNorm(x, l.norm, l.decoder.NormEps)), append(targets, target)
+		inputs, targets = append(inputs, l.input(x)), append(targets, target)
 	}
 	return joined(inputs, targets), nil
+}
+
+// finish takes the streams through the rest of the layer, given what it was converted
+// to and what that became.
+func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
+	return l.each(ctx, func(i int) error {
+		through := func(s *calib.Streams, attention *layer[float32]) error {
+			err := change(s, i, func(x decoder.Matrix) decoder.Matrix {
+				in := l.input(x)
+				return decoder.Matrix(single(attention.forward(joined([]decoder.Matrix{in}, []decoder.Matrix{in})).output))
+			})
+			return errors.Join(err, change(s, i, l.source.MLP))
+		}
+		err := errors.Join(through(l.converted, healed), change(l.Healer.source, i, l.source.MLP))
+		if slices.Contains(l.held, i) {
+			err = errors.Join(err, through(l.closed, closed))
+		}
+		return err
+	})
 }
 
 // each calls f for every window, side by side.
@@ -216,24 +249,6 @@ func (h *Healer) each(ctx context.Context, f func(i int) error) error {
 		})
 	}
 	return group.Wait()
-}
-
-// attend adds the attention of a layer of the source to its stream.
-func (h *Healer) attend(ctx context.Context, l *decoder.Layer) error {
-	return h.each(ctx, func(i int) error { return change(h.source, i, l.Attend) })
-}
-
-// finish takes both streams through the rest of the layer.
-func (h *Healer) finish(t *training, source *decoder.Layer) error {
-	return h.each(t.ctx, func(i int) error {
-		b, err := t.read([]int{i})
-		if err != nil {
-			return err
-		}
-		attended := t.layer.forward(b).output
-		err = change(h.converted, i, func(x decoder.Matrix) decoder.Matrix { return decoder.Matrix(single(attended)) })
-		return errors.Join(err, change(h.converted, i, source.MLP), change(h.source, i, source.MLP))
-	})
 }
 
 // change adds to a stream of window i what f makes of it.

@@ -41,13 +41,9 @@ func (f Finding) String() string {
 // and compares it with the manifest beside it. Names that begin with a dot are not
 // looked at: no loader does.
 func Check(ctx context.Context, path string) (*Report, error) {
-	info, err := os.Stat(path)
+	folder, file, err := locate(path)
 	if err != nil {
 		return nil, err
-	}
-	folder, file := path, filepath.Join(path, checkpoint.ManifestFile)
-	if !info.IsDir() {
-		folder, file = filepath.Dir(path), checkpoint.OwnManifest(path)
 	}
 	r := &Report{Path: path, Findings: []Finding{}}
 	m, changed, err := read(file)
@@ -62,7 +58,7 @@ func Check(ctx context.Context, path string) (*Report, error) {
 	case changed:
 		r.found(filepath.Base(file), "", "was changed")
 	}
-	if !info.IsDir() && (len(m.Weights) != 1 || m.Weights[0].File != filepath.Base(path)) {
+	if folder != path && (len(m.Weights) != 1 || m.Weights[0].File != filepath.Base(path)) {
 		r.found(filepath.Base(file), "", fmt.Sprintf("is not the manifest of %q", filepath.Base(path)))
 	}
 	if err := r.compare(ctx, m, folder); err != nil {
