@@ -75,6 +75,35 @@ func tryBlocked(t *testing.T, n int, a *mat.SymDense, reduce reduction) {
 	}
 }
 
+// TestLarge holds an order that is reduced in two stages by choice.
+func TestLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
+	const n, k = 2100, 40
+	a := gram(n, n, 3, rand.New(rand.NewPCG(8, 8)))
+	e, err := TopSym(copyOf(a), k)
+	if err != nil || e.Fallback {
+		t.Fatal(err, e.Fallback)
+	}
+	alone, err := ValuesSym(copyOf(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := 8 * float64(n) * unitRoundoff
+	for i, v := range e.Values {
+		if !(math.Abs(v-alone[i]) <= bound*e.Values[0]) {
+			t.Errorf("value %d is %g and %g", i, v, alone[i])
+		}
+	}
+	if off := residual(a, e.Values, e.Vectors); !(off <= bound*e.Values[0]) {
+		t.Errorf("residual %g of %g", off, e.Values[0])
+	}
+	if off := skew(e.Vectors); !(off <= bound) {
+		t.Errorf("off orthogonality by %g", off)
+	}
+}
+
 // TestGuarded holds the exported functions, with scaling and checks, at any norm.
 func TestGuarded(t *testing.T) {
 	forShapes(t, func(t *testing.T, n int, a *mat.SymDense) {
