@@ -134,6 +134,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"moe_intermediate_size", source.Intermediate},
 		{"moe_layer_freq", 1},
 		{"routed_scaling_factor", 1.0},
+		{"scoring_func", "sigmoid"}, // converters of llama.cpp before November 2025 look for it
 		{"norm_topk_prob", false},
 		{"num_nextn_predict_layers", 0},
 	} {
