@@ -11,7 +11,8 @@ import (
 
 // tensorRules are the demands on what the files hold.
 var tensorRules = []rule{
-	// Transformers makes up at random what is missing, others stop.
+	// Transformers makes up at random what is missing, SGLang leaves it as the memory
+	// was, others stop.
 	{"tensors", every, true, func(s *subject, _ Engine) (string, string) {
 		if s.has("quantization_config") { // its tensors have other names and shapes
 			return "", ""
@@ -31,8 +32,8 @@ var tensorRules = []rule{
 	{"biases", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
 		return s.biased("has no place in its class, at which it stops")
 	}},
-	// Transformers ignores what it does not know; within a layer that is a part of
-	// the model.
+	// The two ignore what they do not know; within a layer that is a part of the
+	// model.
 	{"strangers", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, string) {
 		return s.stranger(func(inLayer bool) bool { return inLayer }, "is left out without a word")
 	}},
@@ -122,8 +123,8 @@ func (s *subject) expected(n int) []family.TensorShape {
 			family.TensorShape{Name: family.UpProj, Shape: []int64{f, d}},
 			family.TensorShape{Name: family.DownProj, Shape: []int64{d, f}})
 	}
-	count := 256                         // of DeepSeek-V3 itself
-	s.decode("n_routed_experts", &count) //nolint:errcheck // what is no number is none
+	count := 256 // of DeepSeek-V3 itself
+	s.decode("n_routed_experts", &count)
 	return append(all, family.TensorShape{Name: "mlp.gate.weight", Shape: []int64{int64(count), d}})
 }
 
@@ -198,7 +199,7 @@ func (s *subject) beyond() (string, string) {
 	s.decode("num_nextn_predict_layers", &further) //nolint:errcheck // what is no number is none
 	for _, name := range s.names {
 		n, rest, inLayer := layerOf(name)
-		if inLayer && n >= s.model.Layers+further && rest != "self_attn.rotary_emb.inv_freq" && !strings.HasSuffix(name, ".bias") {
+		if inLayer && n-s.model.Layers >= max(0, further) && rest != "self_attn.rotary_emb.inv_freq" && !strings.HasSuffix(name, ".bias") {
 			return fmt.Sprintf("tensor %q is of a layer beyond num_hidden_layers and num_nextn_predict_layers, at which it stops", name), "remove the tensor"
 		}
 	}
