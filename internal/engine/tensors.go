@@ -196,7 +196,7 @@ func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string,
 // count.
 func (s *subject) beyond() (string, string) {
 	further := 0
-	s.decode("num_nextn_predict_layers", &further) //nolint:errcheck // what is no number is none
+	s.decode("num_nextn_predict_layers", &further) // what is no number is none
 	for _, name := range s.names {
 		n, rest, inLayer := layerOf(name)
 		if inLayer && n-s.model.Layers >= max(0, further) && rest != "self_attn.rotary_emb.inv_freq" && !strings.HasSuffix(name, ".bias") {
