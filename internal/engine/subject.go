@@ -57,6 +57,8 @@ func read(a *Artifact) *subject {
 	} {
 		switch err := s.decode(size.key, size.into); {
 		case s.wrong != "":
+		case size.into == &m.KVHeads && s.named(size.key) && !s.has(size.key):
+			m.KVHeads = m.Heads // as all engines read null there
 		case err != nil:
 			s.wrong = fmt.Sprintf("%q is no integer", size.key)
 		case !s.has(size.key):
