@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -65,7 +66,7 @@ func healingPlan(t *testing.T, m *family.Model, o plan.Options) *plan.Plan {
 
 // TestHealingResumes interrupts healing in every layer. Resumed, it heals none again
 // that was healed, and writes what it would have written at once; what it was healed on
-// must be the same.
+// must be the same, and what is damaged is healed again.
 func TestHealingResumes(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	windows := storyWindows(t, m, 0, 3)
@@ -97,12 +98,16 @@ func TestHealingResumes(t *testing.T) {
 			if !errors.As(err, new(*convert.ResumeError)) {
 				t.Errorf("with other tokens: %v", err)
 			}
+			first := filepath.Join(filepath.Dir(p.Output), "."+filepath.Base(p.Output)+".mha2mla-tmp", "kept", "layer-0")
+			if err := os.WriteFile(first, []byte("damaged"), 0o666); err != nil {
+				t.Fatal(err)
+			}
 			healedNow := make(map[int]bool)
 			_, err = healInto(context.Background(), p, o.Heal, windows, func(at heal.Progress) { healedNow[at.Layer] = true }, checkpoint.Replace{Resume: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(healedNow) != 1 || !healedNow[m.Layers-1] {
+			if len(healedNow) != 2 || !healedNow[0] || !healedNow[m.Layers-1] {
 				t.Errorf("healed at last: %v", healedNow)
 			}
 			if !reflect.DeepEqual(files(t, p.Output), want) {

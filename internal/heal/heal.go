@@ -2,9 +2,10 @@
 // layer, without back-propagation through the model (design §9).
 //
 // Two residual streams run side by side: the source's, and that of the converted
-// model with all layers before healed. A layer is asked to add to the second what
-// makes it the first. That is a least-squares problem of one attention layer, whose
-// gradients stand in pass.go, attention.go and backward.go; adam.go descends them.
+// model with all layers before healed; and that of the closed forms, to tell what
+// healing wins. A layer is asked to add to the second what makes it the first. That is
+// a least-squares problem of one attention layer, whose gradients stand in pass.go,
+// attention.go and backward.go; adam.go descends them.
 package heal
 
 import (
@@ -168,7 +169,7 @@ func (h *Healer) Pass(ctx context.Context, n int, w, healed *Weights) error {
 
 // begin takes the source's stream through the attention of layer n.
 func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
-	source, err := h.decoder.Layer(n)
+	original, err := h.decoder.Layer(n)
 	if err != nil {
 		return nil, err
 	}
@@ -176,19 +177,19 @@ func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &streamed{Healer: h, source: source}
+	l := &streamed{Healer: h, original: original}
 	for _, v := range norm {
 		l.norm = append(l.norm, float32(v))
 	}
-	return l, h.each(ctx, func(i int) error { return change(h.source, i, source.Attend) })
+	return l, h.each(ctx, func(i int) error { return change(h.source, i, original.Attend) })
 }
 
 // streamed is the data of a layer: the source's stream after its attention, and the
 // converted one before.
 type streamed struct {
 	*Healer
-	source *decoder.Layer
-	norm   []float32 // γ
+	original *decoder.Layer
+	norm     []float32 // γ
 }
 
 // input returns what the attention makes of a residual stream.
@@ -204,7 +205,7 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 		if err != nil {
 			return batch[float32]{}, err
 		}
-		want, err := l.Healer.source.Get(i)
+		want, err := l.source.Get(i)
 		if err != nil {
 			return batch[float32]{}, err
 		}
@@ -226,9 +227,9 @@ func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) e
 				in := l.input(x)
 				return decoder.Matrix(single(attention.forward(joined([]decoder.Matrix{in}, []decoder.Matrix{in})).output))
 			})
-			return errors.Join(err, change(s, i, l.source.MLP))
+			return errors.Join(err, change(s, i, l.original.MLP))
 		}
-		err := errors.Join(through(l.converted, healed), change(l.Healer.source, i, l.source.MLP))
+		err := errors.Join(through(l.converted, healed), change(l.source, i, l.original.MLP))
 		if slices.Contains(l.held, i) {
 			err = errors.Join(err, through(l.closed, closed))
 		}
