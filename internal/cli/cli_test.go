@@ -63,6 +63,11 @@ func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		n, err := strconv.Atoi(value)
 		ts.Check(err)
+		if name == "llama3" { // scaling of RoPE by a factor
+			m.Config = map[string]any{"max_position_embeddings": 32 * n, "rope_scaling": map[string]any{
+				"rope_type": "llama3", "factor": n, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}
+			continue
+		}
 		if name == "window" {
 			m.Config = map[string]any{"sliding_window": n}
 			continue

@@ -41,7 +41,11 @@ func (r *Result) Approximations(p *plan.Plan, calibrated bool) []Approximation {
 		return all
 	}
 	if s := p.Source.Rope; s != nil {
-		add("", "RoPE scaling of type %s is approximated: the rotary key turns at the frequencies of rope_theta %.9g", s.Kind, p.Target.RopeTheta)
+		scaled := ""
+		if y := p.Target.Rope; y != nil {
+			scaled = fmt.Sprintf(", scaled by yarn of factor %.9g", y.Factor)
+		}
+		add("", "RoPE scaling of type %s is approximated: the rotary key turns at the frequencies of rope_theta %.9g%s", s.Kind, p.Target.RopeTheta, scaled)
 	}
 	if w := p.Source.Window.Positions; w > 0 {
 		add("", "attention is no longer limited to the last %d positions", w)

@@ -175,6 +175,36 @@ func TestBoundedFamilies(t *testing.T) {
 	}
 }
 
+// TestScaledRotaryKey: with one KV head and all pairs in the rotary key, the search
+// finds the scaling of the source where yarn is that, without a loss; and one near to
+// llama3, whose loss is a small part of that of frequencies without scaling.
+func TestScaledRotaryKey(t *testing.T) {
+	source := func(scaling map[string]any) *family.Model {
+		return testmodel.Llama{KVHeads: 1, HeadDim: 32, Config: map[string]any{"max_position_embeddings": 256, "rope_scaling": scaling}}.Open(t)
+	}
+	full := plan.Options{RopeDims: 32, Rank: 32}
+	plain := full
+	plain.Scaling = plan.ScalingNone
+
+	yarn := source(map[string]any{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 64, "beta_fast": 8})
+	same := converted(t, yarn, full)
+	ids := testmodel.Tokens(200, yarn.Vocab, 4)
+	if off := worst(logits(t, yarn, ids), logits(t, same, ids)); !(off < 1e-3) || same.Rope == nil {
+		t.Errorf("yarn: logits are off by %g, scaling %+v", off, same.Rope)
+	}
+	for name, scaling := range map[string]map[string]any{
+		"factor is the quotient": {"rope_type": "llama3", "factor": 4, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64},
+		"factor is larger":       {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64},
+	} {
+		llama3 := source(scaling)
+		scaled, without := divergence(t, llama3, full, nil), divergence(t, llama3, plain, nil)
+		t.Logf("llama3, %s: KL %.3g with yarn, %.3g without", name, scaled, without)
+		if !(scaled < 0.3*without) {
+			t.Errorf("llama3, %s: KL %g with yarn, %g without", name, scaled, without)
+		}
+	}
+}
+
 // TestKeptClasses: forms that keep the class of the source keep what it reads from
 // its configuration, scaled RoPE and sliding windows, too.
 func TestKeptClasses(t *testing.T) {

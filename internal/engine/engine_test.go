@@ -93,6 +93,11 @@ func TestRules(t *testing.T) {
 		}
 		return all
 	}
+	yarn := func(more map[string]any) map[string]any {
+		y := map[string]any{"type": "yarn", "factor": 4, "original_max_position_embeddings": 64, "mscale": 1.0, "mscale_all_dim": 1.0}
+		maps.Copy(y, more)
+		return y
+	}
 	gpu := func(text string) map[engine.Engine]string { return map[engine.Engine]string{vllm: text, sglang: text} }
 	for name, c := range map[string]struct {
 		change func(*testmodel.Llama)
@@ -117,7 +122,12 @@ func TestRules(t *testing.T) {
 		"llama3":                   {config("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), but(each("rope_scaling!"), hf, "")},
 		"longrope, new form":       {config("rope_parameters", map[string]any{"rope_type": "longrope"}), but(each("rope_scaling!"), hf, "")},
 		"linear":                   {config("rope_scaling", map[string]any{"type": "linear", "factor": 2}), gpu("rope_scaling!")},
-		"yarn":                     {config("rope_scaling", map[string]any{"type": "yarn", "factor": 4}), nil},
+		"yarn":                     {config("max_position_embeddings", 256, "rope_scaling", yarn(nil)), nil},
+		"yarn, usual bounds":       {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"beta_fast": 32, "beta_slow": 1})), nil},
+		"yarn, other bounds":       {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"beta_fast": 4})), map[engine.Engine]string{llama: "yarn"}},
+		"yarn, other factor":       {config("max_position_embeddings", 512, "rope_scaling", yarn(nil)), map[engine.Engine]string{hf: "yarn"}},
+		"yarn, no mscale":          {config("rope_scaling", map[string]any{"type": "yarn", "factor": 4}), each("yarn")},
+		"yarn, unequal mscale":     {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"mscale": 0.707})), each("yarn")},
 		"no scaling, old form":     {config("rope_scaling", map[string]any{"rope_type": "default"}), but(each("rope_scaling"), llama, "")},
 		"no scaling, new form":     {config("rope_parameters", map[string]any{"rope_type": "default", "rope_theta": 1e4}), nil},
 		"experts null":             {config("n_routed_experts", null), but(each("experts!"), llama, "")},

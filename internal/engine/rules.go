@@ -77,6 +77,29 @@ var rules = []rule{
 	{"rope_scaling", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
 		return s.scaledBut("yarn", "deepseek_yarn", "linear")
 	}},
+	// Transformers scales rotary keys where one is missing or zero, vLLM by the
+	// quotient, llama.cpp knows the latter alone.
+	{"yarn", every, false, func(s *subject, _ Engine) (string, string) {
+		y := s.yarn()
+		if y == nil || y.MScale != 0 && y.MScale == y.MScaleAll {
+			return "", ""
+		}
+		return fmt.Sprintf("yarn has \"mscale\" %v and \"mscale_all_dim\" %v, which engines apply alike only where they are equal and not 0", y.MScale, y.MScaleAll), "measure it in the engine"
+	}},
+	{"yarn", []Engine{HF}, false, func(s *subject, _ Engine) (string, string) {
+		y := s.yarn()
+		if y == nil || y.Original == 0 || y.Factor*y.Original == y.Positions {
+			return "", ""
+		}
+		return fmt.Sprintf("yarn has \"factor\" %v, and older versions take for it the %v that max_position_embeddings is of the original", y.Factor, y.Positions/y.Original), "set max_position_embeddings to their product"
+	}},
+	{"yarn", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+		y := s.yarn()
+		if y == nil || (y.Fast == 0 || y.Fast == 32) && (y.Slow == 0 || y.Slow == 1) {
+			return "", ""
+		}
+		return fmt.Sprintf("yarn has \"beta_fast\" %v and \"beta_slow\" %v, for which older versions of its converter write 32 and 1", y.Fast, y.Slow), "see that the GGUF file has yarn_beta_fast, or convert with --rope-scaling none"
+	}},
 	// "default" asks for no scaling, but older versions look for its factor.
 	{"rope_scaling", python, false, func(s *subject, _ Engine) (string, string) {
 		if kind, key := s.ropeType(); kind != "default" || key != "rope_scaling" {

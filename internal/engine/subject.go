@@ -124,6 +124,27 @@ func (s *subject) ropeType() (kind, key string) {
 	return "", ""
 }
 
+// yarn is what the configuration says of a RoPE scaling of that type.
+type yarn struct {
+	Factor    float64
+	Original  float64 `json:"original_max_position_embeddings"`
+	Fast      float64 `json:"beta_fast"`
+	Slow      float64 `json:"beta_slow"`
+	MScale    float64 `json:"mscale"`
+	MScaleAll float64 `json:"mscale_all_dim"`
+	Positions float64 `json:"-"` // max_position_embeddings
+}
+
+// yarn is nil for other types, and for what cannot be decoded.
+func (s *subject) yarn() *yarn {
+	kind, key := s.ropeType()
+	y := new(yarn)
+	if kind != "yarn" && kind != "deepseek_yarn" || s.decode(key, y) != nil || s.decode("max_position_embeddings", &y.Positions) != nil {
+		return nil
+	}
+	return y
+}
+
 // dense reports whether layer n has no experts.
 func (s *subject) dense(n int) bool { return n < s.experts }
 
