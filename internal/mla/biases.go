@@ -39,8 +39,8 @@ func (a *Attention) placeBiases(l *Layer, how Bias) {
 		l.Constants = &Constants{Query: a.biases.Query, Rotary: rotary.RawVector().Data, Value: a.biases.Value, Output: a.biases.Output}
 		return
 	}
-	u, left := a.Stats.Constant()
-	l.BiasError = left
+	u := a.Stats.Constant().Functional
+	l.BiasError = a.Stats.Constant().Left
 	if u == nil {
 		return
 	}
