@@ -37,17 +37,37 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%q %s", f.File, f.What)
 }
 
+// beside returns the folder of the output at path, a directory or a safetensors file,
+// and its manifest.
+func beside(path string) (folder, file string, err error) {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return path, filepath.Join(path, checkpoint.ManifestFile), err
+	}
+	return filepath.Dir(path), checkpoint.OwnManifest(path), nil
+}
+
+// Engines lists the engines of which the manifest of the output at path says that
+// they load it; none if there is no manifest, or none that is as it was written.
+func Engines(path string) []string {
+	_, file, err := beside(path)
+	if err != nil {
+		return nil
+	}
+	m, changed, err := read(file)
+	if err != nil || changed {
+		return nil
+	}
+	return m.Engines
+}
+
 // Check reads every file of the output at path, a directory or a safetensors file,
 // and compares it with the manifest beside it. Names that begin with a dot are not
 // looked at: no loader does.
 func Check(ctx context.Context, path string) (*Report, error) {
-	info, err := os.Stat(path)
+	folder, file, err := beside(path)
 	if err != nil {
 		return nil, err
-	}
-	folder, file := path, filepath.Join(path, checkpoint.ManifestFile)
-	if !info.IsDir() {
-		folder, file = filepath.Dir(path), checkpoint.OwnManifest(path)
 	}
 	r := &Report{Path: path, Findings: []Finding{}}
 	m, changed, err := read(file)
@@ -62,7 +82,7 @@ func Check(ctx context.Context, path string) (*Report, error) {
 	case changed:
 		r.found(filepath.Base(file), "", "was changed")
 	}
-	if !info.IsDir() && (len(m.Weights) != 1 || m.Weights[0].File != filepath.Base(path)) {
+	if folder != path && (len(m.Weights) != 1 || m.Weights[0].File != filepath.Base(path)) {
 		r.found(filepath.Base(file), "", fmt.Sprintf("is not the manifest of %q", filepath.Base(path)))
 	}
 	if err := r.compare(ctx, m, folder); err != nil {
