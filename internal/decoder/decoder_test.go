@@ -43,6 +43,7 @@ func TestAgainstNaive(t *testing.T) {
 		"latent, bfloat16, tied":  {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
 		"per head":                {PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
 		"per head, all rotary":    {PerHead: &testmodel.PerHead{LowRank: 5, RopeDims: 8}},
+		"per head, biases":        {KVHeads: 2, Config: map[string]any{"attention_bias": true}, PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
 		"per head, split":         {KVHeads: 2, Untied: true, Theta: 500, PerHead: &testmodel.PerHead{LowRank: 4, RopeDims: 2, Split: true}},
 		"per head, by rank":       {KVHeads: 2, PerHead: &testmodel.PerHead{LowRank: 6, RopeDims: 4, Ranks: ranks}},
 	} {
