@@ -1,13 +1,9 @@
 package calib
 
 import (
-	"context"
 	"math"
-	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
-
-	"github.com/mha2mla/mha2mla/internal/family"
 )
 
 // Constant is the linear functional u of the attention input that stands best for a
@@ -43,43 +39,4 @@ func (s *Sums) constant() Constant {
 		return none // inputs of zero
 	}
 	return Constant{u.RawVector().Data, math.Sqrt(max(0, 1-mat.Dot(&u, m)))} // with the lift: no better than it is
-}
-
-// RandomTokens is how many tokens are drawn where biases are to be folded and there are
-// no data, and randomWindow how many of them a window has.
-const (
-	RandomTokens = 2048
-	randomWindow = 128
-)
-
-// RandomWindows returns windows of token ids of m, drawn evenly, always the same.
-func RandomWindows(m *family.Model) [][]int {
-	rng := rand.New(rand.NewPCG(1, 2))
-	windows := make([][]int, RandomTokens/randomWindow)
-	for i := range windows {
-		windows[i] = make([]int, randomWindow)
-		for t := range windows[i] {
-			windows[i][t] = rng.IntN(m.Vocab)
-		}
-	}
-	return windows
-}
-
-// RandomConstants finds what stands for a constant in each layer of m without data, by
-// running it on random tokens. These are no text, but much of the mean of what goes
-// into a layer is there whatever the tokens are. Temp and progress are those of
-// NewStreams and Collect.
-func RandomConstants(ctx context.Context, m *family.Model, temp func() string, progress func(done, total int64)) ([]Constant, error) {
-	windows := RandomWindows(m)
-	s, err := NewStreams(windows, m.Hidden, temp)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close() //nolint:errcheck // it held what is done with
-	var all []Constant
-	err = Collect(ctx, m, windows, s, func(_ int, sums *Sums) error {
-		all = append(all, sums.constant())
-		return nil
-	}, progress)
-	return all, err
 }

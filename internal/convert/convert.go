@@ -137,9 +137,9 @@ func (r *run) write(ctx context.Context) (err error) {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if r.Stats == nil && r.FoldsBiases() {
+	if r.Stats == nil && r.Maths.FoldsBiases(r.Source) {
 		var err error
-		r.constants, err = calib.RandomConstants(ctx, r.Source, func() string { return r.out.Scratch("random") }, r.Preparing)
+		r.constants, err = calib.MadeConstants(ctx, r.Source, func() string { return r.out.Scratch("made") }, r.Preparing)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,12 @@ const (
 	BiasHF   Bias = "hf"   // biases that Transformers alone reads: exact
 )
 
+// FoldsBiases reports whether something in the weights is to stand for the constant of
+// the biases of m.
+func (o *Options) FoldsBiases(m *family.Model) bool {
+	return m.Biases && (o.Form == "" || o.Form == FormDeepseek) && o.Bias != BiasHF
+}
+
 // Constants are what a layer with biases adds: exact, and for the one engine that
 // has a place for them.
 type Constants struct {

@@ -113,12 +113,6 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	return p, p.refuse()
 }
 
-// FoldsBiases reports whether something in the weights is to stand for the constant
-// of biases.
-func (p *Plan) FoldsBiases() bool {
-	return p.Source.Biases && p.Target.MLA != nil && p.Maths.Bias != mla.BiasHF
-}
-
 // configure makes the configuration of the output.
 func (p *Plan) configure() *family.Config {
 	c := p.Layout.Configure(p.Source, p.Target)
