@@ -193,7 +193,7 @@ func checkConfig(t *testing.T, text string) {
 		"model_type": "deepseek_v3", "num_key_value_heads": 4.0, "kv_lora_rank": 8.0, "q_lora_rank": nil,
 		"qk_nope_head_dim": 8.0, "qk_rope_head_dim": 4.0, "v_head_dim": 8.0, "first_k_dense_replace": 2.0,
 		"n_routed_experts": 2.0, "num_experts_per_tok": 1.0, "n_group": 1.0, "topk_group": 1.0, "n_shared_experts": 0.0,
-		"moe_layer_freq": 1.0, "routed_scaling_factor": 1.0, "norm_topk_prob": false, "num_nextn_predict_layers": 0.0,
+		"moe_layer_freq": 1.0, "routed_scaling_factor": 1.0, "scoring_func": "sigmoid", "norm_topk_prob": false, "num_nextn_predict_layers": 0.0,
 		"rms_norm_eps": 1e-6, "attention_bias": false, "tie_word_embeddings": false, "rope_scaling": nil,
 		"torch_dtype": "float32", "bos_token_id": 1.0, "pretraining_tp": 1.0, "hidden_size": 32.0,
 	} {

@@ -10,11 +10,11 @@ import (
 // nothing. On shapes from 768 to 4096 wide it is, with 48 MB for the program, within
 // a third of the peak that the system counts.
 func LayerMemory(s family.Shape, o mla.Options, stats bool) int64 {
-	// the stack and its product with a measure; the smaller Gram matrix; eigenvectors
-	// in the making, and the factors
+	// the stack and its product with a measure; the smaller Gram matrix, and half as
+	// much for what reduces it; eigenvectors in the making, and the factors
 	factoring := func(rows, rank int) int64 {
 		stack, side := int64(rows)*int64(s.Hidden), int64(min(rows, s.Hidden))
-		return 8 * (2*stack + side*side + 3*side*int64(rank))
+		return 8 * (2*stack + side*side*3/2 + 3*side*int64(rank))
 	}
 	most := factoring(2*s.KVHeads*s.HeadDim, o.Rank)
 	if o.QueryRank > 0 { // after the stack of keys and values, which has gone by then

@@ -3,6 +3,7 @@ package convert_test
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,8 +17,8 @@ import (
 )
 
 // TestTarget: what is written for one engine keeps the ε of the source and the
-// scale of its residual stream, and is lossless at the ε that this engine has in
-// its norms of latents, and at no other.
+// scale of its residual stream, or for llama.cpp raises both, and is lossless at
+// the ε that this engine has in its norms of latents, and at no other.
 func TestTarget(t *testing.T) {
 	for _, q := range []mla.QLora{mla.QLoraNone, mla.QLoraExact, 32} {
 		for _, e := range engine.All.Each() {
@@ -26,8 +27,13 @@ func TestTarget(t *testing.T) {
 			}
 			m := testmodel.Llama{KVHeads: 1, Eps: 1e-4}.Open(t)
 			out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16, QLora: q, Target: e})
-			if want := e.LatentEps(1e-4); out.NormEps != 1e-4 || out.MLA.LatentEps != want {
-				t.Errorf("%s: ε %g and of latents %g, want 1e-4 and %g", e, out.NormEps, out.MLA.LatentEps, want)
+			gain := 1.0
+			if e == engine.LlamaCPP {
+				gain = 16
+			}
+			eps := gain * gain * 1e-4
+			if want := e.LatentEps(eps); out.NormEps != eps || out.MLA.LatentEps != want {
+				t.Errorf("%s: ε %g and of latents %g, want %g and %g", e, out.NormEps, out.MLA.LatentEps, eps, want)
 			}
 			ids := testmodel.Tokens(100, m.Vocab, 4)
 			want := logits(t, m, ids)
@@ -38,9 +44,32 @@ func TestTarget(t *testing.T) {
 			if off := worst(want, logits(t, out, ids)); off < 0.1 {
 				t.Errorf("%s: the ε of latents makes no difference: %g", e, off)
 			}
-			if a, b := m.Source.Lookup("model.embed_tokens.weight"), out.Source.Lookup("model.embed_tokens.weight"); firstValue(t, a) != firstValue(t, b) {
-				t.Errorf("%s: the embedding was scaled", e)
+			if a, b := m.Source.Lookup("model.embed_tokens.weight"), out.Source.Lookup("model.embed_tokens.weight"); gain*firstValue(t, a) != firstValue(t, b) {
+				t.Errorf("%s: the embedding is not %g times the source's", e, gain)
 			}
+		}
+	}
+}
+
+// TestRoundedActivations: llama.cpp multiplies weights of Q8_0 with activations of
+// eight bits, in blocks of 32 with a scale in F16. The attention input, which the
+// linear norm of the latent makes small, is large enough for that scale.
+func TestRoundedActivations(t *testing.T) {
+	m := testmodel.Llama{KVHeads: 1, Hidden: 256, Eps: 1e-5}.Open(t)
+	out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16, QLora: mla.QLoraExact, Target: engine.LlamaCPP})
+	gamma := make([]float64, m.Hidden)
+	if err := checkpoint.Read(out.Source.Lookup("model.layers.0.input_layernorm.weight"), 0, gamma); err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(3, 5))
+	for from := 0; from < len(gamma); from += 32 {
+		largest := 0.0
+		for _, g := range gamma[from : from+32] {
+			largest = max(largest, math.Abs(g*rng.NormFloat64()))
+		}
+		scale := largest / 127
+		if off := math.Abs(checkpoint.Round(scale, checkpoint.F16)/scale - 1); off > 0.01 {
+			t.Errorf("the scale %g is off by %.1f %%", scale, 100*off)
 		}
 	}
 }

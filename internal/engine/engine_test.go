@@ -18,7 +18,7 @@ func sound() testmodel.Llama {
 	return testmodel.Llama{
 		Hidden: 16, Intermediate: 8, Layers: 1, Heads: 1, Untied: true, DType: checkpoint.BF16, Eps: 1e-6,
 		Latent: &testmodel.Latent{Rank: 256, RopeDims: 64, NopeDim: 128, ValueDim: 128, QRank: 16},
-		Config: map[string]any{"torch_dtype": "bfloat16", "n_routed_experts": 2},
+		Config: map[string]any{"torch_dtype": "bfloat16", "n_routed_experts": 2, "num_experts_per_tok": 1, "n_group": 1, "topk_group": 1},
 	}
 }
 
@@ -116,22 +116,31 @@ func TestRules(t *testing.T) {
 		"layers beyond all":        {config("num_hidden_layers", 1<<20), each("tensors!")},
 		"head_dim":                 {config("head_dim", 128), map[engine.Engine]string{hf: "head_dim!"}},
 		"head_dim as HF writes it": {config("head_dim", 64), nil},
-		"grouped heads":            {config("num_key_value_heads", 2), map[engine.Engine]string{hf: "kv-heads!"}},
+		"grouped heads":            {config("num_key_value_heads", 2), map[engine.Engine]string{hf: "kv-heads!", llama: "kv-heads!"}},
+		"heads as many":            {config("num_key_value_heads", null), nil},
 		"not interleaved":          {config("rope_interleave", false), but(each("rope_interleave!"), hf, "")},
 		"interleaved":              {config("rope_interleave", true), nil},
 		"llama3":                   {config("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), but(each("rope_scaling!"), hf, "")},
 		"longrope, new form":       {config("rope_parameters", map[string]any{"rope_type": "longrope"}), but(each("rope_scaling!"), hf, "")},
-		"linear":                   {config("rope_scaling", map[string]any{"type": "linear", "factor": 2}), gpu("rope_scaling!")},
 		"yarn":                     {config("max_position_embeddings", 256, "rope_scaling", yarn(nil)), nil},
 		"yarn, usual bounds":       {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"beta_fast": 32, "beta_slow": 1})), nil},
 		"yarn, other bounds":       {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"beta_fast": 4})), map[engine.Engine]string{llama: "yarn"}},
 		"yarn, other factor":       {config("max_position_embeddings", 512, "rope_scaling", yarn(nil)), map[engine.Engine]string{hf: "yarn"}},
-		"yarn, no mscale":          {config("rope_scaling", map[string]any{"type": "yarn", "factor": 4}), each("yarn")},
-		"yarn, unequal mscale":     {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"mscale": 0.707})), each("yarn")},
+		"linear":                   {config("rope_scaling", map[string]any{"type": "linear", "factor": 2}), but(each("rope_scaling!"), hf, "")},
+		"a kind of no engine":      {config("rope_scaling", map[string]any{"type": "su", "factor": 2}), each("rope_scaling!")},
+		"a kind of vLLM":           {config("rope_scaling", map[string]any{"type": "deepseek_yarn", "factor": 2}), map[engine.Engine]string{hf: "rope_scaling!", llama: "rope_scaling!"}},
 		"no scaling, old form":     {config("rope_scaling", map[string]any{"rope_type": "default"}), but(each("rope_scaling"), llama, "")},
 		"no scaling, new form":     {config("rope_parameters", map[string]any{"rope_type": "default", "rope_theta": 1e4}), nil},
-		"experts null":             {config("n_routed_experts", null), but(each("experts!"), llama, "")},
+		"experts null":             {config("n_routed_experts", null), each("experts!")},
+		"no experts":               {config("n_routed_experts", null, "num_experts_per_tok", nil, "n_group", nil), each("experts!")},
+		"none at all":              {config("n_routed_experts", null, "num_experts_per_tok", null, "n_group", null), but(each("experts!"), llama, "")},
 		"one expert":               {config("n_routed_experts", 1), map[engine.Engine]string{llama: "experts!"}},
+		"experts of DeepSeek-V3":   {config("n_routed_experts", nil, "num_experts_per_tok", nil, "n_group", nil, "topk_group", nil), nil},
+		"experts used unknown":     {config("num_experts_per_tok", nil), map[engine.Engine]string{llama: "experts!"}},
+		"groups unknown":           {config("n_group", nil), map[engine.Engine]string{llama: "experts!"}},
+		"groups of all experts":    {config("n_routed_experts", 4, "n_group", 2, "topk_group", 2), map[engine.Engine]string{llama: "experts!"}},
+		"groups":                   {config("n_routed_experts", 4, "n_group", 2), nil},
+		"experts without tensors":  {config("first_k_dense_replace", 0), each("tensors!")},
 		"no content keys":          {func(m *testmodel.Llama) { m.Latent.NopeDim = 0 }, but(gpu("kernel"), llama, "nope!")},
 		"odd rotary key":           {func(m *testmodel.Llama) { m.Latent.RopeDims = 63 }, map[engine.Engine]string{hf: "pairs!", vllm: "pairs! kernel", sglang: "pairs! kernel", llama: "pairs!"}},
 		"query not compressed":     {func(m *testmodel.Llama) { m.Latent.QRank = 0 }, map[engine.Engine]string{llama: "query!"}},
@@ -148,13 +157,14 @@ func TestRules(t *testing.T) {
 		"a bias":                   {extra(q, checkpoint.BF16), each("biases!")},
 		"a bias that HF knows":     {config("attention_bias", true), but(each("biases!"), hf, "")},
 		"a norm of queries":        {extra("model.layers.0.self_attn.q_norm.weight", checkpoint.BF16), each("strangers!")},
-		"another head":             {extra("value_head.weight", checkpoint.BF16), but(each("strangers!"), hf, "")},
+		"another head":             {extra("value_head.weight", checkpoint.BF16), map[engine.Engine]string{vllm: "strangers!", llama: "strangers!"}},
 		"old frequencies":          {extra("model.layers.0.self_attn.rotary_emb.inv_freq", checkpoint.F32), nil},
-		"a layer more":             {extra("model.layers.1.eh_proj.weight", checkpoint.BF16), nil},
+		"a layer more":             {extra("model.layers.1.eh_proj.weight", checkpoint.BF16, "num_nextn_predict_layers", 1), nil},
+		"a layer too many":         {extra("model.layers.1.eh_proj.weight", checkpoint.BF16), map[engine.Engine]string{vllm: "strangers!"}},
 		"eight bits":               {extra("model.layers.0.self_attn.rotary_emb.inv_freq", "F8_E4M3"), each("dtypes!")},
 		"no head":                  {func(m *testmodel.Llama) { m.Untied = false; m.Config["tie_word_embeddings"] = false }, but(each("head!"), llama, "head")},
-		"a tied head":              {func(m *testmodel.Llama) { m.Untied = false }, gpu("head!")},
-		"a tied head, stored":      {config("tie_word_embeddings", true), map[engine.Engine]string{hf: "head", llama: "head"}},
+		"a tied head":              {func(m *testmodel.Llama) { m.Untied = false }, map[engine.Engine]string{vllm: "head!", sglang: "head"}},
+		"a tied head, stored":      {config("tie_word_embeddings", true), but(each("head"), vllm, "")},
 		"a tensor missing":         {func(m *testmodel.Llama) { m.Without = map[string]struct{}{"model.norm.weight": {}} }, each("tensors!")},
 		"a tensor of other shape":  {config("intermediate_size", 9), each("tensors!")},
 		"float16":                  {func(m *testmodel.Llama) { m.DType = checkpoint.F16; m.Config["torch_dtype"] = "float16" }, each("float16")},
@@ -170,6 +180,41 @@ func TestRules(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestYarn: engines agree on yarn where it says all that they read, and as measured
+// in them, not where it leaves out what each takes otherwise.
+func TestYarn(t *testing.T) {
+	for name, c := range map[string]struct {
+		members map[string]any
+		wrong   []engine.Engine
+	}{
+		"as in DeepSeek-V3":         {map[string]any{"mscale": 1.0, "mscale_all_dim": 1.0}, nil},
+		"as in DeepSeek-V2":         {map[string]any{"mscale": 0.707, "mscale_all_dim": 0.707}, nil},
+		"the same, said twice":      {map[string]any{"mscale": 1.0, "mscale_all_dim": 1.0, "attention_factor": 1.0}, nil},
+		"one more than the other":   {map[string]any{"mscale": 1.0, "mscale_all_dim": 0.707}, []engine.Engine{llama}},
+		"nothing said":              {nil, []engine.Engine{llama}},
+		"mscale alone":              {map[string]any{"mscale": 1.0}, []engine.Engine{llama}},
+		"mscale_all_dim alone":      {map[string]any{"mscale_all_dim": 1.0}, []engine.Engine{vllm, sglang, llama}},
+		"none of either":            {map[string]any{"mscale": 0.0, "mscale_all_dim": 0.0}, []engine.Engine{vllm, sglang, llama}},
+		"of one none":               {map[string]any{"mscale": 0.0, "mscale_all_dim": 1.0}, []engine.Engine{vllm, sglang, llama}},
+		"a factor of its own":       {map[string]any{"attention_factor": 1.0}, []engine.Engine{vllm, sglang, llama}},
+		"no stretch, nothing to do": {map[string]any{"factor": 1.0}, nil},
+	} {
+		m := sound()
+		members := map[string]any{"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
+		maps.Copy(members, c.members)
+		m.Config["rope_scaling"], m.Config["max_position_embeddings"] = members, 32*members["factor"].(float64)
+		for e, got := range judged(artifact(t, m)) {
+			want := ""
+			if slices.Contains(c.wrong, e) {
+				want = "rope_scaling!"
+			}
+			if got != want {
+				t.Errorf("%s: %s: %q, want %q", name, e, got, want)
+			}
+		}
 	}
 }
 
@@ -209,7 +254,7 @@ func TestConstants(t *testing.T) {
 	}
 }
 
-// TestExperts: layers with experts are not looked into.
+// TestExperts: of layers with experts, only the gate is looked for.
 func TestExperts(t *testing.T) {
 	m := sound()
 	m.Config["first_k_dense_replace"] = 0

@@ -55,12 +55,13 @@ var rules = []rule{
 		}
 		return fmt.Sprintf("\"head_dim\" is there and stands for qk_rope_head_dim, which is %d", s.model.MLA.RopeDim), "remove head_dim from config.json"
 	}},
-	// Transformers repeats keys that it has made for all heads already.
-	{"kv-heads", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+	// Transformers repeats keys that it has made for all heads already, the converter
+	// of llama.cpp counts the rows of kv_b_proj by it.
+	{"kv-heads", []Engine{HF, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
 		if s.model.KVHeads == s.model.Heads {
 			return "", ""
 		}
-		return fmt.Sprintf("\"num_key_value_heads\" is %d beside %d heads, whose keys it would repeat", s.model.KVHeads, s.model.Heads), "set num_key_value_heads to num_attention_heads"
+		return fmt.Sprintf("\"num_key_value_heads\" is %d beside %d heads, all of which have keys", s.model.KVHeads, s.model.Heads), "set num_key_value_heads to num_attention_heads"
 	}},
 	// Only Transformers knows the key: the others rotate interleaved pairs.
 	{"rope_interleave", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
@@ -69,29 +70,14 @@ var rules = []rule{
 		}
 		return `"rope_interleave" is false, which it does not see: it rotates the wrong pairs`, "interleave the rotary rows and remove rope_interleave"
 	}},
-	// The two rewrite the type of any scaling to their form of yarn.
-	{"rope_scaling", gpu, true, func(s *subject, _ Engine) (string, string) {
-		return s.scaledBut("yarn", "deepseek_yarn")
-	}},
-	// Its converter knows these for the class and drops others without a word.
-	{"rope_scaling", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
-		return s.scaledBut("yarn", "deepseek_yarn", "linear")
-	}},
-	// Transformers scales rotary keys where one is missing or zero, vLLM by the
-	// quotient, llama.cpp knows the latter alone.
-	{"yarn", every, false, func(s *subject, _ Engine) (string, string) {
-		y := s.yarn()
-		if y == nil || y.MScale != 0 && y.MScale == y.MScaleAll {
-			return "", ""
-		}
-		return fmt.Sprintf("yarn has \"mscale\" %v and \"mscale_all_dim\" %v, which engines apply alike only where they are equal and not 0", y.MScale, y.MScaleAll), "measure it in the engine"
-	}},
+	{"rope_scaling", every, true, scaling},
+	// Versions of Transformers from 4.51 on, until it was mended, take one for the other.
 	{"yarn", []Engine{HF}, false, func(s *subject, _ Engine) (string, string) {
 		y := s.yarn()
-		if y == nil || y.Original == 0 || y.Factor*y.Original == y.Positions {
+		if y == nil || y.Original == 0 || y.Factor*y.Original == s.positions() {
 			return "", ""
 		}
-		return fmt.Sprintf("yarn has \"factor\" %v, and older versions take for it the %v that max_position_embeddings is of the original", y.Factor, y.Positions/y.Original), "set max_position_embeddings to their product"
+		return fmt.Sprintf("yarn has \"factor\" %v, and older versions take for it the %v that max_position_embeddings is of the original", y.Factor, s.positions()/y.Original), "set max_position_embeddings to their product"
 	}},
 	{"yarn", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
 		y := s.yarn()
@@ -115,13 +101,7 @@ var rules = []rule{
 		}
 		return "", ""
 	}},
-	{"experts", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
-		n := 2
-		if s.decode("n_routed_experts", &n); n == 1 {
-			return `"n_routed_experts" is 1, at which it stops`, "set n_routed_experts to 2"
-		}
-		return "", ""
-	}},
+	{"experts", []Engine{LlamaCPP}, true, experts},
 	{"nope", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
 		if s.model.MLA.NopeDim > 0 {
 			return "", ""
@@ -194,15 +174,6 @@ func rulesFor(s *subject) []rule {
 		}
 	}
 	return slices.Concat(rules, tensorRules)
-}
-
-// scaledBut complains of a RoPE scaling that is none of the known kinds.
-func (s *subject) scaledBut(known ...string) (string, string) {
-	kind, key := s.ropeType()
-	if kind == "" || kind == "default" || slices.Contains(known, kind) {
-		return "", ""
-	}
-	return fmt.Sprintf("%q of type %q becomes yarn or nothing", key, kind), "convert to a base that needs no scaling: leave " + key + " null"
 }
 
 // Lite reports whether llama.cpp takes a model of so many layers and tokens for

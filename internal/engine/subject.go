@@ -57,6 +57,8 @@ func read(a *Artifact) *subject {
 	} {
 		switch err := s.decode(size.key, size.into); {
 		case s.wrong != "":
+		case size.into == &m.KVHeads && s.named(size.key) && !s.has(size.key):
+			m.KVHeads = m.Heads // as all engines read null there
 		case err != nil:
 			s.wrong = fmt.Sprintf("%q is no integer", size.key)
 		case !s.has(size.key):
@@ -124,25 +126,20 @@ func (s *subject) ropeType() (kind, key string) {
 	return "", ""
 }
 
-// yarn is what the configuration says of a RoPE scaling of that type.
-type yarn struct {
-	Factor    float64
-	Original  float64 `json:"original_max_position_embeddings"`
-	Fast      float64 `json:"beta_fast"`
-	Slow      float64 `json:"beta_slow"`
-	MScale    float64 `json:"mscale"`
-	MScaleAll float64 `json:"mscale_all_dim"`
-	Positions float64 `json:"-"` // max_position_embeddings
-}
-
-// yarn is nil for other types, and for what cannot be decoded.
+// yarn is nil for other types of RoPE scaling, and for what cannot be decoded.
 func (s *subject) yarn() *yarn {
 	kind, key := s.ropeType()
 	y := new(yarn)
-	if kind != "yarn" && kind != "deepseek_yarn" || s.decode(key, y) != nil || s.decode("max_position_embeddings", &y.Positions) != nil {
+	if kind != "yarn" || s.decode(key, y) != nil {
 		return nil
 	}
 	return y
+}
+
+// positions is how many positions the model is for; 0 if that is no number.
+func (s *subject) positions() (n float64) {
+	s.decode("max_position_embeddings", &n) //nolint:errcheck // what is no number is none
+	return n
 }
 
 // dense reports whether layer n has no experts.

@@ -11,7 +11,8 @@ import (
 
 // tensorRules are the demands on what the files hold.
 var tensorRules = []rule{
-	// Transformers makes up at random what is missing, others stop.
+	// Transformers makes up at random what is missing, SGLang leaves it as the memory
+	// was, others stop.
 	{"tensors", every, true, func(s *subject, _ Engine) (string, string) {
 		if s.has("quantization_config") { // its tensors have other names and shapes
 			return "", ""
@@ -31,19 +32,28 @@ var tensorRules = []rule{
 	{"biases", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
 		return s.biased("has no place in its class, at which it stops")
 	}},
-	// Transformers ignores what it does not know; within a layer that is a part of
-	// the model.
-	{"strangers", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+	// The two ignore what they do not know; within a layer that is a part of the
+	// model.
+	{"strangers", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, string) {
 		return s.stranger(func(inLayer bool) bool { return inLayer }, "is left out without a word")
 	}},
-	{"strangers", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+	{"strangers", []Engine{VLLM, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
 		return s.stranger(func(bool) bool { return true }, "has no place in its class, at which it stops")
 	}},
-	// These two never tie the head.
-	{"head", gpu, true, func(s *subject, _ Engine) (string, string) {
+	// What predicts further tokens lies in layers after the last.
+	{"strangers", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, string) {
+		return s.beyond()
+	}},
+	{"head", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, string) {
 		return s.headless("and it does not tie the head to the embedding")
 	}},
-	{"head", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+	{"head", []Engine{SGLang}, false, func(s *subject, _ Engine) (string, string) {
+		if !s.model.TiedHead {
+			return "", ""
+		}
+		return s.headless("and only newer versions tie the head to the embedding")
+	}},
+	{"head", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, string) {
 		if s.model.TiedHead {
 			return "", ""
 		}
@@ -55,7 +65,7 @@ var tensorRules = []rule{
 		}
 		return s.headless("and it takes the embedding in its place")
 	}},
-	{"head", []Engine{HF, LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+	{"head", []Engine{HF, SGLang, LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
 		if _, ok := s.tensor[family.Head]; !ok || !s.model.TiedHead {
 			return "", ""
 		}
@@ -103,22 +113,23 @@ func (s *subject) first(property func(name string) bool) string {
 	return ""
 }
 
-// expected lists the tensors of layer n of the model that are the same in all
-// layers without experts, or with them.
+// expected lists the tensors of layer n of the model; of experts their gate alone.
 func (s *subject) expected(n int) []family.TensorShape {
 	d, f := int64(s.model.Hidden), int64(s.model.Intermediate)
 	all := append(s.model.AttentionTensors(), family.TensorShape{Name: family.MLPNorm, Shape: []int64{d}})
 	if s.dense(n) {
-		all = append(all,
+		return append(all,
 			family.TensorShape{Name: family.GateProj, Shape: []int64{f, d}},
 			family.TensorShape{Name: family.UpProj, Shape: []int64{f, d}},
 			family.TensorShape{Name: family.DownProj, Shape: []int64{d, f}})
 	}
-	return all
+	count := 256 // of DeepSeek-V3 itself
+	s.decode("n_routed_experts", &count)
+	return append(all, family.TensorShape{Name: "mlp.gate.weight", Shape: []int64{int64(count), d}})
 }
 
 // missing complains of the first tensor that is not there, or not in the shape
-// that the configuration gives it. Experts are not looked into.
+// that the configuration gives it.
 func (s *subject) missing() string {
 	d, v := int64(s.model.Hidden), int64(s.model.Vocab)
 	all := []family.TensorShape{{Name: family.Embedding, Shape: []int64{v, d}}, {Name: family.FinalNorm, Shape: []int64{d}}}
@@ -179,6 +190,20 @@ func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string,
 		return "", ""
 	}
 	return fmt.Sprintf("tensor %q %s", name, fate), "remove the tensor if the model does without it"
+}
+
+// beyond complains of the first tensor of a layer that the configuration does not
+// count.
+func (s *subject) beyond() (string, string) {
+	further := 0
+	s.decode("num_nextn_predict_layers", &further) // what is no number is none
+	for _, name := range s.names {
+		n, rest, inLayer := layerOf(name)
+		if inLayer && n-s.model.Layers >= max(0, further) && rest != "self_attn.rotary_emb.inv_freq" && !strings.HasSuffix(name, ".bias") {
+			return fmt.Sprintf("tensor %q is of a layer beyond num_hidden_layers and num_nextn_predict_layers, at which it stops", name), "remove the tensor"
+		}
+	}
+	return "", ""
 }
 
 // headless complains if there is no head.

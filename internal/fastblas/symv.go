@@ -16,9 +16,12 @@ func (f implementation) Dsymv(ul blas.Uplo, n int, alpha float64, a []float64, l
 	}
 	// with these factors the reference checks the arguments and returns
 	f.reference.Dsymv(ul, n, 0, a, lda, x, incX, 1, y, incY)
-	s := symv{run: f.symv, triangle: triangle(ul), n: n, a: a, lda: lda, x: make([]float64, n)}
-	for i := range s.x {
-		s.x[i] = x[strided(i, n, incX)]
+	s := symv{run: f.symv, triangle: triangle(ul), n: n, a: a, lda: lda, x: x}
+	if incX != 1 {
+		s.x = make([]float64, n)
+		for i := range s.x {
+			s.x[i] = x[strided(i, n, incX)]
+		}
 	}
 	for i, v := range s.product(f.double.workers) {
 		if at := strided(i, n, incY); beta == 0 {
@@ -57,11 +60,13 @@ type symv struct {
 // own, so that the result does not depend on who computes them.
 func (s symv) product(workers *crew) []float64 {
 	const worth = 1024
-	parts := 1
-	if s.n >= worth {
-		parts = 8
+	if s.n < worth {
+		y := make([]float64, s.n)
+		s.rows(0, s.n, y)
+		return y
 	}
-	sums := make([][]float64, parts)
+	const parts = 8
+	var sums [parts][]float64
 	helpers := workers.enter(parts - 1)
 	workers.each(helpers, parts, func(i int) {
 		sums[i] = make([]float64, s.n)
@@ -90,6 +95,7 @@ func (s symv) cut(i, parts int) int {
 
 // rows adds to y what the rows from, …, to-1 of the triangle contribute.
 func (s symv) rows(from, to int, y []float64) {
+	var f fourRows
 	for i := from; i < to; i += 4 {
 		end := min(i+4, to)
 		s.diagonal(i, end, y)
@@ -98,7 +104,7 @@ func (s symv) rows(from, to int, y []float64) {
 			left, right = end, s.n
 		}
 		if end-i == 4 {
-			left += s.four(i, left, right, y)
+			left += s.four(&f, i, left, right, y)
 		}
 		for ; left < right; left++ {
 			for r := i; r < end; r++ {
@@ -126,17 +132,19 @@ func (s symv) diagonal(from, to int, y []float64) {
 	}
 }
 
+// fourRows is what a kernel takes and returns of four rows.
+type fourRows struct{ factors, sums [4]float64 }
+
 // four adds what the first of the columns left, …, right-1 of four rows
 // contribute, and returns of how many columns that is.
-func (s symv) four(row, left, right int, y []float64) int {
+func (s symv) four(f *fourRows, row, left, right int, y []float64) int {
 	if right-left < 4 {
 		return 0
 	}
-	var sums [4]float64
-	factors := [4]float64(s.x[row : row+4])
+	f.factors = [4]float64(s.x[row : row+4])
 	a := s.a[row*s.lda+left : (row+3)*s.lda+right]
-	done := s.run(a, s.lda, s.x[left:right], y[left:right], &factors, &sums)
-	for i, v := range sums {
+	done := s.run(a, s.lda, s.x[left:right], y[left:right], &f.factors, &f.sums)
+	for i, v := range f.sums {
 		y[row+i] += v
 	}
 	return done

@@ -39,6 +39,26 @@ func BenchmarkEigen(b *testing.B) {
 	}
 }
 
+// BenchmarkReduction compares the two ways to tridiagonal form and back, for the
+// values alone and for some of the vectors.
+func BenchmarkReduction(b *testing.B) {
+	for _, n := range []int{1024, 1536, 2048, 3072, 4096} {
+		a := gram(n, n, 0, rand.New(rand.NewPCG(6, 6)))
+		for _, k := range []int{0, n / 8, n / 4, n / 2} {
+			for name, reduce := range reductions {
+				b.Run(fmt.Sprintf("%d/%d/%s", n, k, name), func(b *testing.B) {
+					for b.Loop() {
+						_, q := reduce(copyOf(a).RawSymmetric())
+						if k > 0 {
+							q.apply(newGeneral(n, k))
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
 // BenchmarkHermitian compares with the real embedding.
 func BenchmarkHermitian(b *testing.B) {
 	for _, n := range []int{128, 512, 1024, 2048} {

@@ -26,43 +26,82 @@ func forShapes(t *testing.T, f func(t *testing.T, n int, a *mat.SymDense)) {
 	}
 }
 
+var reductions = map[string]reduction{"at once": atOnce, "in two stages": inTwoStages}
+
 // TestBlocked holds values, residual and orthogonality of the blocked algorithm,
 // alone and without the check that guards it, against gonum's.
 func TestBlocked(t *testing.T) {
-	forShapes(t, func(t *testing.T, n int, a *mat.SymDense) {
-		if _, err := rescale(a.RawSymmetric()); err != nil {
-			t.Fatal(err)
-		}
-		want, _, err := topDirect(copyOf(a), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		norm := max(math.Abs(want[0]), math.Abs(want[n-1]))
-		bound := 8 * float64(n) * unitRoundoff
-		for _, k := range []int{1, (n + 3) / 4, n} {
-			work := copyOf(a)
-			kept := mirror(work.RawSymmetric())
-			values, vectors := topBlocked(work.RawSymmetric(), k)
-			for i := range want {
-				if !(math.Abs(values[i]-want[i]) <= bound*norm) {
-					t.Fatalf("value %d of %d is %g, want %g", i, n, values[i], want[i])
-				}
-			}
-			if off := residual(a, values, vectors); !(off <= bound*norm) {
-				t.Errorf("k = %d: residual %g of %g", k, off/bound, norm)
-			}
-			if off := skew(vectors); !(off <= bound) {
-				t.Errorf("k = %d: off orthogonality by %g", k, off)
-			}
-			if !kept.confirms(values, vectors.RawMatrix()) {
-				t.Errorf("k = %d: check fails", k)
-			}
-			kept.restore()
-			if !mat.Equal(work, a) {
-				t.Error("not restored")
+	for name, reduce := range reductions {
+		t.Run(name, func(t *testing.T) {
+			forShapes(t, func(t *testing.T, n int, a *mat.SymDense) { tryBlocked(t, n, a, reduce) })
+		})
+	}
+}
+
+// tryBlocked does so for one matrix.
+func tryBlocked(t *testing.T, n int, a *mat.SymDense, reduce reduction) {
+	if _, err := rescale(a.RawSymmetric()); err != nil {
+		t.Fatal(err)
+	}
+	want, _, err := topDirect(copyOf(a), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	norm := max(math.Abs(want[0]), math.Abs(want[n-1]))
+	bound := 8 * float64(n) * unitRoundoff
+	for _, k := range []int{1, (n + 3) / 4, n} {
+		work := copyOf(a)
+		kept := mirror(work.RawSymmetric())
+		tri, q := reduce(work.RawSymmetric())
+		values, vectors := tri.topOf(q, k)
+		for i := range want {
+			if !(math.Abs(values[i]-want[i]) <= bound*norm) {
+				t.Fatalf("value %d of %d is %g, want %g", i, n, values[i], want[i])
 			}
 		}
-	})
+		if off := residual(a, values, vectors); !(off <= bound*norm) {
+			t.Errorf("k = %d: residual %g of %g", k, off/bound, norm)
+		}
+		if off := skew(vectors); !(off <= bound) {
+			t.Errorf("k = %d: off orthogonality by %g", k, off)
+		}
+		if !kept.confirms(values, vectors.RawMatrix()) {
+			t.Errorf("k = %d: check fails", k)
+		}
+		kept.restore()
+		if !mat.Equal(work, a) {
+			t.Error("not restored")
+		}
+	}
+}
+
+// TestLarge holds an order that is reduced in two stages by choice.
+func TestLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
+	const n, k = 2100, 40
+	a := gram(n, n, 3, rand.New(rand.NewPCG(8, 8)))
+	e, err := TopSym(copyOf(a), k)
+	if err != nil || e.Fallback {
+		t.Fatal(err, e.Fallback)
+	}
+	alone, err := ValuesSym(copyOf(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := 8 * float64(n) * unitRoundoff
+	for i, v := range e.Values {
+		if !(math.Abs(v-alone[i]) <= bound*e.Values[0]) {
+			t.Errorf("value %d is %g and %g", i, v, alone[i])
+		}
+	}
+	if off := residual(a, e.Values, e.Vectors); !(off <= bound*e.Values[0]) {
+		t.Errorf("residual %g of %g", off, e.Values[0])
+	}
+	if off := skew(e.Vectors); !(off <= bound) {
+		t.Errorf("off orthogonality by %g", off)
+	}
 }
 
 // TestGuarded holds the exported functions, with scaling and checks, at any norm.
@@ -156,20 +195,19 @@ func TestCheckNotices(t *testing.T) {
 func TestProcessors(t *testing.T) {
 	a := gram(400, 500, 0, rand.New(rand.NewPCG(4, 4)))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	var first *mat.Dense
-	var values []float64
-	for _, p := range []int{1, 2, 3, 8} {
-		runtime.GOMAXPROCS(p)
-		e, err := TopSym(copyOf(a), 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, z := e.Values, e.Vectors
-		if first == nil {
-			first, values = z, v
-		}
-		if !mat.Equal(z, first) || !slices.Equal(v, values) {
-			t.Errorf("different on %d processors", p)
+	for name, reduce := range reductions {
+		var first *mat.Dense
+		var values []float64
+		for _, p := range []int{1, 2, 3, 8} {
+			runtime.GOMAXPROCS(p)
+			tri, q := reduce(copyOf(a).RawSymmetric())
+			v, z := tri.topOf(q, 100)
+			if first == nil {
+				first, values = z, v
+			}
+			if !mat.Equal(z, first) || !slices.Equal(v, values) {
+				t.Errorf("%s: different on %d processors", name, p)
+			}
 		}
 	}
 }

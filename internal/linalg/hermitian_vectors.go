@@ -21,7 +21,7 @@ func (r reflectedHermitian) apply(z blas64.General) blas64.General {
 		copy(out.Data[i*2*k:], z.Data[i*z.Stride:i*z.Stride+k])
 	}
 	storage := newGeneral(2*panelWidth, n)
-	for from := lastPanel(n); from >= 0; from -= panelWidth {
+	for from := lastGroup(n-1, panelWidth); from >= 0; from -= panelWidth {
 		v := r.panel(from, min(n-1, from+panelWidth), storage)
 		part := general(v.Cols, 2*k, 2*k, out.Data[(from+1)*2*k:])
 		r.applyPanel(from, v, part)

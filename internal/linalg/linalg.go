@@ -3,9 +3,9 @@
 //
 // Callers see a few functions; how they are computed, and how fast, is this
 // package's own business. A matrix is reduced to tridiagonal form by blocked
-// Householder reflections (tridiagonal.go), that form is divided and conquered
-// (divide.go, merge.go, secular.go), and only the wanted vectors are transformed
-// back. Every result is checked against the matrix (check.go), and gonum's
+// Householder reflections, at once (tridiagonal.go) or by way of a band (band.go,
+// chase.go); that form is divided and conquered (divide.go, merge.go, secular.go),
+// and only the wanted vectors are transformed back. Every result is checked against the matrix (check.go), and gonum's
 // algorithm takes over where one fails. Products are those of
 // package fastblas. Results do not depend on the number of processors.
 package linalg
@@ -75,7 +75,7 @@ func ValuesSym(a *mat.SymDense) ([]float64, error) {
 	}
 	if raw.N > directOrder {
 		original := mirror(raw)
-		t, _ := tridiagonalise(raw)
+		t, _ := reductionFor(raw.N, 0)(raw)
 		if values, err := t.values(); err == nil && original.confirmsValues(values) {
 			slices.Reverse(values)
 			return unscale(values, scale), nil
@@ -88,7 +88,12 @@ func ValuesSym(a *mat.SymDense) ([]float64, error) {
 
 // topBlocked is TopSym without its guards; values are nil where it fails.
 func topBlocked(a blas64.Symmetric, k int) ([]float64, *mat.Dense) {
-	t, q := tridiagonalise(a)
+	t, q := reductionFor(a.N, k)(a)
+	return t.topOf(q, k)
+}
+
+// topOf returns what topBlocked does, of the matrix Q·T·Qᵀ. It overwrites t.
+func (t tridiagonal) topOf(q orthogonal, k int) ([]float64, *mat.Dense) {
 	values, z, err := t.top(k)
 	if err != nil {
 		return nil, nil

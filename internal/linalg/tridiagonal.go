@@ -46,7 +46,7 @@ func tridiagonalise(a blas64.Symmetric) (tridiagonal, reflected) {
 		p.changes.fillPartners(partner)
 		p.changes.subtract(a.Data, a.Stride, to)
 	}
-	return p.t, reflected{a, p.tau}
+	return p.t, reflected{a, p.tau, 1}
 }
 
 // panel is the state of tridiagonalise.

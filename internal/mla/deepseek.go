@@ -72,6 +72,15 @@ func (d *Deepseek) KeepEps(source, latent float64) {
 	d.NormEps, d.LatentEps, d.Residual = source, latent, 1
 }
 
+// Amplify multiplies the residual stream by gain, a power of two, and ε by its
+// square, which changes nothing that an engine computes but the size of what is
+// small: at a larger ε a larger latent passes its norm unchanged.
+func (d *Deepseek) Amplify(gain float64) {
+	d.Residual *= gain
+	d.NormEps *= gain * gain
+	d.LatentEps *= gain * gain
+}
+
 // stride is the distance of the slots in the padded rotary key.
 func (d *Deepseek) stride() int { return d.RopeDim / d.RopeDims }
 
@@ -128,6 +137,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"moe_intermediate_size", source.Intermediate},
 		{"moe_layer_freq", 1},
 		{"routed_scaling_factor", 1.0},
+		{"scoring_func", "sigmoid"}, // converters of llama.cpp before November 2025 look for it
 		{"norm_topk_prob", false},
 		{"num_nextn_predict_layers", 0},
 	} {

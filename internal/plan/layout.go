@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
@@ -23,6 +24,14 @@ func (o *Options) Form() mla.Form {
 	}
 }
 
+// llamaGain multiplies the residual stream of what llama.cpp runs. It computes with
+// weights of F16 and Q8_0 on activations that it rounds to F16, or to eight bits
+// with a scale in F16, and the input of a layer with a linear norm of the latent is
+// small: at the ε of the source, Q8_0 loses five times what it loses of the source,
+// from 16 on no more than that. More is left to the range of F16, which the
+// largest activations of some models need.
+const llamaGain = 16
+
 // layout decides how m is written at the given sizes.
 func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout, error) {
 	switch o.Form() {
@@ -37,6 +46,9 @@ func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout,
 	}
 	if e := o.oneTarget(); e != "" {
 		d.KeepEps(m.NormEps, e.LatentEps(m.NormEps))
+		if e == engine.LlamaCPP && d.LatentNorm == mla.NormLinear {
+			d.Amplify(llamaGain)
+		}
 	}
 	if o.PadToKernel {
 		if err := d.PadToKernel(); err != nil {

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// scalings lists the kinds of RoPE scaling that an engine computes as their names
+// say. Transformers stops at others, vLLM and SGLang take them for yarn, and the
+// converter of llama.cpp drops them; linear it keeps, and then multiplies scores
+// by what belongs to yarn.
+var scalings = map[Engine][]string{
+	HF:       {"linear", "dynamic", "yarn", "longrope", "llama3"},
+	VLLM:     {"yarn", "deepseek_yarn"},
+	SGLang:   {"yarn", "deepseek_yarn"},
+	LlamaCPP: {"yarn"},
+}
+
+// scaling complains of a RoPE scaling that e does not know, or not as Transformers
+// computes it.
+func scaling(s *subject, e Engine) (string, string) {
+	kind, key := s.ropeType()
+	do := "convert to a base that needs no scaling: leave " + key + " null"
+	switch {
+	case kind == "" || kind == "default":
+		return "", ""
+	case !slices.Contains(scalings[e], kind) && e == HF:
+		return fmt.Sprintf("%q is of type %q, at which it stops", key, kind), do
+	case !slices.Contains(scalings[e], kind):
+		return fmt.Sprintf("%q of type %q becomes another, or nothing", key, kind), do
+	case kind == "yarn":
+		if y := s.yarn(); y == nil || y.gains(e) == y.gains(HF) {
+			return "", ""
+		}
+		return fmt.Sprintf("%q is of type \"yarn\", and from its mscale and mscale_all_dim it scores otherwise than Transformers", key), "give both, and no attention_factor"
+	}
+	return "", ""
+}
+
+// yarn is what a configuration says of yarn; gains are nil where it says nothing.
+type yarn struct {
+	Factor    float64  `json:"factor"`
+	Original  float64  `json:"original_max_position_embeddings"`
+	Fast      float64  `json:"beta_fast"`
+	Slow      float64  `json:"beta_slow"`
+	MScale    *float64 `json:"mscale"`
+	MScaleAll *float64 `json:"mscale_all_dim"`
+	Attention *float64 `json:"attention_factor"`
+}
+
+// gains are the factors of rotary queries and keys, and of scores.
+type gains struct{ rotary, scores float64 }
+
+// gains returns what e makes of y. The three differ in what they take for a number
+// that is missing or 0, and in that llama.cpp never reads mscale.
+func (y *yarn) gains(e Engine) gains {
+	gain := func(weight float64) float64 { return 1 + 0.1*weight*math.Log(max(1, y.Factor)) }
+	or := func(v *float64, preset float64) float64 {
+		if v == nil {
+			return preset
+		}
+		return *v
+	}
+	all := or(y.MScaleAll, 0)
+	g := gains{rotary: gain(1), scores: gain(all) * gain(all)}
+	switch m := or(y.MScale, 0); {
+	case e == LlamaCPP && all == 0:
+		g.scores = gain(1) * gain(1)
+	case e == LlamaCPP:
+		g.rotary = 1
+	case e != HF:
+		g.rotary = gain(or(y.MScale, 1)) / gain(all)
+	case y.Attention != nil:
+		g.rotary = *y.Attention
+	case m != 0 && all != 0:
+		g.rotary = gain(m) / gain(all)
+	}
+	return g
+}
