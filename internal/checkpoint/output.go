@@ -18,7 +18,8 @@ import (
 //	new/     the files
 //	old/     what they replace, while they do
 //	commit   is there while they do; what died with it is undone by the next run
-//	journal  of a run that may be resumed; and whatever else the run puts there
+//	journal  of a run that may be resumed
+//	kept/    what else such a run has done; and whatever else the run puts there
 //
 // An output directory that does not exist yet is new/, renamed. Otherwise the
 // files that are replaced are set aside, then the new ones get their names.
@@ -109,7 +110,7 @@ func (e *SpaceError) Hint() string { return "free space, or name an output elsew
 func (o *Output) FS() fsys.FS { return o.fs }
 
 // Scratch is the path of something that goes when the output is done. The names
-// lock, new, old and commit are taken.
+// above are taken.
 func (o *Output) Scratch(name string) string { return filepath.Join(o.work, name) }
 
 // Staged is where the file that will be published as name is until then.
@@ -118,6 +119,21 @@ func (o *Output) Staged(name string) string { return filepath.Join(o.staged(), n
 // Journal is where a run puts down what it has done, for another to resume.
 func (o *Output) Journal() string { return o.Scratch("journal") }
 
+// Kept is where Keep puts the file of the given name.
+func (o *Output) Kept(name string) string { return filepath.Join(o.kept(), name) }
+
+// Keep writes a file for another run to resume, in the place of one of its name.
+func (o *Output) Keep(name string, content []byte) error {
+	if err := o.fs.Mkdir(o.kept()); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := fsys.RemoveAll(o.fs, o.Kept(name)); err != nil {
+		return err
+	}
+	return fsys.WriteFile(o.fs, o.Kept(name), content)
+}
+
+func (o *Output) kept() string   { return o.Scratch("kept") }
 func (o *Output) staged() string { return o.Scratch("new") }
 func (o *Output) aside() string  { return o.Scratch("old") }
 func (o *Output) marker() string { return o.Scratch("commit") }

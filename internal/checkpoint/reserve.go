@@ -111,7 +111,7 @@ func (o *Output) enter(main string) error {
 	if err == nil {
 		var keep []string
 		if o.resume && exists(o.Journal()) {
-			keep = []string{filepath.Base(o.Journal()), filepath.Base(o.staged())}
+			keep = []string{filepath.Base(o.Journal()), filepath.Base(o.kept()), filepath.Base(o.staged())}
 		}
 		err = clear(o.fs, o.work, keep...)
 	}

@@ -97,15 +97,27 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 		}
 	}
 	r := &checkReport{Path: path, Class: a.Class(), Engines: engine.Judge(a, target.Each())}
+	r.Asked, err = asked(path, target)
+	return r, err
+}
+
+// asked lists the engines that have to load the output at path: the target, or those
+// that its manifest says load it.
+func asked(path string, target engine.Engine) ([]string, error) {
 	if target == "" {
-		r.Asked = manifest.Engines(path)
-	}
-	if len(r.Asked) == 0 {
-		for _, e := range target.Each() {
-			r.Asked = append(r.Asked, string(e))
+		m, err := manifest.Read(path)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil && len(m.Engines) > 0 {
+			return m.Engines, nil
 		}
 	}
-	return r, nil
+	var names []string
+	for _, e := range target.Each() {
+		names = append(names, string(e))
+	}
+	return names, nil
 }
 
 // notLoadedError says which of the engines that were asked for do not load a

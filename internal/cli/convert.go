@@ -51,10 +51,11 @@ the old OUT stays so long. Until then everything is in a folder of OUT's name wi
 a dot before and .mha2mla-tmp after it, or in OUT/.mha2mla-tmp if that is a
 directory already. What a run that was killed has left there, the next run on OUT
 removes, and what of the old OUT it had set aside, it puts back. With --resume it
-goes on instead: shards that are complete stay, every bit checked, if the source,
-the flags and the program are the same; else it refuses. A run with --resume that
-is interrupted or fails leaves what is complete; another removes everything. The
-smaller --max-shard-size, the less is left to be done again.
+goes on instead: shards that are complete and layers that are healed stay, every
+bit checked, if the source, the tokens, the flags and the program are the same;
+else it refuses. A run with --resume that is interrupted or fails leaves what is
+complete; another removes everything. The smaller --max-shard-size, the less is
+left to be done again.
 
   mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
@@ -253,7 +254,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run conver
 		planned
 		*convert.Result
 	}{p, result}
-	return u.result(done, func(w io.Writer) error { return errors.Join(p.print(w), printHealing(w, result.Layers)) })
+	return u.result(done, func(w io.Writer) error { return errors.Join(p.print(w), healingOf(result).print(w)) })
 }
 
 // advise says what is not written, and who will not load what is.

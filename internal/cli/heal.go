@@ -17,8 +17,6 @@ import (
 func (o *convertFlags) checkHealing() error {
 	switch {
 	case o.Heal == 0:
-	case o.resume:
-		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --resume: each layer is healed on what those before it make", o.Heal), Tip: "leave --resume out; --force replaces what an interrupted run has left"}
 	case o.Bias == mla.BiasHF:
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
 	case o.calibrate == "":
@@ -61,15 +59,42 @@ func (u *ui) healing() (report func(heal.Progress), finish func()) {
 	}, finish
 }
 
-// printHealing prints what healing did, if it was asked for.
-func printHealing(w io.Writer, layers []convert.LayerResult) error {
-	for _, l := range layers {
-		if l.Heal == nil {
-			continue
+// healing is what healing has won. Its fields are JSON output.
+type healing struct {
+	*heal.Won
+	Layers []healedLayer `json:"layers"`
+}
+
+// healedLayer is what it has won in a layer.
+type healedLayer struct {
+	Layer int `json:"layer"`
+	*heal.Result
+}
+
+// healingOf returns what a conversion says of healing; nil if no layer was healed.
+func healingOf(r *convert.Result) *healing {
+	if r == nil || r.Healing == nil {
+		return nil
+	}
+	h := &healing{Won: r.Healing}
+	for _, l := range r.Layers {
+		if l.Heal != nil {
+			h.Layers = append(h.Layers, healedLayer{l.Layer, l.Heal})
 		}
-		if _, err := fmt.Fprintf(w, "layer %-4d healed in %d steps: error on tokens held out %.4f → %.4f\n", l.Layer, l.Heal.Steps, l.Heal.Before, l.Heal.After); err != nil {
+	}
+	return h
+}
+
+// print prints it for people.
+func (h *healing) print(w io.Writer) error {
+	if h == nil {
+		return nil
+	}
+	for _, l := range h.Layers {
+		if _, err := fmt.Fprintf(w, "layer %-4d healed in %d steps: error on tokens held out %.4f → %.4f\n", l.Layer, l.Steps, l.Before, l.After); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := fmt.Fprintf(w, "behind the last layer, on %d tokens held out: error without and with healing %.4f → %.4f\n", h.Tokens, h.Before, h.After)
+	return err
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/report"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -34,7 +36,9 @@ classes, on the tokens of a file of ids or of a text. It prints the perplexity o
 often both find the same token most likely, the error of every layer's attention
 output given the source's input, and the cache bytes per token before and after.
 With --cache-bits it does so with what CONVERTED caches quantised: in groups of up
-to 64, with a scale and a zero point of 16 bits each.
+to 64, with a scale and a zero point of 16 bits each. If CONVERTED was healed, it
+repeats from the manifest what that has won, on tokens of the calibration that were
+held out.
 
   mha2mla verify model/ converted/ --tokens ids.json
   mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
@@ -121,13 +125,18 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 	if err := enoughMemory(baseMemory + verify.Memory(source, converted, windows)); err != nil {
 		return err
 	}
+	conversion, err := convert.ReadResult(convertedPath)
+	if err != nil {
+		return err
+	}
 	compared, finish := u.progress("verifying")
 	r, err := verify.Compare(ctx, source, converted, windows, compared, o.options()...)
 	finish()
 	if err != nil {
 		return err
 	}
-	if err := u.result(r, func(w io.Writer) error { return printVerification(w, r) }); err != nil {
+	v := verification{r, healingOf(conversion)}
+	if err := u.result(v, v.print); err != nil {
 		return err
 	}
 	if r.KL > o.maxKL {
@@ -136,8 +145,15 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 	return nil
 }
 
-// printVerification prints the report for people.
-func printVerification(w io.Writer, r *verify.Report) error {
+// verification is what was measured, and what the manifest says of healing. Its
+// fields are the JSON output.
+type verification struct {
+	*verify.Report
+	Healing *healing `json:"healing,omitempty"`
+}
+
+// print prints the verification for people.
+func (r verification) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\tsource\tconverted\n")
 	fmt.Fprintf(t, "perplexity\t%.4f\t%.4f\n", r.Source.Perplexity, r.Converted.Perplexity)
@@ -154,5 +170,8 @@ func printVerification(w io.Writer, r *verify.Report) error {
 	for _, l := range r.Layers {
 		fmt.Fprintf(t, "%d\t%.4f\n", l.Layer, l.Error)
 	}
-	return t.Flush()
+	if r.Healing != nil {
+		fmt.Fprintf(t, "\nhealing, when it was converted\n")
+	}
+	return errors.Join(t.Flush(), r.Healing.print(w))
 }

@@ -40,8 +40,9 @@ type Options struct {
 
 // Result is what a conversion found out. Its fields are part of the JSON output.
 type Result struct {
-	Layers []LayerResult `json:"layers"`
-	Timing Timing        `json:"-"` // no two runs have the same
+	Layers  []LayerResult `json:"layers"`
+	Healing *heal.Won     `json:"healing,omitempty"`
+	Timing  Timing        `json:"-"` // no two runs have the same
 }
 
 // LayerResult is what was kept of one layer.
@@ -147,6 +148,11 @@ func (r *run) write(ctx context.Context) (err error) {
 	if err := r.work(ctx); err != nil {
 		return err
 	}
+	if r.Healer != nil {
+		if r.result.Healing, err = r.Healer.Won(); err != nil {
+			return err
+		}
+	}
 	if err := r.writeOthers(); err != nil {
 		return err
 	}
@@ -157,6 +163,11 @@ func (r *run) write(ctx context.Context) (err error) {
 func (r *run) keep() error {
 	for _, s := range r.shards {
 		if s.digests != nil {
+			return nil
+		}
+	}
+	for _, l := range r.result.Layers {
+		if l.Heal != nil {
 			return nil
 		}
 	}
@@ -223,14 +234,15 @@ func (r *run) layer(ctx context.Context, n int) error {
 	if r.result.Layers[n].Fallback {
 		r.warn(fmt.Sprintf("layer %d: an eigenvalue problem failed its check and was solved again by another algorithm, which takes longer", n))
 	}
+	found := &layerRecord{LayerResult: r.result.Layers[n], Ranking: r.result.Layers[n].Ranking}
 	if r.Healer != nil {
 		start = time.Now()
-		if err := r.heal(ctx, n, attention, layer); err != nil {
+		if err := r.heal(ctx, found, attention, layer); err != nil {
 			return err
 		}
 		r.clock.add(&r.clock.Heal, start, weights.take())
 	}
-	if err := r.journal.Add(record{Layer: &layerRecord{r.result.Layers[n], r.result.Layers[n].Ranking}}); err != nil {
+	if err := r.note(found); err != nil {
 		return err
 	}
 	start = time.Now()
@@ -241,25 +253,14 @@ func (r *run) layer(ctx context.Context, n int) error {
 	return err
 }
 
-// heal betters a converted layer.
-func (r *run) heal(ctx context.Context, n int, a *mla.Attention, converted mla.Converted) error {
-	layer, ok := converted.(mla.Healable)
-	if !ok {
-		return errors.New("internal: there is nothing to heal in a layer without a latent")
-	}
-	w, err := layer.Weights(a)
-	if err != nil {
+// note puts down what was found out about a layer; at once on the disk if that took
+// long.
+func (r *run) note(found *layerRecord) error {
+	r.result.Layers[found.Layer] = found.LayerResult
+	if err := r.journal.Add(record{Layer: found}); err != nil || found.Heal == nil {
 		return err
 	}
-	healed, result, err := r.Healer.Layer(ctx, n, w)
-	if err != nil {
-		return err
-	}
-	r.result.Layers[n].Heal = result
-	if healed == nil {
-		return nil
-	}
-	return layer.Replace(a, healed)
+	return r.journal.Sync()
 }
 
 // advance reports bytes written.

@@ -2,10 +2,14 @@ package convert_test
 
 import (
 	"context"
+	"errors"
 	"math"
+	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -19,6 +23,32 @@ import (
 // healed converts m and heals it on windows.
 func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*plan.Plan, *convert.Result) {
 	t.Helper()
+	p := healingPlan(t, m, o)
+	r, err := healInto(context.Background(), p, o.Heal, windows, nil, checkpoint.Replace{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, r
+}
+
+// healInto carries p out and heals every layer in so many steps.
+func healInto(ctx context.Context, p *plan.Plan, steps heal.Steps, windows [][]int, progress func(heal.Progress), r checkpoint.Replace) (*convert.Result, error) {
+	h, err := heal.New(p.Source, windows, steps, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	h.Progress = progress
+	out, err := convert.Reserve(p.Source, p.Output, r)
+	if err != nil {
+		return nil, err
+	}
+	return convert.Run(ctx, p, convert.Options{Resources: convert.Resources{Jobs: 2}, Healer: h, Output: out})
+}
+
+// healingPlan plans a conversion of m that heals.
+func healingPlan(t *testing.T, m *family.Model, o plan.Options) *plan.Plan {
+	t.Helper()
 	o = defaults(o)
 	sizes, err := o.Sizes(m)
 	if err != nil {
@@ -31,16 +61,60 @@ func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*pl
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := heal.New(m, windows, o.Heal, nil)
-	if err != nil {
-		t.Fatal(err)
+	return p
+}
+
+// TestHealingResumes interrupts healing in every layer. Resumed, it heals none again
+// that was healed, and writes what it would have written at once; what it was healed on
+// must be the same, and what is damaged is healed again.
+func TestHealingResumes(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 3)
+	for name, o := range map[string]plan.Options{
+		"one file":         {DType: plan.DTypeRule(checkpoint.BF16)},
+		"shards":           {LatentNorm: mla.NormRMS, QLora: 32, MaxShard: 300e3},
+		"reference, split": {Layout: mla.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Heal, o.Rank = 3, 16
+			p, _ := healed(t, m, o, windows)
+			want := files(t, p.Output)
+			p = healingPlan(t, m, o)
+			for stop := range m.Layers {
+				ctx, cancel := context.WithCancel(context.Background())
+				_, err := healInto(ctx, p, o.Heal, windows, func(at heal.Progress) {
+					if at.Layer < stop-1 {
+						t.Errorf("layer %d was healed again", at.Layer)
+					}
+					if at.Layer == stop {
+						cancel()
+					}
+				}, checkpoint.Replace{Resume: true})
+				if !errors.Is(err, context.Canceled) {
+					t.Fatalf("layer %d: %v", stop, err)
+				}
+			}
+			_, err := healInto(context.Background(), p, o.Heal, windows[1:], nil, checkpoint.Replace{Resume: true})
+			if !errors.As(err, new(*convert.ResumeError)) {
+				t.Errorf("with other tokens: %v", err)
+			}
+			first := filepath.Join(filepath.Dir(p.Output), "."+filepath.Base(p.Output)+".mha2mla-tmp", "kept", "layer-0")
+			if err := os.WriteFile(first, []byte("damaged"), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			healedNow := make(map[int]bool)
+			_, err = healInto(context.Background(), p, o.Heal, windows, func(at heal.Progress) { healedNow[at.Layer] = true }, checkpoint.Replace{Resume: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(healedNow) != 2 || !healedNow[0] || !healedNow[m.Layers-1] {
+				t.Errorf("healed at last: %v", healedNow)
+			}
+			if !reflect.DeepEqual(files(t, p.Output), want) {
+				t.Error("the output is another")
+			}
+		})
 	}
-	defer h.Close()
-	r, err := convert.Run(context.Background(), p, convert.Options{Resources: convert.Resources{Jobs: 2}, Healer: h})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p, r
 }
 
 // TestHealedIsWritten runs what was written, in every form of both layouts, and
@@ -66,7 +140,8 @@ func TestHealedIsWritten(t *testing.T) {
 			p, r := healed(t, m, o, windows)
 			out := testmodel.Open(t, p.Output)
 			won := 0
-			for n, want := range writtenErrors(t, m, out, p.Residual, windows[1]) {
+			layers, behind := writtenErrors(t, m, out, p.Residual, windows[1])
+			for n, want := range layers {
 				got := r.Layers[n].Heal
 				if got.After > got.Before {
 					t.Errorf("layer %d: healing made %g of %g", n, got.After, got.Before)
@@ -81,6 +156,9 @@ func TestHealedIsWritten(t *testing.T) {
 			if won == 0 {
 				t.Error("no layer was healed")
 			}
+			if got := r.Healing; got.Tokens != len(windows[1]) || !(math.Abs(got.After-behind) <= 2e-3*behind) || !(got.After < got.Before) {
+				t.Errorf("behind the last layer the error is %g, healing says %+v", behind, got)
+			}
 		})
 	}
 }
@@ -94,7 +172,8 @@ func TestHealedFamilies(t *testing.T) {
 			windows := [][]int{testmodel.Tokens(60, m.Vocab, 1), testmodel.Tokens(60, m.Vocab, 2)}
 			p, r := healed(t, m, plan.Options{Rank: 12, RopeDims: 4, Theta: 10000, Heal: 20}, windows)
 			out := testmodel.Open(t, p.Output)
-			for n, want := range writtenErrors(t, m, out, p.Residual, windows[1]) {
+			layers, _ := writtenErrors(t, m, out, p.Residual, windows[1])
+			for n, want := range layers {
 				if got := r.Layers[n].Heal.After; !(math.Abs(got-want) <= 2e-3*want) {
 					t.Errorf("layer %d: the error is %g, healing says %g", n, want, got)
 				}
@@ -105,8 +184,9 @@ func TestHealedFamilies(t *testing.T) {
 
 // writtenErrors returns, for every layer, ‖x' − y'‖² / ‖y' − x‖² on one window, with x
 // and x' the residual stream of out before and after its attention, divided by scale,
-// and y' that of m after its.
-func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int) []float64 {
+// and y' that of m after its; and the same of the streams behind the last layer, relative
+// to that of m.
+func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int) (layers []float64, behind float64) {
 	t.Helper()
 	var streams [2]decoder.Matrix
 	decoders := [2]decoder.Decoder{{Model: m}, {Model: out}}
@@ -116,29 +196,57 @@ func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int)
 			t.Fatal(err)
 		}
 	}
-	var errors []float64
+	none := make([]float64, len(streams[0].Data))
+	from := func(before []float64) float64 {
+		off, size := 0.0, 0.0
+		for i, v := range streams[0].Data {
+			d, s := float64(v)-float64(streams[1].Data[i])/scale, float64(v)-before[i]/scale
+			off, size = off+d*d, size+s*s
+		}
+		return off / size
+	}
 	for n := range m.Layers {
-		before := append([]float32(nil), streams[1].Data...)
-		var layers [2]*decoder.Layer
+		before := make([]float64, len(none))
+		for i, v := range streams[1].Data {
+			before[i] = float64(v)
+		}
+		var both [2]*decoder.Layer
 		for k, d := range decoders {
 			l, err := d.Layer(n)
 			if err != nil {
 				t.Fatal(err)
 			}
 			decoder.Add(streams[k], l.Attend(streams[k]))
-			layers[k] = l
+			both[k] = l
 		}
-		off, size := 0.0, 0.0
-		for i, v := range streams[0].Data {
-			d, s := float64(v)-float64(streams[1].Data[i])/scale, float64(v)-float64(before[i])/scale
-			off, size = off+d*d, size+s*s
-		}
-		errors = append(errors, off/size)
-		for k, l := range layers {
+		layers = append(layers, from(before))
+		for k, l := range both {
 			decoder.Add(streams[k], l.MLP(streams[k]))
 		}
 	}
-	return errors
+	return layers, from(none)
+}
+
+// TestWon: what healing says that the closed forms lose is what a conversion without
+// healing loses.
+func TestWon(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 2)
+	o := plan.Options{Rank: 16, RopeDims: 8, Theta: 10000, Heal: 6}
+	_, r := healed(t, m, o, windows)
+	o.Heal = 0
+	p := healingPlan(t, m, o)
+	if _, err := convert.Run(context.Background(), p, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	_, want := writtenErrors(t, m, testmodel.Open(t, p.Output), p.Residual, windows[1])
+	if got := r.Healing.Before; !(math.Abs(got-want) <= 2e-3*want) {
+		t.Errorf("the error is %g, healing says %g", want, got)
+	}
+	again, err := convert.ReadResult(p.Output)
+	if err != nil || again.Healing != nil || len(again.Layers) != m.Layers {
+		t.Errorf("the manifest says %+v, %v", again, err)
+	}
 }
 
 // TestHealNothing: a layer that has lost nothing keeps its closed form.

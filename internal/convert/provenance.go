@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -16,7 +17,7 @@ type conversion struct {
 	Target *family.Model `json:"target"`
 	Cache  plan.Cache    `json:"cache"`
 	Sizes  []fact        `json:"sizes"`
-	Layers []LayerResult `json:"layers"`
+	*Result
 }
 
 // fact is a size before and after.
@@ -61,13 +62,17 @@ func (r *run) addCopies() {
 // the weights.
 func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
 	r.addCopies()
-	about := conversion{Source: r.Source, Target: r.Target, Cache: r.Cache, Layers: r.result.Layers}
+	about := conversion{Source: r.Source, Target: r.Target, Cache: r.Cache, Result: &r.result}
 	for _, f := range r.Layout.Facts(r.Source, r.Target) {
 		about.Sizes = append(about.Sizes, fact(f))
 	}
+	conversion, err := json.Marshal(about)
+	if err != nil {
+		return nil, err
+	}
 	m := manifest.Manifest{
 		Program: r.Version, Command: r.command(), Inputs: r.inputs, Statistics: r.statistics,
-		Conversion: about, Engines: r.Loaders(), Whole: r.Whole, Files: others,
+		Conversion: conversion, Engines: r.Loaders(), Whole: r.Whole, Files: others,
 	}
 	for _, s := range r.shards {
 		info, err := os.Stat(r.out.Staged(s.file))
@@ -77,4 +82,18 @@ func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
 		m.Weights = append(m.Weights, checkpoint.WeightsDigest{File: s.file, Bytes: info.Size(), Digests: s.digests})
 	}
 	return m.Encode()
+}
+
+// ReadResult returns what the manifest of the output at path says that its conversion
+// found out; nil if there is none that is as it was written.
+func ReadResult(path string) (*Result, error) {
+	m, err := manifest.Read(path)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	r := &Result{}
+	if err := json.Unmarshal(m.Conversion, r); err != nil {
+		return nil, &checkpoint.FormatError{Path: path, What: "its manifest is not what a conversion writes: " + err.Error()}
+	}
+	return r, nil
 }

@@ -29,6 +29,7 @@ type record struct {
 type layerRecord struct {
 	LayerResult
 	Ranking rope.Ranking `json:"ranking,omitempty"`
+	Healed  string       `json:"healed_sha256,omitempty"` // of the file of the healed weights; empty: the layer was not healed, or in vain
 }
 
 // shardRecord says that a shard is complete.
@@ -48,6 +49,7 @@ type fingerprint struct {
 	Plan       string                  `json:"plan"` // digest
 	Source     []checkpoint.Identity   `json:"source"`
 	Statistics []checkpoint.FileDigest `json:"statistics,omitempty"`
+	Healing    string                  `json:"healing,omitempty"` // digest of the tokens
 }
 
 // ResumeError says why an earlier run cannot be resumed.
@@ -82,6 +84,8 @@ func (f *fingerprint) against(old *fingerprint) error {
 	switch {
 	case !reflect.DeepEqual(f.Statistics, old.Statistics):
 		return &ResumeError{"the statistics are others"}
+	case f.Healing != old.Healing:
+		return &ResumeError{"the tokens to heal on are others"}
 	case f.Plan != old.Plan:
 		return &ResumeError{"the plan differs: the configuration of the source, the rankings or --max-shard-size"}
 	}
@@ -105,6 +109,13 @@ func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 		return nil, err
 	}
 	f.Plan = checkpoint.DigestBytes(text)
+	if r.Healer != nil {
+		tokens, err := json.Marshal(r.Healer.Windows())
+		if err != nil {
+			return nil, err
+		}
+		f.Healing = checkpoint.DigestBytes(tokens)
+	}
 	f.Source, err = r.Source.Source.Identities(ctx)
 	return f, err
 }

@@ -73,6 +73,11 @@ func (r *run) room() error {
 			need += r.Shards[i].Bytes
 		}
 	}
+	for _, t := range r.Tensors {
+		if n, ok := r.layerOf(t); ok && r.Healer != nil && (r.earlier[n] == nil || r.earlier[n].Heal == nil) {
+			need += 4 * t.Elements() // as they are kept
+		}
+	}
 	for _, name := range r.Companions {
 		if info, err := os.Stat(filepath.Join(r.Source.Source.Dir, name)); err == nil {
 			need += info.Size()

@@ -3,13 +3,13 @@ package heal
 import "math"
 
 // Constants of Adam (Kingma and Ba, 2015), and its step at the beginning: so much of
-// the mean size of a tensor's numbers. In the end it is zero. On two checkpoints steps
-// from 1e-2 to 6e-2 leave errors within a tenth of each other.
+// the mean size of a tensor's numbers. In the end it is zero. On two checkpoints 3e-2
+// leaves two or three per cent less divergence than 2e-2.
 const (
 	momentum    = 0.9
 	spread      = 0.999
 	tiny        = 1e-12
-	largestStep = 2e-2
+	largestStep = 3e-2
 )
 
 // adam is Adam with a step size of its own for every tensor.

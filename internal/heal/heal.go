@@ -2,15 +2,18 @@
 // layer, without back-propagation through the model (design §9).
 //
 // Two residual streams run side by side: the source's, and that of the converted
-// model with all layers before healed. A layer is asked to add to the second what
-// makes it the first. That is a least-squares problem of one attention layer, whose
-// gradients stand in pass.go, attention.go and backward.go; adam.go descends them.
+// model with all layers before healed; and that of the closed forms, to tell what
+// healing wins. A layer is asked to add to the second what makes it the first. That is
+// a least-squares problem of one attention layer, whose gradients stand in pass.go,
+// attention.go and backward.go; adam.go descends them.
 package heal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -49,10 +52,12 @@ type Healer struct {
 	Progress func(Progress)
 
 	decoder           decoder.Decoder
+	windows           [][]int
 	steps             Steps
 	source, converted *calib.Streams
-	lengths           []int // of the windows, in tokens
-	train, held       []int // windows
+	closed            *calib.Streams // that of the model that nothing heals; of held windows alone
+	lengths           []int          // of the windows, in tokens
+	train, held       []int          // windows
 }
 
 // Progress is how far healing has come, and the error of the layer before and now.
@@ -68,7 +73,7 @@ const heldEvery = 10
 // New prepares to heal the layers of m on windows of tokens, two or more. Temp names
 // files for what does not fit into memory.
 func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *Healer, err error) {
-	h = &Healer{decoder: decoder.Decoder{Model: m}, steps: steps}
+	h = &Healer{decoder: decoder.Decoder{Model: m}, steps: steps, windows: windows}
 	for i, w := range windows {
 		h.lengths = append(h.lengths, len(w))
 		if i%heldEvery == min(heldEvery, len(windows))/2 {
@@ -77,11 +82,15 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 			h.train = append(h.train, i)
 		}
 	}
-	if h.source, err = calib.NewStreams(windows, m.Hidden, temp); err == nil {
-		h.converted, err = calib.NewStreams(windows, m.Hidden, temp)
+	held := make([][]int, len(windows))
+	for _, i := range h.held {
+		held[i] = windows[i]
+	}
+	if h.source, err = h.embed(windows, temp); err == nil {
+		h.converted, err = h.embed(windows, temp)
 	}
 	if err == nil {
-		err = h.embed(windows)
+		h.closed, err = h.embed(held, temp)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -89,26 +98,31 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 	return h, nil
 }
 
-// embed begins both streams.
-func (h *Healer) embed(windows [][]int) error {
+// Windows returns the windows of tokens that layers are healed on.
+func (h *Healer) Windows() [][]int { return h.windows }
+
+// embed returns the stream that windows begin with.
+func (h *Healer) embed(windows [][]int, temp func() string) (*calib.Streams, error) {
+	s, err := calib.NewStreams(windows, h.decoder.Hidden, temp)
+	if err != nil {
+		return nil, err
+	}
 	for i, w := range windows {
-		for _, s := range []*calib.Streams{h.source, h.converted} {
-			x, err := h.decoder.Embed(w)
-			if err == nil {
-				err = s.Put(i, x)
-			}
-			if err != nil {
-				return err
-			}
+		x, err := h.decoder.Embed(w)
+		if err == nil {
+			err = s.Put(i, x)
+		}
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
 		}
 	}
-	return nil
+	return s, nil
 }
 
 // Close gives up what is held.
 func (h *Healer) Close() error {
 	var errs []error
-	for _, s := range []*calib.Streams{h.source, h.converted} {
+	for _, s := range []*calib.Streams{h.source, h.converted, h.closed} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -116,20 +130,12 @@ func (h *Healer) Close() error {
 	return errors.Join(errs...)
 }
 
-// Layer heals layer n, whose converted weights are w, and takes both streams through
+// Layer heals layer n, whose converted weights are w, and takes the streams through
 // it. It returns nil if they are best as they are.
 func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Result, error) {
-	source, err := h.decoder.Layer(n)
+	l, err := h.begin(ctx, n)
 	if err != nil {
 		return nil, nil, err
-	}
-	norm, err := h.decoder.Attention(n).Norm()
-	if err != nil {
-		return nil, nil, err
-	}
-	l := &streamed{Healer: h}
-	for _, v := range norm {
-		l.norm = append(l.norm, float32(v))
 	}
 	t := newTraining(ctx, l, w, h.lengths)
 	t.train, t.held = h.train, h.held
@@ -138,14 +144,11 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 			h.Progress(Progress{n, h.decoder.Layers, step, steps, before, now})
 		}
 	}
-	if err := h.attend(ctx, source); err != nil {
-		return nil, nil, err
-	}
 	r, err := t.run(h.steps)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := h.finish(t, source); err != nil {
+	if err := l.finish(ctx, newLayer[float32](w), t.layer); err != nil {
 		return nil, nil, err
 	}
 	if r.Steps == 0 {
@@ -154,11 +157,44 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 	return t.layer.weights(w), r, nil
 }
 
+// Pass takes the streams through layer n, whose converted weights are w and became
+// healed when it was healed before; nil if they were best as they were.
+func (h *Healer) Pass(ctx context.Context, n int, w, healed *Weights) error {
+	l, err := h.begin(ctx, n)
+	if err != nil {
+		return err
+	}
+	return l.finish(ctx, newLayer[float32](w), newLayer[float32](cmp.Or(healed, w)))
+}
+
+// begin takes the source's stream through the attention of layer n.
+func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
+	original, err := h.decoder.Layer(n)
+	if err != nil {
+		return nil, err
+	}
+	norm, err := h.decoder.Attention(n).Norm()
+	if err != nil {
+		return nil, err
+	}
+	l := &streamed{Healer: h, original: original}
+	for _, v := range norm {
+		l.norm = append(l.norm, float32(v))
+	}
+	return l, h.each(ctx, func(i int) error { return change(h.source, i, original.Attend) })
+}
+
 // streamed is the data of a layer: the source's stream after its attention, and the
 // converted one before.
 type streamed struct {
 	*Healer
-	norm []float32 // γ
+	original *decoder.Layer
+	norm     []float32 // γ
+}
+
+// input returns what the attention makes of a residual stream.
+func (l *streamed) input(x decoder.Matrix) decoder.Matrix {
+	return decoder.RMSNorm(x, l.norm, l.decoder.NormEps)
 }
 
 // read returns windows as a batch.
@@ -177,9 +213,28 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 		for j, v := range want.Data {
 			target.Data[j] = v - x.Data[j]
 		}
-		inputs, targets = append(inputs, decoder.RMSNorm(x, l.norm, l.decoder.NormEps)), append(targets, target)
+		inputs, targets = append(inputs, l.input(x)), append(targets, target)
 	}
 	return joined(inputs, targets), nil
+}
+
+// finish takes the streams through the rest of the layer, given what it was converted
+// to and what that became.
+func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
+	return l.each(ctx, func(i int) error {
+		through := func(s *calib.Streams, attention *layer[float32]) error {
+			err := change(s, i, func(x decoder.Matrix) decoder.Matrix {
+				in := l.input(x)
+				return decoder.Matrix(single(attention.forward(joined([]decoder.Matrix{in}, []decoder.Matrix{in})).output))
+			})
+			return errors.Join(err, change(s, i, l.original.MLP))
+		}
+		err := errors.Join(through(l.converted, healed), change(l.source, i, l.original.MLP))
+		if slices.Contains(l.held, i) {
+			err = errors.Join(err, through(l.closed, closed))
+		}
+		return err
+	})
 }
 
 // each calls f for every window, side by side.
@@ -195,24 +250,6 @@ func (h *Healer) each(ctx context.Context, f func(i int) error) error {
 		})
 	}
 	return group.Wait()
-}
-
-// attend adds the attention of a layer of the source to its stream.
-func (h *Healer) attend(ctx context.Context, l *decoder.Layer) error {
-	return h.each(ctx, func(i int) error { return change(h.source, i, l.Attend) })
-}
-
-// finish takes both streams through the rest of the layer.
-func (h *Healer) finish(t *training, source *decoder.Layer) error {
-	return h.each(t.ctx, func(i int) error {
-		b, err := t.read([]int{i})
-		if err != nil {
-			return err
-		}
-		attended := t.layer.forward(b).output
-		err = change(h.converted, i, func(x decoder.Matrix) decoder.Matrix { return decoder.Matrix(single(attended)) })
-		return errors.Join(err, change(h.converted, i, source.MLP), change(h.source, i, source.MLP))
-	})
 }
 
 // change adds to a stream of window i what f makes of it.

@@ -37,35 +37,11 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%q %s", f.File, f.What)
 }
 
-// beside returns the folder of the output at path, a directory or a safetensors file,
-// and its manifest.
-func beside(path string) (folder, file string, err error) {
-	info, err := os.Stat(path)
-	if err != nil || info.IsDir() {
-		return path, filepath.Join(path, checkpoint.ManifestFile), err
-	}
-	return filepath.Dir(path), checkpoint.OwnManifest(path), nil
-}
-
-// Engines lists the engines of which the manifest of the output at path says that
-// they load it; none if there is no manifest, or none that is as it was written.
-func Engines(path string) []string {
-	_, file, err := beside(path)
-	if err != nil {
-		return nil
-	}
-	m, changed, err := read(file)
-	if err != nil || changed {
-		return nil
-	}
-	return m.Engines
-}
-
 // Check reads every file of the output at path, a directory or a safetensors file,
 // and compares it with the manifest beside it. Names that begin with a dot are not
 // looked at: no loader does.
 func Check(ctx context.Context, path string) (*Report, error) {
-	folder, file, err := beside(path)
+	folder, file, err := locate(path)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,11 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -25,7 +29,7 @@ type Manifest struct {
 	Command    string                     `json:"command"`              // every choice spelled out
 	Inputs     []checkpoint.WeightsDigest `json:"inputs"`               // the source's files
 	Statistics []checkpoint.FileDigest    `json:"statistics,omitempty"` // of the activations
-	Conversion any                        `json:"conversion"`           // what was decided and measured
+	Conversion json.RawMessage            `json:"conversion"`           // what was decided and measured
 	Engines    []string                   `json:"engines,omitempty"`    // that load it, of those that it was written for
 	Whole      bool                       `json:"whole"`                // the folder is the output: nothing else belongs there
 	Weights    []checkpoint.WeightsDigest `json:"weights"`
@@ -54,6 +58,32 @@ func substitute(text []byte, old, new string) []byte {
 		return text
 	}
 	return append(append(append([]byte(nil), text[:at]...), new...), text[at+len(old):]...)
+}
+
+// Read returns the manifest of the output at path, a directory or a safetensors file;
+// nil if it has none, or none that is as it was written.
+func Read(path string) (*Manifest, error) {
+	_, file, err := locate(path)
+	if err != nil {
+		return nil, err
+	}
+	m, changed, err := read(file)
+	if changed || errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*checkpoint.FormatError)) {
+		return nil, nil
+	}
+	return m, err
+}
+
+// locate returns the folder of the output at path, and the manifest that it has there.
+func locate(path string) (folder, file string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", "", err
+	}
+	if info.IsDir() {
+		return path, filepath.Join(path, checkpoint.ManifestFile), nil
+	}
+	return filepath.Dir(path), checkpoint.OwnManifest(path), nil
 }
 
 // read reads a manifest. Changed reports that it is not what was written, though

@@ -28,6 +28,7 @@ var kinds = []kind{
 	{name: "directory, replaced", out: "out", old: &job{rank: 12, maxShard: severalShards}, notes: true},
 	{name: "shards", out: "out", job: job{maxShard: severalShards}},
 	{name: "shards, mha2mla layout", out: "out", job: job{maxShard: severalShards, reference: true}},
+	{name: "file, healed", out: "out.safetensors", job: job{heal: true}},
 	{name: "shards, replaced", out: "out", job: job{maxShard: severalShards}, old: &job{rank: 12, maxShard: 30e3}, notes: true},
 }
 

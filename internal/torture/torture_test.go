@@ -18,6 +18,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/cli"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -77,6 +78,7 @@ type job struct {
 	rank      int   // 0: 8
 	maxShard  int64 // 0: one shard
 	reference bool  // in the mha2mla layout
+	heal      bool
 	replace   checkpoint.Replace
 }
 
@@ -108,7 +110,15 @@ func (j job) run(m *family.Model, out string) error {
 	if err != nil {
 		return err
 	}
-	_, err = convert.Run(context.Background(), p, convert.Options{Output: output, Resources: convert.Resources{Jobs: 1}})
+	run := convert.Options{Output: output, Resources: convert.Resources{Jobs: 1}}
+	if j.heal {
+		windows := [][]int{testmodel.Tokens(12, m.Vocab, 1), testmodel.Tokens(12, m.Vocab, 2)}
+		if run.Healer, err = heal.New(m, windows, 2, nil); err != nil {
+			return err
+		}
+		defer run.Healer.Close()
+	}
+	_, err = convert.Run(context.Background(), p, run)
 	return err
 }
 

@@ -1,0 +1,71 @@
+package convert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/mla"
+)
+
+// heal betters a converted layer, or takes over what an earlier run made of it. It adds
+// to what was found out about the layer. What the layer became is kept in single
+// precision, which is what it was healed in: what is written may be coarser, and the
+// layers after it would heal on another residual stream.
+func (r *run) heal(ctx context.Context, found *layerRecord, a *mla.Attention, converted mla.Converted) error {
+	layer, ok := converted.(mla.Healable)
+	if !ok {
+		return errors.New("internal: there is nothing to heal in a layer without a latent")
+	}
+	w, err := layer.Weights(a)
+	if err != nil {
+		return err
+	}
+	healed, err := r.healedBefore(found, w)
+	if err != nil {
+		return err
+	}
+	if found.Heal != nil {
+		err = r.Healer.Pass(ctx, found.Layer, w, healed)
+	} else if healed, found.Heal, err = r.Healer.Layer(ctx, found.Layer, w); err == nil && healed != nil {
+		content := healed.Encode()
+		found.Healed = checkpoint.DigestBytes(content)
+		err = r.out.Keep(healedFile(found.Layer), content)
+	}
+	if err != nil || healed == nil {
+		return err
+	}
+	return layer.Replace(a, healed)
+}
+
+// healedFile is the name of the file of a healed layer.
+func healedFile(n int) string { return fmt.Sprintf("layer-%d", n) }
+
+// healedBefore adds to what was found out about a layer what an earlier run has, if it
+// healed the layer and the file is as it was written. It returns the weights, in the
+// form of w, or nil if healing did not help.
+func (r *run) healedBefore(found *layerRecord, w *heal.Weights) (*heal.Weights, error) {
+	old := r.earlier[found.Layer]
+	if old == nil || old.Heal == nil {
+		return nil, nil
+	}
+	var healed *heal.Weights
+	if old.Healed != "" {
+		content, err := os.ReadFile(r.out.Kept(healedFile(found.Layer)))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && checkpoint.DigestBytes(content) != old.Healed {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if healed, err = w.Decode(content); err != nil {
+			return nil, err
+		}
+	}
+	found.Heal, found.Healed = old.Heal, old.Healed
+	return healed, nil
+}

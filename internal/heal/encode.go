@@ -1,0 +1,27 @@
+package heal
+
+import "encoding/binary"
+
+// Encode returns the tensors of w in single precision, little-endian, one after the
+// other. Nothing is lost of weights that were healed.
+func (w *Weights) Encode() []byte {
+	var content []byte
+	for _, t := range newLayer[float32](w).tensors() {
+		content, _ = binary.Append(content, binary.LittleEndian, t.data) // numbers always can be
+	}
+	return content
+}
+
+// Decode returns weights in the form of w, whose tensors are what Encode has made
+// content of.
+func (w *Weights) Decode(content []byte) (*Weights, error) {
+	l := newLayer[float32](w).twin()
+	for _, t := range l.tensors() {
+		n, err := binary.Decode(content, binary.LittleEndian, t.data)
+		if err != nil {
+			return nil, err
+		}
+		content = content[n:]
+	}
+	return l.weights(w), nil
+}
