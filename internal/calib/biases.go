@@ -1,8 +1,6 @@
 package calib
 
 import (
-	"math"
-
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -44,36 +42,6 @@ func addBias(moment *mat.SymDense, w mat.Matrix, mean *mat.VecDense, b []float64
 	wm.MulVec(w, mean)
 	moment.RankTwo(moment, 1, &wm, bias)
 	moment.SymRankOne(moment, 1, bias)
-}
-
-// Constant returns the linear functional u of the attention input that stands best
-// for a constant: u·x is near 1 in least squares, u = C⁻¹E[x]. Left is the root of
-// E(1 − u·x)². Without data, E[x] = 0 for all that is known: then u is nil and left
-// is 1.
-func (l *Layer) Constant() (u []float64, left float64) { return l.constant, l.constantLeft }
-
-// findConstant finds that functional for a layer that has biases.
-func (l *Layer) findConstant(p Projections, sums *Sums) error {
-	l.constantLeft = 1
-	if b, err := p.Biases(); err != nil || b == nil {
-		return err
-	}
-	d := l.Hidden
-	c := mat.NewSymDense(d, nil)
-	c.ScaleSym(1/sums.Tokens, sums.Input)
-	lift := shrinkage * mat.Trace(c) / float64(d)
-	for j := range d {
-		c.SetSym(j, j, c.At(j, j)+lift)
-	}
-	m := mat.NewVecDense(d, mean(sums.Mean, sums.Tokens))
-	var chol mat.Cholesky
-	var u mat.VecDense
-	if !chol.Factorize(c) || chol.SolveVecTo(&u, m) != nil {
-		return nil // inputs of zero
-	}
-	l.constant = u.RawVector().Data
-	l.constantLeft = math.Sqrt(max(0, 1-mat.Dot(&u, m))) // with the lift: no better than it is
-	return nil
 }
 
 // Folded gives the weights of a layer with the biases of its queries folded in: a

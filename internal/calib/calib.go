@@ -47,9 +47,8 @@ type Layer struct {
 
 	queryNorms, keyNorms []float64 // see rope.Moments
 
-	centred      *mat.SymDense // Keys without their biases
-	constant     []float64     // see Constant
-	constantLeft float64
+	centred  *mat.SymDense // Keys without their biases
+	constant Constant
 }
 
 // Reader reads what was gathered of a layer.
@@ -76,7 +75,7 @@ func DataFree(p Projections, stack *mat.Dense, maxPositions int) (*Layer, error)
 	for j, v := range gamma {
 		gamma[j] = math.Abs(v)
 	}
-	l := &Layer{Shape: p.Shape(), Input: linalg.DiagonalMetric(gamma), Distances: rope.DataFree(maxPositions), Near: rope.DataFreeNear(maxPositions), concentration: rope.DataFreeConcentration, constantLeft: 1}
+	l := &Layer{Shape: p.Shape(), Input: linalg.DiagonalMetric(gamma), Distances: rope.DataFree(maxPositions), Near: rope.DataFreeNear(maxPositions), concentration: rope.DataFreeConcentration, constant: none}
 	return l, l.project(p, stack, nil)
 }
 

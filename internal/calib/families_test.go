@@ -50,8 +50,8 @@ func TestBiasedMoments(t *testing.T) {
 	check("queries", q, b.Query[24:32], l.Queries[3])
 	check("keys", stack.Slice(0, 16, 0, 32), b.Key, l.Keys)
 	check("values", stack.Slice(24, 32, 0, 32), make([]float64, 8), l.Values[1])
-	if u, left := l.Constant(); u != nil || left != 1 {
-		t.Errorf("without data %v stands for the constant, %g left", u, left)
+	if c := l.Constant(); c.Functional != nil || c.Left != 1 {
+		t.Errorf("without data %+v stands for the constant", c)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestConstant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, left := l.Constant()
+	u, left := l.Constant().Functional, l.Constant().Left
 	off, n := 0.0, 0.0
 	for _, x := range sums.Sample {
 		for row := range x.Rows {

@@ -47,8 +47,11 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 	l.Near = rope.DataFreeNear(len(l.Distances))
 	l.queryNorms, l.keyNorms = mean(sums.QueryNorms, sums.Tokens), mean(sums.KeyNorms, sums.Tokens)
 	l.scores, l.values = mean(sums.Scores, sums.Tokens), mean(sums.Values, sums.Tokens)
-	if err := l.findConstant(p, sums); err != nil {
+	l.constant = none
+	if b, err := p.Biases(); err != nil {
 		return nil, err
+	} else if b != nil {
+		l.constant = sums.constant()
 	}
 	m := mean(sums.Mean, sums.Tokens)
 	if sums.Attended != nil { // whose mean is not known

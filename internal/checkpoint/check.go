@@ -73,7 +73,7 @@ func CheckOutput(in *Source, folder string, names []string, whole, force bool) e
 		switch {
 		case err == nil && !info.Mode().IsRegular():
 			return &NotAFileError{path, "no regular file"}
-		case err == nil && !force:
+		case !force && exists(path): // be it a link to nothing
 			return &ExistsError{path}
 		}
 	}

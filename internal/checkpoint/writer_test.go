@@ -265,6 +265,8 @@ func TestOutputRefusals(t *testing.T) {
 		"its own configuration": {own, "other.json", false, true, &SameFileError{}},
 		"a link to weights":     {linked, "", true, true, &SameFileError{}},
 		"a folder for a file":   {filepath.Dir(in.Dir), filepath.Base(in.Dir), false, true, &NotAFileError{}},
+		"a file's, no force":    {dir, "dangling", false, false, &ExistsError{}},
+		"a file's, force":       {dir, "dangling", false, true, nil},
 		"a link to nothing":     {filepath.Join(dir, "dangling"), "", true, true, &NotAFileError{}},
 	} {
 		t.Run(name, func(t *testing.T) {

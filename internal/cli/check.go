@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/manifest"
 )
 
 // checkReport is what check found out. Its fields are the JSON output.
@@ -20,10 +22,11 @@ type checkReport struct {
 	Path    string           `json:"path"`
 	Class   string           `json:"architecture"`
 	Engines []engine.Verdict `json:"engines"`
+	Asked   []string         `json:"asked"` // engines that have to load it
 }
 
 func newCheck() *cobra.Command {
-	target := engine.All
+	var target engine.Engine // zero: all are looked at
 	cmd := &cobra.Command{
 		Use:   "check [flags] OUT",
 		Short: "Tell which engines load a converted checkpoint",
@@ -32,7 +35,8 @@ and types of its tensors, and says of each engine whether it loads such a
 DeepSeek-V3, and if not why and what to do. It reads no weights and runs no
 engine: what it knows are the traps in their loaders. A checkpoint that an engine
 would load and misread counts as one that it does not load. The status is 0 if all
-engines that are asked for load it.
+engines that are asked for load it: --target, or without it those of which convert
+said so, as the manifest has it; where there is none, all of them.
 
   mha2mla check converted/
   mha2mla check --target vllm converted/
@@ -40,7 +44,7 @@ engines that are asked for load it.
 ` + exitHelp,
 	}
 	takes(cmd, "OUT")
-	choice(cmd.Flags(), &target, "target", "ENGINE", string(engine.All), "engine to check for: "+list(engine.Choices()), engine.Choices()...)
+	choice(cmd.Flags(), &target, "target", "ENGINE", "", "engine to check for: "+list(engine.Choices())+" (default: those that convert wrote it for and said would load it)", engine.Choices()...)
 	config := configFlag(cmd, "config")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
@@ -92,7 +96,28 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 			a.Files = append(a.Files, e.Name())
 		}
 	}
-	return &checkReport{Path: path, Class: a.Class(), Engines: engine.Judge(a, target.Each())}, nil
+	r := &checkReport{Path: path, Class: a.Class(), Engines: engine.Judge(a, target.Each())}
+	r.Asked, err = asked(path, target)
+	return r, err
+}
+
+// asked lists the engines that have to load the output at path: the target, or those
+// that its manifest says load it.
+func asked(path string, target engine.Engine) ([]string, error) {
+	if target == "" {
+		m, err := manifest.Read(path)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil && len(m.Engines) > 0 {
+			return m.Engines, nil
+		}
+	}
+	var names []string
+	for _, e := range target.Each() {
+		names = append(names, string(e))
+	}
+	return names, nil
 }
 
 // notLoadedError says which of the engines that were asked for do not load a
@@ -110,11 +135,11 @@ func (e *notLoadedError) Error() string {
 // Hint says what to do about the error.
 func (e *notLoadedError) Hint() string { return e.do }
 
-// failed is an error unless all engines load it.
+// failed is an error unless all engines that are asked for load it.
 func (r *checkReport) failed() error {
 	e := &notLoadedError{path: r.Path}
 	for _, v := range r.Engines {
-		if v.Loads {
+		if v.Loads || !slices.Contains(r.Asked, string(v.Engine)) {
 			continue
 		}
 		if e.engines = append(e.engines, string(v.Engine)); e.do == "" {

@@ -26,6 +26,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/tokenizer"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
@@ -167,6 +168,7 @@ func exitStatus(err error) int {
 		value       *checkpoint.ValueError
 		noModel     *checkpoint.NoModelError
 		unsupported *family.UnsupportedError
+		tokenising  *tokenizer.UnsupportedError
 		resume      *convert.ResumeError
 		space       *checkpoint.SpaceError
 		integrity   *integrityError
@@ -185,7 +187,7 @@ func exitStatus(err error) int {
 		return exitUsage
 	case errors.As(err, &format), errors.As(err, &value), errors.As(err, &integrity):
 		return exitMalformed
-	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &refused), errors.As(err, &notLoaded), errors.As(err, &extreme), errors.As(err, &computed):
+	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &tokenising), errors.As(err, &refused), errors.As(err, &notLoaded), errors.As(err, &extreme), errors.As(err, &computed):
 		return exitUnsupported
 	case errors.As(err, &space), noSpace(err):
 		return exitNoSpace

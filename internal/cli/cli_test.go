@@ -63,6 +63,11 @@ func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		n, err := strconv.Atoi(value)
 		ts.Check(err)
+		if name == "llama3" { // scaling of RoPE by a factor
+			m.Config = map[string]any{"max_position_embeddings": 32 * n, "rope_scaling": map[string]any{
+				"rope_type": "llama3", "factor": n, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}
+			continue
+		}
 		if name == "window" {
 			m.Config = map[string]any{"sliding_window": n}
 			continue
@@ -184,6 +189,14 @@ func TestExitStatus(t *testing.T) {
 	garbage := text("x.safetensors", "not a checkpoint")
 	headers := "../checkpoint/testdata/headers/"
 	ids := text("ids.json", "[1,2,3]")
+	wordPiece := testmodel.Llama{}.Write(t)
+	if err := os.WriteFile(filepath.Join(wordPiece, "tokenizer.json"), []byte(`{"version":"1.0","model":{"type":"WordPiece"}}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	dangling := filepath.Join(t.TempDir(), "dangling.safetensors")
+	if err := os.Symlink("nothing", dangling); err != nil {
+		t.Fatal(err)
+	}
 	converted := filepath.Join(t.TempDir(), "converted")
 	if status, _, stderr := run("convert", plain, converted); status != exitDone {
 		t.Fatal(stderr)
@@ -218,6 +231,8 @@ func TestExitStatus(t *testing.T) {
 		"heal without tokens":     {"convert --heal 5 " + plain + " OUT", exitUsage, "--heal 5 needs tokens"},
 		"heal 0":                  {"convert --heal 0 " + plain + " OUT", exitUsage, "not auto or a positive integer"},
 		"heal pooled heads":       {"convert --method gqa-mean --heal 5 " + plain + " OUT", exitUsage, "--heal says nothing about"},
+		"another tokenizer":       {"convert --calibrate " + text("a.txt", "a b") + " " + wordPiece + " OUT", exitUnsupported, `model: type "WordPiece" is not supported`},
+		"a link to nothing":       {"convert " + plain + " " + dangling, exitUsage, "exists already"},
 		"no such input":           {"convert " + plain + "/none OUT", exitFailed, "no such file"},
 		"input is output":         {"convert --force " + file + " " + file, exitUsage, "belongs to the input"},
 		"input is linked":         {"convert --force " + file + " " + linked, exitUsage, "belongs to the input"},

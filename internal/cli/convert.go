@@ -222,6 +222,13 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run conver
 		run.Healer = healer
 		healer.Progress, finish = u.healing()
 	}
+	if preparing, prepared := u.progress("making tokens"); preparing != nil {
+		run.Preparing = func(done, total int64) {
+			if preparing(done, total); done == total {
+				prepared()
+			}
+		}
+	}
 	run.Resources, run.Version, run.Warn = o.resources(), version(), u.warn
 	result, err := convert.Run(ctx, p.Plan, run)
 	finish()

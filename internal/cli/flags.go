@@ -162,6 +162,7 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
 	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim); in the mha2mla layout of each KV head's (an eighth)", positive)
 	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
+	choice(f, &o.Scaling, "rope-scaling", "S", "", "of the rotary key's frequencies, for a source that has llama3 or yarn scaling: none, yarn (default: searched for with --rope-theta, and none where that is given)", plan.ScalingNone, plan.ScalingYarn)
 	flag(f, &o.FreqFold, "freq-fold", "N", "", "with --method transmla: adjacent rotary pairs that fold together (default: head_dim / rope-dims)", positive)
 	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect).choices = wordsOf(rope.Strategies())
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)

@@ -143,7 +143,11 @@ func rotaryKeys(r *inspect.Report) string {
 	if r.Layout == mla.FormReference {
 		return fmt.Sprintf("in some KV head, each of which has a rotary key of %d dimensions", r.Sizes.RopeDims)
 	}
-	return fmt.Sprintf("with a rotary key of %d dimensions at rope_theta %.9g", r.Sizes.RopeDims, r.Sizes.Theta)
+	scaled := ""
+	if s := r.Sizes.Scaling; s != nil {
+		scaled = " with " + s.Kind
+	}
+	return fmt.Sprintf("with a rotary key of %d dimensions at rope_theta %.9g%s", r.Sizes.RopeDims, r.Sizes.Theta, scaled)
 }
 
 // printHeads prints the sensitivities of each head of a layer, as shares of the

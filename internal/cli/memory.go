@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
@@ -33,6 +34,9 @@ func (o *convertFlags) resources() convert.Resources {
 // memoryFor estimates the bytes that a conversion takes with one layer at a time.
 func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool) int64 {
 	need := baseMemory + convert.LayerMemory(m.Shape(), maths, stats)
+	if !stats && maths.FoldsBiases(m) {
+		need = max(need, baseMemory+calib.MadeMemory(m))
+	}
 	if o.Heal != 0 {
 		need += heal.Memory(m, max(o.Cache, maths.Rank+maths.RopeDims), o.calibrated)
 	}

@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 
+	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
@@ -27,8 +28,8 @@ func (r *Result) Approximations(p *plan.Plan, calibrated bool) []Approximation {
 		add("--bias hf keeps them exactly, for Transformers alone",
 			"biases are folded into the weights: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square)", 100*bias, layer)
 	default:
-		add("--calibrate FILE folds them into the weights; --bias hf keeps them exactly, for Transformers alone",
-			"the biases of queries, values and rotary keys are dropped: without data nothing is known that could stand for their constant")
+		add("--calibrate FILE folds them by what a text has; --bias hf keeps them exactly, for Transformers alone",
+			"biases are folded into the weights by %d tokens that the model made, for want of data: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square, on these tokens)", calib.MadeTokens, 100*bias, layer)
 	}
 	norm, layer := r.worst(func(l LayerResult) float64 { return l.NormError })
 	switch {
@@ -41,7 +42,11 @@ func (r *Result) Approximations(p *plan.Plan, calibrated bool) []Approximation {
 		return all
 	}
 	if s := p.Source.Rope; s != nil {
-		add("", "RoPE scaling of type %s is approximated: the rotary key turns at the frequencies of rope_theta %.9g", s.Kind, p.Target.RopeTheta)
+		scaled := ""
+		if y := p.Target.Rope; y != nil {
+			scaled = fmt.Sprintf(", scaled by yarn of factor %.9g", y.Factor)
+		}
+		add("", "RoPE scaling of type %s is approximated: the rotary key turns at the frequencies of rope_theta %.9g%s", s.Kind, p.Target.RopeTheta, scaled)
 	}
 	if w := p.Source.Window.Positions; w > 0 {
 		add("", "attention is no longer limited to the last %d positions", w)

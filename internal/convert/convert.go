@@ -26,13 +26,14 @@ import (
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
 	Resources
-	Stats      calib.Reader       // of the activations; nil: none
-	Healer     *heal.Healer       // betters the layers, which are then converted in order; nil: they stay as they are
-	StatsFiles []string           // that they are from
-	Done       func()             // called when they are not needed any more; nil: nobody cares
-	Force      bool               // replace what exists
-	Output     *checkpoint.Output // reserved for it; nil: Run does so itself, as Force says
-	Version    string             // of the program, for the files' metadata
+	Stats      calib.Reader            // of the activations; nil: none
+	Healer     *heal.Healer            // betters the layers, which are then converted in order; nil: they stay as they are
+	StatsFiles []string                // that they are from
+	Done       func()                  // called when they are not needed any more; nil: nobody cares
+	Force      bool                    // replace what exists
+	Output     *checkpoint.Output      // reserved for it; nil: Run does so itself, as Force says
+	Version    string                  // of the program, for the files' metadata
+	Preparing  func(done, total int64) // shows the progress of a model that runs first, if it has to; may be nil
 	Progress   func(done, total int64)
 	Warn       func(message string)
 }
@@ -61,7 +62,9 @@ type run struct {
 	begin   *fingerprint
 	earlier []*layerRecord // [layers] from the run that is resumed; nil: none
 	journal *journal.Journal
-	warned  map[*checkpoint.Tensor]bool // under mu
+
+	constants []calib.Constant            // see mla.Input
+	warned    map[*checkpoint.Tensor]bool // under mu
 
 	inputs     []checkpoint.WeightsDigest
 	statistics []checkpoint.FileDigest
@@ -134,6 +137,13 @@ func (r *run) write(ctx context.Context) (err error) {
 	}
 	if err := r.open(ctx); err != nil {
 		return err
+	}
+	if r.Stats == nil && r.Maths.FoldsBiases(r.Source) {
+		var err error
+		r.constants, err = calib.MadeConstants(ctx, r.Source, func() string { return r.out.Scratch("made") }, r.Preparing)
+		if err != nil {
+			return err
+		}
 	}
 	if err := r.work(ctx); err != nil {
 		return err
@@ -209,7 +219,7 @@ func (r *run) layers() []int {
 func (r *run) layer(ctx context.Context, n int) error {
 	weights := &timedReads{Projections: r.Source.Attention(n), clock: &r.clock}
 	start := time.Now()
-	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method}.ReadFrom(weights, n)
+	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method, Constants: r.constants}.ReadFrom(weights, n)
 	if err != nil {
 		return mla.Explain(n, err)
 	}

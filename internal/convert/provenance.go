@@ -72,7 +72,7 @@ func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
 	}
 	m := manifest.Manifest{
 		Program: r.Version, Command: r.command(), Inputs: r.inputs, Statistics: r.statistics,
-		Conversion: conversion, Whole: r.Whole, Files: others,
+		Conversion: conversion, Engines: r.Loaders(), Whole: r.Whole, Files: others,
 	}
 	for _, s := range r.shards {
 		info, err := os.Stat(r.out.Staged(s.file))

@@ -223,3 +223,44 @@ func TestPooledHeads(t *testing.T) {
 		t.Errorf("logits are off by %g", off)
 	}
 }
+
+// TestReferenceBiases: biases are those of the source in the order of their rows, which
+// for content keys shows nowhere else: the softmax cancels them.
+func TestReferenceBiases(t *testing.T) {
+	m := testmodel.Llama{Kind: "qwen2", KVHeads: 2}.Open(t)
+	out := converted(t, m, plan.Options{Layout: mla.FormReference, RopeDims: 4, Rank: 16})
+	read := func(m *family.Model, name string) []float64 {
+		w := m.Tensor(family.InLayer(1, name))
+		v := make([]float64, w.Elements())
+		if err := family.ReadFinite(w, 0, v); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	b, err := m.Attention(1).Biases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	D := m.HeadDim
+	rows := func(from []float64, heads int, rotary bool) (want []float64) {
+		for h := range heads {
+			kept := out.PerHead.Kept(1)[h*m.KVHeads/heads]
+			for row := range D {
+				if slices.Contains(kept, row%(D/2)) == rotary {
+					want = append(want, from[h*D+row])
+				}
+			}
+		}
+		return want
+	}
+	for name, want := range map[string][]float64{
+		family.QBias:   append(rows(b.Query, m.Heads, true), rows(b.Query, m.Heads, false)...),
+		family.KRBias:  rows(b.Key, m.KVHeads, true),
+		family.UpKBias: rows(b.Key, m.KVHeads, false),
+		family.UpVBias: b.Value,
+	} {
+		if got := read(out, name); !slices.Equal(got, want) {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+}

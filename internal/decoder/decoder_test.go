@@ -25,6 +25,8 @@ func logits(t testing.TB, m *family.Model, tokens []int) Matrix {
 // The sequence is longer than the block of queries.
 func TestAgainstNaive(t *testing.T) {
 	ranks := []rope.Ranking{{{3, 0, 2, 1}, {1, 2, 3, 0}}, {{0, 1, 2, 3}, {2, 0, 1, 3}}}
+	yarn := map[string]any{"max_position_embeddings": 256, "rope_scaling": map[string]any{"type": "yarn", "factor": 8,
+		"original_max_position_embeddings": 32, "beta_fast": 2, "beta_slow": 0.5, "mscale": 1, "mscale_all_dim": 1}}
 	for name, m := range map[string]testmodel.Llama{
 		"MHA":                     {},
 		"GQA":                     {KVHeads: 2},
@@ -34,11 +36,14 @@ func TestAgainstNaive(t *testing.T) {
 		"latent":                  {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}},
 		"latent, all different":   {Untied: true, Theta: 500, Latent: &testmodel.Latent{Rank: 10, RopeDims: 6, NopeDim: 7, ValueDim: 5}},
 		"latent, query too":       {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
+		"latent, yarn":            {Untied: true, Config: yarn, Latent: &testmodel.Latent{Rank: 12, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
+		"latent, yarn, query":     {Untied: true, Config: yarn, Latent: &testmodel.Latent{Rank: 12, RopeDims: 8, NopeDim: 8, ValueDim: 8, QRank: 9}},
 		"latent with biases":      {Untied: true, Bias: 2, Config: map[string]any{"attention_bias": true}, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
 		"latent, biases, whole q": {Untied: true, Config: map[string]any{"attention_bias": true}, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}},
 		"latent, bfloat16, tied":  {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
 		"per head":                {PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
 		"per head, all rotary":    {PerHead: &testmodel.PerHead{LowRank: 5, RopeDims: 8}},
+		"per head, biases":        {KVHeads: 2, Config: map[string]any{"attention_bias": true}, PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
 		"per head, split":         {KVHeads: 2, Untied: true, Theta: 500, PerHead: &testmodel.PerHead{LowRank: 4, RopeDims: 2, Split: true}},
 		"per head, by rank":       {KVHeads: 2, PerHead: &testmodel.PerHead{LowRank: 6, RopeDims: 4, Ranks: ranks}},
 	} {

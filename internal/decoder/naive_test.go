@@ -57,10 +57,19 @@ func (n *naive) norm(name string, x []float64, eps float64) []float64 {
 	return y
 }
 
-// turn rotates the pairs (re(i), im(i)) of x by position·θ^(−2i/dim).
-func turn(x []float64, position int, theta float64, re, im func(i int) int) {
+// turn rotates the pairs (re(i), im(i)) of x by position·θ^(−2i/dim), scaled as
+// DeepSeek-V3's own modelling code does if the model asks for yarn.
+func (n *naive) turn(x []float64, position int, re, im func(i int) int) {
 	for i := range len(x) / 2 {
-		angle := float64(position) * math.Pow(theta, -2*float64(i)/float64(len(x)))
+		angle := float64(position) * math.Pow(n.RopeTheta, -2*float64(i)/float64(len(x)))
+		if y := n.Rope; y != nil {
+			bound := func(rotations float64) float64 {
+				return float64(len(x)) * math.Log(y.Original/(rotations*2*math.Pi)) / (2 * math.Log(n.RopeTheta))
+			}
+			low, high := math.Max(math.Floor(bound(y.High)), 0), math.Min(math.Ceil(bound(y.Low)), float64(len(x)-1))
+			mask := 1 - math.Min(1, math.Max(0, (float64(i)-low)/(high-low)))
+			angle = angle/y.Factor*(1-mask) + angle*mask
+		}
 		a, b := x[re(i)], x[im(i)]
 		x[re(i)], x[im(i)] = a*math.Cos(angle)-b*math.Sin(angle), a*math.Sin(angle)+b*math.Cos(angle)
 	}
@@ -82,7 +91,7 @@ func (n *naive) heads(prefix string, x []float64, position int) []head {
 			g := h / (n.Heads / n.KVHeads)
 			all[h] = head{clone(q[h*D : (h+1)*D]), clone(k[g*D : (g+1)*D]), v[g*D : (g+1)*D]}
 			for _, part := range [][]float64{all[h].q, all[h].k} { // halves
-				turn(part, position, n.RopeTheta, func(i int) int { return i }, func(i int) int { return i + D/2 })
+				n.turn(part, position, func(i int) int { return i }, func(i int) int { return i + D/2 })
 			}
 		}
 		return all
@@ -96,12 +105,12 @@ func (n *naive) heads(prefix string, x []float64, position int) []head {
 	a := n.linear(prefix+"kv_a_proj_with_mqa.weight", x)
 	rotary := clone(a[n.MLA.KVLoraRank:])
 	even, odd := func(i int) int { return 2 * i }, func(i int) int { return 2*i + 1 }
-	turn(rotary, position, n.RopeTheta, even, odd) // interleaved
+	n.turn(rotary, position, even, odd) // interleaved
 	b := n.linear(prefix+"kv_b_proj.weight", n.norm(prefix+"kv_a_layernorm.weight", a[:n.MLA.KVLoraRank], 1e-6))
 	nope, dv := n.MLA.NopeDim, n.MLA.ValueDim
 	for h := range all {
 		query := clone(q[h*(nope+len(rotary)) : (h+1)*(nope+len(rotary))])
-		turn(query[nope:], position, n.RopeTheta, even, odd)
+		n.turn(query[nope:], position, even, odd)
 		up := b[h*(nope+dv) : (h+1)*(nope+dv)]
 		all[h] = head{query, append(clone(up[:nope]), rotary...), up[nope:]}
 	}
@@ -185,7 +194,7 @@ func (n *naive) logits(tokens []int) [][]float64 {
 			past[t] = n.heads(p+"self_attn.", n.norm(p+"input_layernorm.weight", x, n.NormEps), t)
 			var mixed []float64
 			for h, now := range past[t] {
-				mixed = append(mixed, attendNaively(now.q, past[:t+1], h)...)
+				mixed = append(mixed, n.attend(now.q, past[:t+1], h)...)
 			}
 			x = add(x, n.linear(p+"self_attn.o_proj.weight", mixed))
 			y := n.norm(p+"post_attention_layernorm.weight", x, n.NormEps)
@@ -215,12 +224,16 @@ func add(x, y []float64) []float64 {
 	return z
 }
 
-// attendNaively mixes the values of head h of the past by softmax of the scores.
-func attendNaively(q []float64, past [][]head, h int) []float64 {
+// attend mixes the values of head h of the past by softmax of the scores.
+func (n *naive) attend(q []float64, past [][]head, h int) []float64 {
+	scale := 1 / math.Sqrt(float64(len(q)))
+	if n.Rope != nil { // mscale_all_dim is 1
+		scale *= math.Pow(0.1*math.Log(n.Rope.Factor)+1, 2)
+	}
 	scores, sum := make([]float64, len(past)), 0.0
 	for s := range past {
 		for i, v := range q {
-			scores[s] += v * past[s][h].k[i] / math.Sqrt(float64(len(q)))
+			scores[s] += v * past[s][h].k[i] * scale
 		}
 		scores[s] = math.Exp(scores[s])
 		sum += scores[s]

@@ -18,6 +18,8 @@ type perHead struct {
 	o         Matrix
 	eps       float64
 	frequency [][]float64 // of the pairs that each KV head keeps
+
+	qBias, krBias, upKBias, upVBias, oBias []float32 // nil: none
 }
 
 func (r *layerReader) perHead() *perHead {
@@ -32,6 +34,12 @@ func (r *layerReader) perHead() *perHead {
 		a.down = []Matrix{r.matrix(family.DownK), r.matrix(family.DownV)}
 	} else {
 		a.down = []Matrix{r.matrix(family.DownKV)}
+	}
+	if r.Biases {
+		a.qBias, a.krBias, a.upKBias, a.upVBias = r.vector(family.QBias), r.vector(family.KRBias), r.vector(family.UpKBias), r.vector(family.UpVBias)
+	}
+	if r.OutputBias {
+		a.oBias = r.vector(family.OBias)
 	}
 	all := r.Frequencies()
 	for _, kept := range r.PerHead.Kept(r.layer) {
@@ -49,16 +57,16 @@ func (r *layerReader) perHead() *perHead {
 func (a *perHead) Attend(x Matrix) Matrix {
 	h := NewMatrix(x.Rows, x.Cols)
 	rmsNorm(h, x, a.norm, a.eps)
-	q, kr := project(h, a.q), project(h, a.kr)
+	q, kr := affine(h, a.q, a.qBias), affine(h, a.kr, a.krBias)
 	c := project(h, a.down[0])
 	var content Matrix
 	if a.dr < a.HeadDim { // else there is none
-		content = project(c, a.upK)
+		content = affine(c, a.upK, a.upKBias)
 	}
 	if len(a.down) > 1 {
 		c = project(h, a.down[1])
 	}
-	v := project(c, a.upV)
+	v := affine(c, a.upV, a.upVBias)
 	out := NewMatrix(x.Rows, a.Heads*a.HeadDim)
 	scale := 1 / math.Sqrt(float64(a.HeadDim))
 	for g := range a.KVHeads {
@@ -71,7 +79,7 @@ func (a *perHead) Attend(x Matrix) Matrix {
 			attend(columns(out, head*a.HeadDim, a.HeadDim), query, key, columns(v, g*a.HeadDim, a.HeadDim), scale, 0, nil)
 		}
 	}
-	return project(out, a.o)
+	return affine(out, a.o, a.oBias)
 }
 
 // joined returns the rotary part of a head beside its content part, [T × D], each

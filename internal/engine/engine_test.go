@@ -93,6 +93,11 @@ func TestRules(t *testing.T) {
 		}
 		return all
 	}
+	yarn := func(more map[string]any) map[string]any {
+		y := map[string]any{"type": "yarn", "factor": 4, "original_max_position_embeddings": 64, "mscale": 1.0, "mscale_all_dim": 1.0}
+		maps.Copy(y, more)
+		return y
+	}
 	gpu := func(text string) map[engine.Engine]string { return map[engine.Engine]string{vllm: text, sglang: text} }
 	for name, c := range map[string]struct {
 		change func(*testmodel.Llama)
@@ -117,6 +122,10 @@ func TestRules(t *testing.T) {
 		"interleaved":              {config("rope_interleave", true), nil},
 		"llama3":                   {config("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), but(each("rope_scaling!"), hf, "")},
 		"longrope, new form":       {config("rope_parameters", map[string]any{"rope_type": "longrope"}), but(each("rope_scaling!"), hf, "")},
+		"yarn":                     {config("max_position_embeddings", 256, "rope_scaling", yarn(nil)), nil},
+		"yarn, usual bounds":       {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"beta_fast": 32, "beta_slow": 1})), nil},
+		"yarn, other bounds":       {config("max_position_embeddings", 256, "rope_scaling", yarn(map[string]any{"beta_fast": 4})), map[engine.Engine]string{llama: "yarn"}},
+		"yarn, other factor":       {config("max_position_embeddings", 512, "rope_scaling", yarn(nil)), map[engine.Engine]string{hf: "yarn"}},
 		"linear":                   {config("rope_scaling", map[string]any{"type": "linear", "factor": 2}), but(each("rope_scaling!"), hf, "")},
 		"a kind of no engine":      {config("rope_scaling", map[string]any{"type": "su", "factor": 2}), each("rope_scaling!")},
 		"a kind of vLLM":           {config("rope_scaling", map[string]any{"type": "deepseek_yarn", "factor": 2}), map[engine.Engine]string{hf: "rope_scaling!", llama: "rope_scaling!"}},
@@ -196,7 +205,7 @@ func TestYarn(t *testing.T) {
 		m := sound()
 		members := map[string]any{"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 		maps.Copy(members, c.members)
-		m.Config["rope_scaling"] = members
+		m.Config["rope_scaling"], m.Config["max_position_embeddings"] = members, 32*members["factor"].(float64)
 		for e, got := range judged(artifact(t, m)) {
 			want := ""
 			if slices.Contains(c.wrong, e) {

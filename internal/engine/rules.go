@@ -71,6 +71,21 @@ var rules = []rule{
 		return `"rope_interleave" is false, which it does not see: it rotates the wrong pairs`, "interleave the rotary rows and remove rope_interleave"
 	}},
 	{"rope_scaling", every, true, scaling},
+	// Versions of Transformers from 4.51 on, until it was mended, take one for the other.
+	{"yarn", []Engine{HF}, false, func(s *subject, _ Engine) (string, string) {
+		y := s.yarn()
+		if y == nil || y.Original == 0 || y.Factor*y.Original == s.positions() {
+			return "", ""
+		}
+		return fmt.Sprintf("yarn has \"factor\" %v, and older versions take for it the %v that max_position_embeddings is of the original", y.Factor, s.positions()/y.Original), "set max_position_embeddings to their product"
+	}},
+	{"yarn", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+		y := s.yarn()
+		if y == nil || (y.Fast == 0 || y.Fast == 32) && (y.Slow == 0 || y.Slow == 1) {
+			return "", ""
+		}
+		return fmt.Sprintf("yarn has \"beta_fast\" %v and \"beta_slow\" %v, for which older versions of its converter write 32 and 1", y.Fast, y.Slow), "see that the GGUF file has yarn_beta_fast, or convert with --rope-scaling none"
+	}},
 	// "default" asks for no scaling, but older versions look for its factor.
 	{"rope_scaling", python, false, func(s *subject, _ Engine) (string, string) {
 		if kind, key := s.ropeType(); kind != "default" || key != "rope_scaling" {

@@ -30,8 +30,7 @@ func scaling(s *subject, e Engine) (string, string) {
 	case !slices.Contains(scalings[e], kind):
 		return fmt.Sprintf("%q of type %q becomes another, or nothing", key, kind), do
 	case kind == "yarn":
-		var y yarn
-		if s.decode(key, &y) != nil || y.gains(e) == y.gains(HF) {
+		if y := s.yarn(); y == nil || y.gains(e) == y.gains(HF) {
 			return "", ""
 		}
 		return fmt.Sprintf("%q is of type \"yarn\", and from its mscale and mscale_all_dim it scores otherwise than Transformers", key), "give both, and no attention_factor"
@@ -39,9 +38,12 @@ func scaling(s *subject, e Engine) (string, string) {
 	return "", ""
 }
 
-// yarn is what a configuration says of yarn's gains; nil where it says nothing.
+// yarn is what a configuration says of yarn; gains are nil where it says nothing.
 type yarn struct {
 	Factor    float64  `json:"factor"`
+	Original  float64  `json:"original_max_position_embeddings"`
+	Fast      float64  `json:"beta_fast"`
+	Slow      float64  `json:"beta_slow"`
 	MScale    *float64 `json:"mscale"`
 	MScaleAll *float64 `json:"mscale_all_dim"`
 	Attention *float64 `json:"attention_factor"`

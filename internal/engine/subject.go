@@ -126,6 +126,22 @@ func (s *subject) ropeType() (kind, key string) {
 	return "", ""
 }
 
+// yarn is nil for other types of RoPE scaling, and for what cannot be decoded.
+func (s *subject) yarn() *yarn {
+	kind, key := s.ropeType()
+	y := new(yarn)
+	if kind != "yarn" || s.decode(key, y) != nil {
+		return nil
+	}
+	return y
+}
+
+// positions is how many positions the model is for; 0 if that is no number.
+func (s *subject) positions() (n float64) {
+	s.decode("max_position_embeddings", &n) //nolint:errcheck // what is no number is none
+	return n
+}
+
 // dense reports whether layer n has no experts.
 func (s *subject) dense(n int) bool { return n < s.experts }
 

@@ -1,6 +1,10 @@
 package family
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/mha2mla/mha2mla/internal/rope"
+)
 
 // interleaved reports whether the rotary pairs of a DeepSeek-V3 are interleaved,
 // which they are unless the configuration denies it.
@@ -21,6 +25,10 @@ var deepseek = Family{
 // readDeepseek reads the configuration of a dense DeepseekV3ForCausalLM as this
 // program writes it, for running it.
 func readDeepseek(f *fields, m *Model) error {
+	scaling, err := f.ropeParameters()
+	if err != nil {
+		return err
+	}
 	f.common(m)
 	m.MLA = &MLA{
 		KVLoraRank: f.integer("kv_lora_rank", 0),
@@ -40,8 +48,8 @@ func readDeepseek(f *fields, m *Model) error {
 	if interleaved, err := f.interleaved(); err != nil || !interleaved {
 		return errors.Join(err, &UnsupportedError{`a DeepSeek-V3 with "rope_interleave": false cannot be run`, "engines disagree on it; leave the key out"})
 	}
-	if f.Has("rope_scaling") {
-		return &UnsupportedError{"a DeepSeek-V3 with scaled RoPE cannot be run", ""}
+	if err := f.scaleLatent(m, scaling); err != nil {
+		return err
 	}
 	m.Biases = f.boolean("attention_bias")
 	if f.word("hidden_act", "silu") == string(GELU) {
@@ -49,4 +57,34 @@ func readDeepseek(f *fields, m *Model) error {
 		return nil
 	}
 	return f.silu()
+}
+
+// YarnMembers is the rope_scaling of a DeepSeek-V3 whose rotary key is scaled by s,
+// of type yarn. Older engines look for the type under its older name. What mscale
+// and mscale_all_dim are apart, engines apply differently; alike, all multiply the
+// scores of attention by the square of s.Attention.
+func YarnMembers(s *rope.Scaling) map[string]any {
+	return map[string]any{
+		"type": s.Kind, "rope_type": s.Kind, "factor": s.Factor, "original_max_position_embeddings": s.Original,
+		"beta_fast": s.High, "beta_slow": s.Low, "mscale": 1.0, "mscale_all_dim": 1.0,
+	}
+}
+
+// scaleLatent gives a DeepSeek-V3 the frequencies that the members, which may be
+// nil, ask for.
+func (f *fields) scaleLatent(m *Model, p *ropeMembers) error {
+	if p == nil {
+		return nil
+	}
+	if p.Kind != "yarn" || p.Attention != 0 || p.MScale == 0 || p.MScale != p.MScaleAll {
+		return &UnsupportedError{"a DeepSeek-V3 with RoPE scaled other than by yarn of equal mscale and mscale_all_dim cannot be run", "engines disagree on what it means"}
+	}
+	f.yarn(m, p)
+	query := QProj
+	if m.MLA.QLoraRank > 0 {
+		query = QBProj
+	}
+	m.Rope.Attention = p.mscale(p.MScaleAll)
+	m.multiply(query, m.Rope.Attention*m.Rope.Attention)
+	return nil
 }

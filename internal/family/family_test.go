@@ -28,21 +28,31 @@ func read(t *testing.T, m testmodel.Llama) (*family.Model, error) {
 	return family.Read(src, "")
 }
 
+// latent is a DeepSeek-V3 with scaled RoPE.
+func latent(kind string, mscale, mscaleAll float64) testmodel.Llama {
+	return testmodel.Llama{Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}, Config: map[string]any{
+		"rope_scaling": map[string]any{"type": kind, "factor": 4, "original_max_position_embeddings": 64, "mscale": mscale, "mscale_all_dim": mscaleAll}}}
+}
+
 func TestRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		make  testmodel.Llama
 		check func(*family.Model) bool
 	}{
-		"MHA":                  {testmodel.Llama{}, func(m *family.Model) bool { return m.KVHeads == 4 && m.CacheFloats() == 64 && m.TiedHead }},
-		"GQA":                  {testmodel.Llama{KVHeads: 2}, func(m *family.Model) bool { return m.KVHeads == 2 && m.Shape().KVHead(3) == 1 }},
-		"MQA":                  {testmodel.Llama{KVHeads: 1}, func(m *family.Model) bool { return m.KVHeads == 1 && m.CacheFloats() == 16 }},
-		"untied":               {testmodel.Llama{Untied: true}, func(m *family.Model) bool { return !m.TiedHead }},
-		"head_dim derived":     {testmodel.Llama{Config: map[string]any{"head_dim": nil}}, func(m *family.Model) bool { return m.HeadDim == 8 }},
-		"head_dim of its own":  {testmodel.Llama{HeadDim: 16}, func(m *family.Model) bool { return m.HeadDim == 16 }},
-		"KV heads left out":    {testmodel.Llama{Config: map[string]any{"num_key_value_heads": nil}}, func(m *family.Model) bool { return m.KVHeads == 4 }},
-		"defaults":             {testmodel.Llama{Config: map[string]any{"rms_norm_eps": nil, "rope_theta": nil, "max_position_embeddings": nil}}, func(m *family.Model) bool { return m.NormEps == 1e-6 && m.RopeTheta == 10000 && m.MaxPositions == 2048 }},
-		"rope_parameters":      {testmodel.Llama{Config: map[string]any{"rope_theta": nil, "rope_parameters": map[string]any{"rope_theta": 5e5, "rope_type": "default"}}}, func(m *family.Model) bool { return m.RopeTheta == 5e5 }},
-		"default scaling":      {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{"type": "default"}}}, func(m *family.Model) bool { return true }},
+		"MHA":                 {testmodel.Llama{}, func(m *family.Model) bool { return m.KVHeads == 4 && m.CacheFloats() == 64 && m.TiedHead }},
+		"GQA":                 {testmodel.Llama{KVHeads: 2}, func(m *family.Model) bool { return m.KVHeads == 2 && m.Shape().KVHead(3) == 1 }},
+		"MQA":                 {testmodel.Llama{KVHeads: 1}, func(m *family.Model) bool { return m.KVHeads == 1 && m.CacheFloats() == 16 }},
+		"untied":              {testmodel.Llama{Untied: true}, func(m *family.Model) bool { return !m.TiedHead }},
+		"head_dim derived":    {testmodel.Llama{Config: map[string]any{"head_dim": nil}}, func(m *family.Model) bool { return m.HeadDim == 8 }},
+		"head_dim of its own": {testmodel.Llama{HeadDim: 16}, func(m *family.Model) bool { return m.HeadDim == 16 }},
+		"KV heads left out":   {testmodel.Llama{Config: map[string]any{"num_key_value_heads": nil}}, func(m *family.Model) bool { return m.KVHeads == 4 }},
+		"defaults":            {testmodel.Llama{Config: map[string]any{"rms_norm_eps": nil, "rope_theta": nil, "max_position_embeddings": nil}}, func(m *family.Model) bool { return m.NormEps == 1e-6 && m.RopeTheta == 10000 && m.MaxPositions == 2048 }},
+		"rope_parameters":     {testmodel.Llama{Config: map[string]any{"rope_theta": nil, "rope_parameters": map[string]any{"rope_theta": 5e5, "rope_type": "default"}}}, func(m *family.Model) bool { return m.RopeTheta == 5e5 }},
+		"default scaling":     {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{"type": "default"}}}, func(m *family.Model) bool { return true }},
+		"latent, yarn": {latent("yarn", 1, 1), func(m *family.Model) bool {
+			return m.Rope.Kind == "yarn" && m.Rope.Factor == 4 && m.Rope.High == 32 && m.Rope.Low == 1 && math.Abs(m.Rope.Attention-1-0.1*math.Log(4)) < 1e-15
+		}},
+		"latent, default":      {latent("default", 0, 0), func(m *family.Model) bool { return m.Rope == nil }},
 		"old frequencies":      {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "model.layers.0.self_attn.rotary_emb.inv_freq", DType: checkpoint.F32, Shape: []int64{4}}}}, func(m *family.Model) bool { return m.Dropped("model.layers.0.self_attn.rotary_emb.inv_freq") }},
 		"a tensor of no layer": {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "value_head.weight", DType: "F8_E4M3", Shape: []int64{4}}}}, func(m *family.Model) bool { return !m.Dropped("value_head.weight") }},
 	} {
@@ -91,6 +101,9 @@ func TestRefusals(t *testing.T) {
 		"compressed tensors":     {extra("model.layers.0.self_attn.q_proj.weight_packed"), unsupported, "quantised with compressed-tensors"},
 		"eight bits":             {testmodel.Llama{Without: map[string]struct{}{kProj: {}}, Extra: []checkpoint.Spec{{Name: kProj, DType: "F8_E4M3", Shape: []int64{32, 32}}}}, unsupported, "F8_E4M3: the model is quantised"},
 		"adapter":                {extra("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"), unsupported, "LoRA"},
+		"latent, linear":         {latent("linear", 1, 1), unsupported, "other than by yarn"},
+		"latent, no mscale":      {latent("yarn", 0, 0), unsupported, "other than by yarn"},
+		"latent, unlike mscales": {latent("yarn", 1, 0.7), unsupported, "other than by yarn"},
 		"longrope":               {set("rope_scaling", map[string]any{"type": "longrope", "short_factor": []float64{1}}), unsupported, `"longrope"`},
 		"llama3 without factors": {set("rope_scaling", map[string]any{"rope_type": "llama3", "factor": 8}), malformed, "low_freq_factor"},
 		"linear without factor":  {set("rope_scaling", map[string]any{"rope_type": "linear"}), malformed, "factor is 0"},

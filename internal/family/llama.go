@@ -5,7 +5,7 @@ package family
 var llama = Family{
 	Type: "llama", Class: "LlamaForCausalLM",
 	Models: "Llama 1, 2, 3.x, TinyLlama, SmolLM 1 and 2, Yi, and others published as Llama",
-	How:    "directly; RoPE scaling of types llama3, linear and yarn is approximated by a geometric sequence",
+	How:    "directly; RoPE scaling of types llama3 and yarn becomes yarn where that is nearer than a geometric sequence, which linear scaling always becomes",
 	read: func(f *fields, m *Model) error {
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err

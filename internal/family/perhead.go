@@ -34,6 +34,10 @@ const (
 	DownV  = "self_attn.kv_proj.down_v.weight"
 	UpK    = "self_attn.kv_proj.up_k.weight"
 	UpV    = "self_attn.kv_proj.up_v.weight"
+
+	KRBias  = "self_attn.k_r_proj.bias"
+	UpKBias = "self_attn.kv_proj.up_k.bias"
+	UpVBias = "self_attn.kv_proj.up_v.bias"
 )
 
 // ByRank is what the reference calls any choice of pairs that a file of ranks
@@ -80,6 +84,13 @@ func (p *PerHead) attentionTensors(m *Model) []TensorShape {
 		{UpK, []int64{G * (D - dr), r}},
 		{UpV, []int64{G * D, r}},
 		{OProj, []int64{d, H * D}},
+	}
+	if m.Biases {
+		tensors = append(tensors, TensorShape{QBias, []int64{H * D}}, TensorShape{KRBias, []int64{G * dr}},
+			TensorShape{UpKBias, []int64{G * (D - dr)}}, TensorShape{UpVBias, []int64{G * D}})
+	}
+	if m.OutputBias {
+		tensors = append(tensors, TensorShape{OBias, []int64{d}})
 	}
 	if p.Split {
 		return append(tensors, TensorShape{DownK, []int64{r, d}}, TensorShape{DownV, []int64{r, d}})

@@ -4,14 +4,14 @@ package family
 var qwen2 = Family{
 	Type: "qwen2", Class: "Qwen2ForCausalLM",
 	Models: "Qwen2, Qwen2.5, and what is distilled into them",
-	How:    "biases of queries, keys and values by --bias fold or, exactly and for Transformers alone, --bias hf",
+	How:    "biases of queries, keys and values by --bias fold or, exactly and for Transformers alone, --bias hf; --layout mha2mla keeps them",
 	read: func(f *fields, m *Model) error {
 		m.Biases = true
 		if err := f.standard(m); err != nil {
 			return err
 		}
 		f.upperWindow(m)
-		return nil
+		return f.perHead(m)
 	},
 }
 

@@ -65,31 +65,50 @@ func (f *fields) scaleRope(m *Model, p *ropeMembers) error {
 		s.Low, s.High = p.LowFreq, p.HighFreq
 		f.check(0 < s.Low && s.Low < s.High, "rope_scaling: low_freq_factor is %v and high_freq_factor %v, and must be positive and ascending", s.Low, s.High)
 	case "yarn":
-		s.Low, s.High = cmp.Or(p.BetaSlow, 1), cmp.Or(p.BetaFast, 32)
-		f.check(0 < s.Low && s.Low < s.High, "rope_scaling: beta_slow is %v and beta_fast %v, and must be positive and ascending", s.Low, s.High)
-		s.Attention = p.yarnAttention()
-		m.scaleScores(s.Attention * s.Attention)
+		f.yarn(m, p)
+		m.Rope.Attention = p.yarnAttention()
+		m.scaleScores(m.Rope.Attention * m.Rope.Attention)
+		return nil
 	case "dynamic": // changes nothing up to max_position_embeddings
 		return nil
 	default:
 		return &UnsupportedError{fmt.Sprintf("RoPE scaling of type %q is not supported: no engine's DeepSeek-V3 turns so", p.Kind), "use the model of the shorter context, which has none; linear, llama3 and yarn are approximated"}
 	}
+	f.setScaling(m, s)
+	return nil
+}
+
+// setScaling gives the model checked scaling.
+func (f *fields) setScaling(m *Model, s rope.Scaling) {
 	f.check(s.Factor >= 1 && s.Original >= 0, "rope_scaling: factor is %v and must be at least 1", s.Factor)
 	m.Rope = &s
-	return nil
+}
+
+// yarn gives the model the frequencies of yarn.
+func (f *fields) yarn(m *Model, p *ropeMembers) {
+	s := rope.Scaling{
+		Kind: "yarn", Factor: p.Factor, Original: cmp.Or(p.Original, float64(m.MaxPositions)),
+		Low: cmp.Or(p.BetaSlow, 1), High: cmp.Or(p.BetaFast, 32),
+	}
+	f.check(0 < s.Low && s.Low < s.High, "rope_scaling: beta_slow is %v and beta_fast %v, and must be positive and ascending", s.Low, s.High)
+	f.setScaling(m, s)
 }
 
 // yarnAttention is the factor of queries and keys under yarn.
 func (p *ropeMembers) yarnAttention() float64 {
-	scale := func(weight float64) float64 { return 0.1*weight*math.Log(max(1, p.Factor)) + 1 }
 	switch {
 	case p.Attention != 0:
 		return p.Attention
 	case p.MScale != 0 && p.MScaleAll != 0:
-		return scale(p.MScale) / scale(p.MScaleAll)
+		return p.mscale(p.MScale) / p.mscale(p.MScaleAll)
 	default:
-		return scale(1)
+		return p.mscale(1)
 	}
+}
+
+// mscale is what the implementations of yarn call so, at a weight.
+func (p *ropeMembers) mscale(weight float64) float64 {
+	return 0.1*weight*math.Log(max(1, p.Factor)) + 1
 }
 
 // scaleScores says that the stock class multiplies the scores of attention.

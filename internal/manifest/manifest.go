@@ -30,6 +30,7 @@ type Manifest struct {
 	Inputs     []checkpoint.WeightsDigest `json:"inputs"`               // the source's files
 	Statistics []checkpoint.FileDigest    `json:"statistics,omitempty"` // of the activations
 	Conversion json.RawMessage            `json:"conversion"`           // what was decided and measured
+	Engines    []string                   `json:"engines,omitempty"`    // that load it, of those that it was written for
 	Whole      bool                       `json:"whole"`                // the folder is the output: nothing else belongs there
 	Weights    []checkpoint.WeightsDigest `json:"weights"`
 	Files      []checkpoint.FileDigest    `json:"files"`  // the others but this one

@@ -18,6 +18,12 @@ const (
 	BiasHF   Bias = "hf"   // biases that Transformers alone reads: exact
 )
 
+// FoldsBiases reports whether something in the weights is to stand for the constant of
+// the biases of m.
+func (o *Options) FoldsBiases(m *family.Model) bool {
+	return m.Biases && (o.Form == "" || o.Form == FormDeepseek) && o.Bias != BiasHF
+}
+
 // Constants are what a layer with biases adds: exact, and for the one engine that
 // has a place for them.
 type Constants struct {
@@ -39,8 +45,8 @@ func (a *Attention) placeBiases(l *Layer, how Bias) {
 		l.Constants = &Constants{Query: a.biases.Query, Rotary: rotary.RawVector().Data, Value: a.biases.Value, Output: a.biases.Output}
 		return
 	}
-	u, left := a.Stats.Constant()
-	l.BiasError = left
+	u := a.Stats.Constant().Functional
+	l.BiasError = a.Stats.Constant().Left
 	if u == nil {
 		return
 	}

@@ -101,9 +101,12 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor", "original_max_position_embeddings",
 		"sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "bias", "mlp_bias")
 	c.Delete(source.Folded()...)
-	var qRank any
+	var qRank, scaling any
 	if d.QLoraRank > 0 {
 		qRank = d.QLoraRank
+	}
+	if s := d.maths.RopeScaling; s != nil {
+		scaling = family.YarnMembers(s)
 	}
 	for _, kv := range []struct {
 		key   string
@@ -117,7 +120,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"hidden_act", cmp.Or(source.Activation, "silu")},
 		{"rms_norm_eps", d.NormEps},
 		{"rope_theta", target.RopeTheta},
-		{"rope_scaling", nil},
+		{"rope_scaling", scaling},
 		{"attention_bias", d.biased},
 		{"tie_word_embeddings", false},
 		{"kv_lora_rank", d.KVLoraRank},

@@ -24,7 +24,7 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 		t.RopeTheta = d.WrittenTheta(d.maths.RopeTheta)
 	}
 	t.MLA, t.Config, t.Source = &d.MLA, nil, nil
-	t.Rope, t.Window, t.Biases, t.OutputBias, t.HeadNorms = nil, family.Window{}, d.biased, false, false
+	t.Rope, t.Window, t.Biases, t.OutputBias, t.HeadNorms = d.maths.RopeScaling, family.Window{}, d.biased, false, false
 	return &t
 }
 
@@ -53,6 +53,9 @@ func (d *Deepseek) Facts(source, target *family.Model) []Fact {
 	theta := Fact{"rope_theta", "", "searched for"}
 	if d.maths.RopeTheta > 0 {
 		theta = Fact{"rope_theta", number(source.RopeTheta, 9), number(target.RopeTheta, 9)}
+		if d.maths.RopeScaling != nil {
+			theta.After += " with yarn"
+		}
 	}
 	return []Fact{
 		{"kv_lora_rank", "", strconv.Itoa(d.KVLoraRank)},

@@ -139,9 +139,13 @@ func constant(v float64, n int) []float64 {
 
 // query writes the query projection: per head the content query, which is the
 // original one, then the rotary query. The engines divide scores by
-// √(nope + rope), the source did by √D; the queries make up for it.
+// √(nope + rope), the source did by √D, and multiply them where frequencies are
+// scaled; the queries make up for both.
 func (w *deepseekWriter) query() error {
 	scale := math.Sqrt(float64(w.NopeDim+w.RopeDim) / float64(w.shape.HeadDim))
+	if s := w.maths.RopeScaling; s != nil {
+		scale /= s.Attention * s.Attention
+	}
 	name, scale := family.QProj, scale/w.input
 	if w.QLoraRank > 0 {
 		name, scale = family.QBProj, scale*w.input*w.qFix

@@ -26,6 +26,10 @@ type Input struct {
 	*family.Model
 	Stats  calib.Reader // nil: nothing
 	Method Method       // that the layers will be converted with
+
+	// Constants, [layers], stand for the constants of biases where there are no
+	// statistics; nil: nothing does.
+	Constants []calib.Constant
 }
 
 // Read reads layer n of a model and derives its statistics.
@@ -34,7 +38,11 @@ func (in Input) Read(n int) (*Attention, error) { return in.ReadFrom(in.Attentio
 // ReadFrom is Read where the weights of layer n come through p.
 func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 	if in.Stats == nil {
-		return Analyse(p, nil, in.Model, n)
+		a, err := Analyse(p, nil, in.Model, n)
+		if err == nil && in.Constants != nil {
+			a.Stats.SetConstant(in.Constants[n])
+		}
+		return a, err
 	}
 	sums, err := in.Stats.Sums(n)
 	if err != nil {

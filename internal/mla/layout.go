@@ -110,6 +110,9 @@ func (o *Options) sizeFlags() []string {
 	}
 	if o.Form != FormReference { // there every pair keeps its own frequency
 		words = append(words, "--rope-theta", number(o.RopeTheta, -1))
+		if o.RopeScaling != nil {
+			words = append(words, "--rope-scaling", o.RopeScaling.Kind)
+		}
 	}
 	return append(words, "--rope-select", string(o.Select), "--weights", string(o.Weights))
 }

@@ -42,12 +42,13 @@ func AllWeights() []Weights {
 
 // Options are the choices that the mathematics of a layer leaves open.
 type Options struct {
-	Form      Form // zero: FormDeepseek
-	Method    Method
-	Rank      int           // r, kv_lora_rank
-	RopeDims  int           // dr, qk_rope_head_dim; in FormReference per KV head
-	RopeTheta float64       // θ', base of the rotary key's frequencies
-	Select    rope.Strategy // which pairs may keep their rotation
+	Form        Form // zero: FormDeepseek
+	Method      Method
+	Rank        int           // r, kv_lora_rank
+	RopeDims    int           // dr, qk_rope_head_dim; in FormReference per KV head
+	RopeTheta   float64       // θ', base of the rotary key's frequencies
+	RopeScaling *rope.Scaling // of these frequencies; nil: none
+	Select      rope.Strategy // which pairs may keep their rotation
 
 	// Rankings of the layers, if not nil, decide instead of Select.
 	Rankings  []rope.Ranking
@@ -81,7 +82,7 @@ func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	if o.Threshold > 0 {
 		candidates = rope.Above(rope.Shares(a.Sensitivity()), o.Threshold)
 	}
-	return rope.Share(a.moments, a.Frequencies, candidates, o.RopeDims, o.RopeTheta)
+	return rope.Share(a.moments, a.Frequencies, candidates, rope.Slots{Dims: o.RopeDims, Theta: o.RopeTheta, Scaling: o.RopeScaling})
 }
 
 // nothingLeft is the part of a row of the keys below which what the rotary key leaves

@@ -3,6 +3,7 @@ package mla
 import (
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -21,6 +22,8 @@ type HeadLayer struct {
 	UpV          *mat.Dense // [G·D × r]
 	Energy       float64    // share of the stack's energy, in its measure, that the ranks keep
 	Fallback     bool       // see Layer
+
+	Biases *family.Biases // as they are in the source; nil: none
 
 	healed *heal.Weights // if not nil, all the rest of the layer: queries and W_o
 }
@@ -121,7 +124,7 @@ func principal(m *mat.SymDense, rows []int) *mat.SymDense {
 // ConvertPerHead converts the layer to the given rank, the sum of both if keys
 // and values are split. It uses up a.Stack.
 func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
-	l := &HeadLayer{Keys: a.HeadKeys(o)}
+	l := &HeadLayer{Keys: a.HeadKeys(o), Biases: a.biases}
 	rotary, content := a.keyRows(l.Keys)
 	l.Rotary = gather(a.Stack, rotary)
 	problems := a.contentProblems(l.Keys, o.Weights, o.Split)

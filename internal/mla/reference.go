@@ -1,6 +1,7 @@
 package mla
 
 import (
+	"errors"
 	"strconv"
 
 	"gonum.org/v1/gonum/mat"
@@ -56,8 +57,14 @@ func (r *Reference) Configure(source, target *family.Model) *family.Config {
 // TypedAs says which tensors are computed.
 func (r *Reference) TypedAs(name string) (string, bool) {
 	switch name {
-	case family.InputNorm:
+	case family.InputNorm, family.OBias:
 		return "", false
+	case family.QBias:
+		return family.QBias, true
+	case family.KRBias, family.UpKBias:
+		return family.KBias, true
+	case family.UpVBias:
+		return family.VBias, true
 	case family.OProj:
 		return family.OProj, r.maths.Heal != 0
 	case family.QProj:
@@ -147,10 +154,42 @@ func (l *referenceLayer) Write(p calib.Projections, open func(name string) Sink)
 			return err
 		}
 	}
-	if l.maths.Heal == 0 {
-		return nil
+	if err := l.writeBiases(s, open); err != nil || l.maths.Heal == 0 {
+		return err
 	}
 	return l.output(p, open(family.OProj))
+}
+
+// writeBiases writes the biases, if there are any: the source's, where their rows are.
+func (l *referenceLayer) writeBiases(s family.Shape, open func(name string) Sink) error {
+	if l.Biases == nil {
+		return nil
+	}
+	var query, rotary, content []float64
+	for _, wantRotary := range []bool{true, false} {
+		for h := range s.Heads {
+			turning, still := headRows(l.Keys.Kept[s.KVHead(h)], s.HeadDim)
+			if !wantRotary {
+				turning = still
+			}
+			query = appendRows(query, l.Biases.Query[h*s.HeadDim:], turning)
+		}
+	}
+	for g, kept := range l.Keys.Kept {
+		turning, still := headRows(kept, s.HeadDim)
+		rotary = appendRows(rotary, l.Biases.Key[g*s.HeadDim:], turning)
+		content = appendRows(content, l.Biases.Key[g*s.HeadDim:], still)
+	}
+	return errors.Join(writeVector(open(family.QBias), query), writeVector(open(family.KRBias), rotary),
+		writeVector(open(family.UpKBias), content), writeVector(open(family.UpVBias), l.Biases.Value))
+}
+
+// appendRows appends the given elements of from.
+func appendRows(to, from []float64, rows []int) []float64 {
+	for _, row := range rows {
+		to = append(to, from[row])
+	}
+	return to
 }
 
 // query writes the rotary or the content rows of the query of head h.

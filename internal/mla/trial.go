@@ -174,7 +174,7 @@ func (a *Attention) excess(x decoder.Matrix) []float32 {
 	if a.biases == nil {
 		return nil
 	}
-	u, _ := a.Stats.Constant()
+	u := a.Stats.Constant().Functional
 	off := make([]float32, x.Rows)
 	for t := range off {
 		sum := -1.0

@@ -16,8 +16,12 @@ func (o *Options) checkFamily(m *family.Model) error {
 	}
 	switch o.Form() {
 	case mla.FormReference:
-		if m.Family() != "llama" || m.Biases || !canonical(m) {
-			return refuse("use --layout deepseek", "the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM without biases and yarn alone, not this %s", m.Architecture)
+		known := m.Family() == "llama" || m.Family() == "qwen2" && m.Window.Positions == 0
+		if !known || !canonical(m) {
+			return refuse("use --layout deepseek", "the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM and Qwen2ForCausalLM without yarn and sliding windows alone, not this %s", m.Architecture)
+		}
+		if m.Biases && o.Heal != 0 {
+			return &UsageError{"--heal does not go with the biases that the mha2mla layout keeps", "leave it out, or use --layout deepseek"}
 		}
 	case mla.FormGrouped:
 		if m.Biases || m.HeadNorms || !canonical(m) {

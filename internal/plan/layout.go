@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
 	"strings"
@@ -52,6 +53,9 @@ func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout,
 	if o.PadToKernel {
 		if err := d.PadToKernel(); err != nil {
 			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}
+		}
+		if s.Scaling != nil && d.RopeDim != s.RopeDims {
+			return nil, &UsageError{fmt.Sprintf("--rope-scaling yarn goes with --pad-to-kernel at --rope-dims %d alone: padding would move its bounds", d.RopeDim), "leave one of them out"}
 		}
 	}
 	return d, nil

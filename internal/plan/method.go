@@ -43,7 +43,7 @@ func (o *Options) Preset(given func(flag string) bool) error {
 		}
 		o.Weights = mla.WeightsBalanced
 	case mla.MethodGroupedMean:
-		for _, flag := range []string{"layout", "svd", "rope-theta", "rope-select", "rope-threshold", "weights", "latent-norm", "q-lora", "bias", "pad-to-kernel", "heal"} {
+		for _, flag := range []string{"layout", "svd", "rope-theta", "rope-scaling", "rope-select", "rope-threshold", "weights", "latent-norm", "q-lora", "bias", "pad-to-kernel", "heal"} {
 			if given(flag) {
 				return &UsageError{fmt.Sprintf("--%s says nothing about --method %s, which has no latent", flag, o.Method), ""}
 			}
@@ -59,7 +59,7 @@ func (o *Options) checkForm() error {
 		asked bool
 		flag  string
 	}{
-		{o.Theta != 0, "--rope-theta"}, {o.Threshold != 0, "--rope-threshold"}, {o.PadToKernel, "--pad-to-kernel"},
+		{o.Theta != 0, "--rope-theta"}, {o.Scaling != "", "--rope-scaling"}, {o.Threshold != 0, "--rope-threshold"}, {o.PadToKernel, "--pad-to-kernel"},
 		{o.QLora != mla.QLoraNone, "--q-lora"}, {o.Bias == mla.BiasHF, "--bias hf"}, {o.LatentNorm == mla.NormRMS, "--latent-norm rms"},
 	} {
 		if c.asked && reference {

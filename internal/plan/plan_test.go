@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -253,6 +254,65 @@ func TestPadded(t *testing.T) {
 	o.Rank, o.RopeDims = 8, 6
 	if _, err := plan.New(big, "out", o, s); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("heads beyond every kernel: %v", err)
+	}
+}
+
+// TestScaling: yarn is considered for a source that is scaled, where nothing moves
+// its bounds, and written in the form that engines agree on.
+func TestScaling(t *testing.T) {
+	scaled := testmodel.Llama{KVHeads: 2, HeadDim: 64, Config: map[string]any{"max_position_embeddings": 256, "rope_scaling": map[string]any{
+		"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64}}}.Open(t)
+	for name, c := range map[string]struct {
+		o           plan.Options
+		dims        int
+		plain, yarn bool // which keys are considered
+	}{
+		"both":                 {plan.Options{}, 16, true, true},
+		"none":                 {plan.Options{Scaling: plan.ScalingNone}, 16, true, false},
+		"yarn":                 {plan.Options{Scaling: plan.ScalingYarn}, 16, false, true},
+		"padded":               {plan.Options{PadToKernel: true}, 16, true, false},
+		"padded, fits":         {plan.Options{PadToKernel: true}, 64, true, true},
+		"llama.cpp":            {plan.Options{Target: engine.LlamaCPP}, 16, true, false},
+		"llama.cpp, asked for": {plan.Options{Target: engine.LlamaCPP, Scaling: plan.ScalingYarn}, 16, false, true},
+		"no room":              {plan.Options{Scaling: plan.ScalingYarn}, 2, false, false},
+	} {
+		var plain, yarn bool
+		for _, k := range c.o.Keys(scaled, plan.Sizes{Rank: 8, RopeDims: c.dims}) {
+			plain, yarn = plain || k.Scaling == nil, yarn || k.Scaling != nil
+			if !k.Known() || k.RopeDims != c.dims {
+				t.Errorf("%s: %+v", name, k)
+			}
+		}
+		if plain != c.plain || yarn != c.yarn {
+			t.Errorf("%s: unscaled %v, yarn %v", name, plain, yarn)
+		}
+	}
+	yarn := plan.Options{Rank: 8, RopeDims: 16, Theta: 100, Scaling: plan.ScalingYarn}
+	p := newPlan(t, scaled, "out", yarn)
+	for _, text := range []string{`"type":"yarn"`, `"rope_type":"yarn"`, `"factor":8`, `"original_max_position_embeddings":32`, `"beta_fast":`, `"beta_slow":`, `"mscale":1`, `"mscale_all_dim":1`} {
+		if !strings.Contains(string(p.Config), text) {
+			t.Errorf("no %s in\n%s", text, p.Config)
+		}
+	}
+	if !slices.Contains(p.Layout.Flags(), "--rope-scaling") {
+		t.Errorf("flags %v", p.Layout.Flags())
+	}
+	if p := newPlan(t, scaled, "out", plan.Options{Rank: 8, RopeDims: 16, Theta: 100}); p.Target.Rope != nil {
+		t.Errorf("a base that is given is scaled by %+v", p.Target.Rope)
+	}
+	padded, far := options(yarn), options(yarn)
+	padded.PadToKernel, far.Theta = true, 1.1
+	if s, err := padded.Sizes(scaled); err != nil {
+		t.Error(err)
+	} else if _, err := plan.New(scaled, "out", padded, s); !errors.As(err, new(*plan.UsageError)) {
+		t.Errorf("padding would move its bounds: %v", err)
+	}
+	if _, err := far.Sizes(scaled); !errors.As(err, new(*plan.UsageError)) {
+		t.Errorf("nothing to scale: %v", err)
+	}
+	o := options(yarn)
+	if _, err := o.Sizes(testmodel.Llama{KVHeads: 2}.Open(t)); !errors.As(err, new(*plan.UsageError)) {
+		t.Errorf("a source that is not scaled: %v", err)
 	}
 }
 

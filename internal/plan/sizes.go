@@ -29,6 +29,7 @@ type Options struct {
 	Cache    int // floats per token and layer
 	RopeDims int // qk_rope_head_dim
 	Theta    float64
+	Scaling  RopeScaling
 
 	Method   mla.Method
 	FreqFold int      // of TransMLA: pairs that fold together
@@ -61,7 +62,7 @@ func Defaults() Options {
 // Maths returns the choices about the mathematics of a layer of the given sizes.
 func (o *Options) Maths(s Sizes) mla.Options {
 	return mla.Options{
-		Form: o.Form(), Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, FreqFold: o.FreqFold,
+		Form: o.Form(), Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: o.FreqFold,
 		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
 		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(), Bias: o.Bias, Heal: o.Heal,
 	}
@@ -72,6 +73,10 @@ type Sizes struct {
 	Rank     int     `json:"kv_lora_rank"`
 	RopeDims int     `json:"qk_rope_head_dim"`
 	Theta    float64 `json:"rope_theta"` // θ'
+
+	// Scaling of the frequencies at that base; nil: none, or to be searched for
+	// with it.
+	Scaling *rope.Scaling `json:"rope_scaling,omitempty"`
 
 	// KVHeads is the size of a conversion to GQA, which has none of the others.
 	KVHeads int `json:"num_key_value_heads,omitempty"`
@@ -138,6 +143,9 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 	if most := min(m.Heads*m.HeadDim, m.Hidden); o.QLora.Rank() > most {
 		return s, &UsageError{fmt.Sprintf("--q-lora %d is above %d, the rank of the stacked queries", o.QLora, most), "--q-lora exact keeps the query as it is"}
 	}
+	if err := o.checkScaling(m); err != nil {
+		return s, err
+	}
 	if s.RopeDims == 0 && o.Cache == 0 && o.Threshold == 0 {
 		s.RopeDims = max(2, m.HeadDim/4*2)
 	}
@@ -168,7 +176,7 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 	default:
 		s.Rank = min(max(1, m.HeadDim/2)*m.KVHeads, MaxRank(m))
 	}
-	return s, nil
+	return o.scaled(m, s)
 }
 
 // checkRope checks the options about the rotary key.

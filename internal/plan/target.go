@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,15 +78,16 @@ func (p *Plan) Loaders() []string {
 	return names
 }
 
-// Advice says which engines will not load the output, or not as it should be, a
-// line for each reason. Where the output is for no engine in particular, that is
-// what stops one, and what makes it slow.
+// Advice says which engines will not load the output, or not as it should be: of the
+// one that it is for, a line for each reason. Of all of them together it is one line:
+// what stops one, and what makes it slow if padding would help and still save cache.
 func (p *Plan) Advice() []string {
+	all := p.Engine == engine.All
 	var reasons []engine.Finding
 	names := make(map[engine.Finding][]string)
 	for _, v := range p.judge() {
 		for _, f := range v.Findings {
-			if p.Engine == engine.All && !f.Fatal && f.Rule != engine.RuleKernel {
+			if all && !f.Fatal && !p.slow(f) {
 				continue
 			}
 			if !slices.Contains(reasons, f) {
@@ -94,17 +96,47 @@ func (p *Plan) Advice() []string {
 			names[f] = append(names[f], string(v.Engine))
 		}
 	}
+	slices.SortStableFunc(reasons, func(a, b engine.Finding) int {
+		return cmp.Compare(rank(a), rank(b))
+	})
 	var lines []string
 	for _, f := range reasons {
-		verb := ""
-		if f.Fatal {
-			verb = " will not load this"
-		}
-		line := fmt.Sprintf("%s%s: %s", strings.Join(names[f], ", "), verb, f.What)
-		if f.Do != "" {
-			line += "; " + f.Do
-		}
-		lines = append(lines, line)
+		lines = append(lines, advice(strings.Join(names[f], ", "), f, all))
+	}
+	if all && len(lines) > 1 {
+		return []string{strings.Join(lines, "; ")}
 	}
 	return lines
+}
+
+// rank puts what stops an engine first.
+func rank(f engine.Finding) int {
+	if f.Fatal {
+		return 0
+	}
+	return 1
+}
+
+// advice says what engines make of the output, or in short.
+func advice(engines string, f engine.Finding, short bool) string {
+	if short && !f.Fatal {
+		return engines + " have no GPU kernel for its sizes (--pad-to-kernel)"
+	}
+	verb := ""
+	if f.Fatal {
+		verb = " will not load this"
+	}
+	do := ""
+	if f.Do != "" {
+		do = "; " + f.Do
+	}
+	return fmt.Sprintf("%s%s: %s%s", engines, verb, f.What, do)
+}
+
+// slow reports whether f is a want of a GPU kernel that is worth a word.
+func (p *Plan) slow(f engine.Finding) bool {
+	return f.Rule == engine.RuleKernel && slices.ContainsFunc(engine.Kernels(), func(k engine.Kernel) bool {
+		m := p.Target.MLA
+		return m.KVLoraRank <= k.Rank && m.RopeDim <= k.RopeDims && m.NopeDim <= engine.KernelHeadDim && k.Rank+k.RopeDims < p.Cache.Before
+	})
 }

@@ -52,8 +52,12 @@ func TestAim(t *testing.T) {
 // whatever there is.
 func TestAdvice(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
+	large := newPlan(t, testmodel.Llama{Heads: 8, KVHeads: 8, HeadDim: 32, Hidden: 256}.Open(t), t.TempDir()+"/out", plan.Options{Rank: 64}).Advice()
+	if len(large) != 1 || !strings.HasPrefix(large[0], "llama.cpp will not load this: ") || !strings.HasSuffix(large[0], "; vllm, sglang have no GPU kernel for its sizes (--pad-to-kernel)") {
+		t.Errorf("a cache that padding saves some of: %q", large)
+	}
 	for target, want := range map[engine.Engine][]string{
-		engine.All:    {"llama.cpp will not load this: ", "vllm, sglang: no GPU kernel"},
+		engine.All:    {"llama.cpp will not load this: "}, // padded, the cache would grow
 		engine.HF:     nil,
 		engine.SGLang: {"sglang: no GPU kernel", "sglang: it serves a model of float32"},
 	} {

@@ -27,7 +27,7 @@ func Fold(m *Moments, theta float64, ropeDims, fold int) (*SharedKey, error) {
 	if ropeDims*step != 2*J || fold%step != 0 || J%fold != 0 {
 		return nil, fmt.Errorf("internal: %d pairs in blocks of %d for %d rotary dimensions", J, fold, ropeDims)
 	}
-	b := newBuilder(m, Frequencies(theta, 2*J), ropeDims, theta)
+	b := newBuilder(m, Frequencies(theta, 2*J), Frequencies(theta, ropeDims))
 	for from := 0; from < J; from += fold {
 		group := &slotGroup{}
 		for i := from; i < from+fold; i++ {

@@ -11,7 +11,7 @@ import (
 func TestLevel(t *testing.T) {
 	l := newLayer(6, 3, 8, 40, 3)
 	freq := Frequencies(10000, 16)
-	key, err := Share(&l.Moments, freq, all(8), 16, 1000)
+	key, err := Share(&l.Moments, freq, all(8), Slots{Dims: 16, Theta: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

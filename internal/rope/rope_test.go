@@ -145,7 +145,7 @@ func TestExactWhereItCanBe(t *testing.T) {
 			l := newLayer(c.heads, c.kvHeads, c.pairs, 30, 2)
 			dim := 2 * c.pairs
 			freq := Frequencies(1000, dim)
-			key, err := Share(&l.Moments, freq, all(c.pairs), dim*c.kvHeads, 1000)
+			key, err := Share(&l.Moments, freq, all(c.pairs), Slots{Dims: dim * c.kvHeads, Theta: 1000})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestSharedKey(t *testing.T) {
 	freq := Frequencies(10000, 16)
 	for _, dims := range []int{2, 4, 8, 16, 24, 48} {
 		for _, theta := range []float64{100, 10000} {
-			key, err := Share(&l.Moments, freq, all(8), dims, theta)
+			key, err := Share(&l.Moments, freq, all(8), Slots{Dims: dims, Theta: theta})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -225,7 +225,7 @@ func TestMoreSlotsLoseLess(t *testing.T) {
 	freq := Frequencies(10000, 8)
 	before := math.Inf(1)
 	for _, dims := range []int{8, 16, 24, 32} {
-		key, err := Share(&l.Moments, freq, all(4), dims, 10000)
+		key, err := Share(&l.Moments, freq, all(4), Slots{Dims: dims, Theta: 10000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +245,7 @@ func TestMoreSlotsLoseLess(t *testing.T) {
 func TestLeadingEigenvector(t *testing.T) {
 	l := newLayer(3, 3, 1, 20, 5)
 	freq := []float64{1}
-	key, err := Share(&l.Moments, freq, all(1), 2, 1e9)
+	key, err := Share(&l.Moments, freq, all(1), Slots{Dims: 2, Theta: 1e9})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestLeadingEigenvector(t *testing.T) {
 func TestOnePosition(t *testing.T) {
 	l := newLayer(2, 1, 4, 20, 9)
 	l.Distances, l.Near = DataFree(1), DataFreeNear(1)
-	key, err := Share(&l.Moments, Frequencies(10000, 8), all(4), 4, 100)
+	key, err := Share(&l.Moments, Frequencies(10000, 8), all(4), Slots{Dims: 4, Theta: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestDeadLayers(t *testing.T) {
 		mute.Query[h] = make([]float64, 4)
 	}
 	for name, l := range map[string]*layer{"keys": dead, "queries": mute} {
-		key, err := Share(&l.Moments, freq, all(4), 8, 10000)
+		key, err := Share(&l.Moments, freq, all(4), Slots{Dims: 8, Theta: 10000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -393,7 +393,7 @@ func indices(mask []bool) []int {
 func TestOnlyCandidatesRotate(t *testing.T) {
 	l := newLayer(4, 2, 6, 20, 8)
 	mask := []bool{false, true, false, true, true, false}
-	key, err := Share(&l.Moments, Frequencies(10000, 12), mask, 6, 1000)
+	key, err := Share(&l.Moments, Frequencies(10000, 12), mask, Slots{Dims: 6, Theta: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +406,7 @@ func TestOnlyCandidatesRotate(t *testing.T) {
 			}
 		}
 	}
-	none, err := Share(&l.Moments, Frequencies(10000, 12), make([]bool, 6), 6, 1000)
+	none, err := Share(&l.Moments, Frequencies(10000, 12), make([]bool, 6), Slots{Dims: 6, Theta: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

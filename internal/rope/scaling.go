@@ -15,7 +15,7 @@ type Scaling struct {
 	Low  float64 `json:"low,omitempty"`
 	High float64 `json:"high,omitempty"`
 
-	// Attention, if not zero, multiplies queries and keys.
+	// Attention, if not zero, multiplies queries and keys, all of their dimensions.
 	Attention float64 `json:"attention_factor,omitempty"`
 }
 
@@ -23,31 +23,36 @@ type Scaling struct {
 // after scaling, in radians per token.
 func (s *Scaling) Frequencies(theta float64, dim int) []float64 {
 	freq := Frequencies(theta, dim)
-	switch {
-	case s == nil:
-	case s.Kind == "linear":
-		for i := range freq {
-			freq[i] /= s.Factor
-		}
-	case s.Kind == "llama3":
-		for i, omega := range freq {
-			turns := omega / (2 * math.Pi) * s.Original
-			kept := min(1, max(0, (turns-s.Low)/(s.High-s.Low)))
-			freq[i] = omega * (kept + (1-kept)/s.Factor)
-		}
-	case s.Kind == "yarn":
-		// the pair, as a real number, that turns so many times
-		pair := func(turns float64) float64 {
-			return float64(dim) * math.Log(s.Original/(turns*2*math.Pi)) / (2 * math.Log(theta))
-		}
-		first, last := max(0, math.Floor(pair(s.High))), min(float64(dim-1), math.Ceil(pair(s.Low)))
+	if s == nil {
+		return freq
+	}
+	for i, omega := range freq {
+		kept := s.kept(float64(i), theta, dim)
+		freq[i] = omega * (kept + (1-kept)/s.Factor)
+	}
+	return freq
+}
+
+// kept is the part of pair i, a real number, of dim rotary dimensions of base theta
+// that is not stretched.
+func (s *Scaling) kept(i, theta float64, dim int) float64 {
+	switch s.Kind {
+	case "llama3":
+		turns := math.Pow(theta, -2*i/float64(dim)) / (2 * math.Pi) * s.Original
+		return min(1, max(0, (turns-s.Low)/(s.High-s.Low)))
+	case "yarn":
+		first := max(0, math.Floor(s.pair(s.High, theta, dim)))
+		last := min(float64(dim-1), math.Ceil(s.pair(s.Low, theta, dim)))
 		if last == first {
 			last += 0.001 // as Transformers has it
 		}
-		for i, omega := range freq {
-			stretched := min(1, max(0, (float64(i)-first)/(last-first)))
-			freq[i] = omega * (1 - stretched + stretched/s.Factor)
-		}
+		return 1 - min(1, max(0, (i-first)/(last-first)))
+	default:
+		return 0
 	}
-	return freq
+}
+
+// pair is the pair, as a real number, that turns so many times over Original.
+func (s *Scaling) pair(turns, theta float64, dim int) float64 {
+	return float64(dim) * math.Log(s.Original/(turns*2*math.Pi)) / (2 * math.Log(theta))
 }

@@ -15,7 +15,8 @@ import (
 // has n slots of two rotary dimensions, interleaved: rows 2m and 2m+1 are the
 // real and the imaginary part of slot m.
 type SharedKey struct {
-	// Frequencies are ν_m = θ'^(−2m/dr), in radians per token.
+	// Frequencies are those of the slots, ν_m = θ'^(−2m/dr) unless they are scaled,
+	// in radians per token.
 	Frequencies []float64
 	// Collect is [2n × G·D]: the rotary key is Collect·k, with a mean square of
 	// 1 over the slots in use, larger in those that scores depend on more.
@@ -46,16 +47,29 @@ const (
 	rankFloor = 1e-12
 )
 
-// Share builds the shared rotary key of ropeDims dimensions and base theta for
-// a layer with the given pair frequencies. Only candidates keep rotation.
+// Slots says at which frequencies the slots of a rotary key turn: those of Dims
+// rotary dimensions of base Theta, scaled if Scaling is not nil.
+type Slots struct {
+	Dims    int
+	Theta   float64
+	Scaling *Scaling
+}
+
+// frequencies are those of the slots.
+func (s Slots) frequencies() []float64 { return s.Scaling.Frequencies(s.Theta, s.Dims) }
+
+// spacing is the distance between slots in log frequency, where none is scaled.
+func (s Slots) spacing() float64 { return 2 * math.Log(s.Theta) / float64(s.Dims) }
+
+// Share builds the shared rotary key of the given slots for a layer with the given
+// pair frequencies. Only candidates keep rotation.
 //
 // The slots of a group of pairs are the leading eigenvectors of the group's
 // complex Hermitian covariance E[y' y'ᴴ], y' = a ∘ z over the pairs of all KV
 // heads, a² = E|q|²·(1−|ρ|²): the combinations whose rotation is worth most.
-func Share(m *Moments, frequencies []float64, candidates []bool, ropeDims int, theta float64) (*SharedKey, error) {
-	b := newBuilder(m, frequencies, ropeDims, theta)
-	spacing := 2 * math.Log(theta) / float64(ropeDims)
-	for _, group := range assign(m.Distances, frequencies, b.Frequencies, candidates, spacing) {
+func Share(m *Moments, frequencies []float64, candidates []bool, slots Slots) (*SharedKey, error) {
+	b := newBuilder(m, frequencies, slots.frequencies())
+	for _, group := range assign(m.Distances, frequencies, b.Frequencies, candidates, slots.spacing()) {
 		if err := b.serve(group); err != nil {
 			return nil, fmt.Errorf("rotary key: %w", err)
 		}
@@ -71,20 +85,20 @@ type builder struct {
 	ledger *ledger
 }
 
-// newBuilder begins a rotary key of ropeDims dimensions and base theta in which no
-// slot carries anything yet.
-func newBuilder(m *Moments, frequencies []float64, ropeDims int, theta float64) *builder {
-	n, rows := ropeDims/2, m.Keys.SymmetricDim()
+// newBuilder begins a rotary key of slots at the given frequencies in which none
+// carries anything yet.
+func newBuilder(m *Moments, pairs, slots []float64) *builder {
+	n, rows := len(slots), m.Keys.SymmetricDim()
 	return &builder{
 		Moments: m,
 		SharedKey: &SharedKey{
-			Frequencies: Frequencies(theta, ropeDims),
+			Frequencies: slots,
 			Collect:     mat.NewDense(2*n, rows, nil),
 			Expand:      mat.NewDense(rows, 2*n, nil),
 			Serves:      slices.Repeat([][]int{{}}, n),
 		},
-		pair:   frequencies,
-		ledger: newLedger(m, frequencies),
+		pair:   pairs,
+		ledger: newLedger(m, pairs),
 	}
 }
 

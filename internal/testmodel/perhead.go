@@ -1,6 +1,7 @@
 package testmodel
 
 import (
+	"cmp"
 	"math"
 	"os"
 	"path/filepath"
@@ -32,6 +33,17 @@ func (m Llama) perHead(n int) []tensor {
 	add(family.UpK, 1.5*up, kv-rotary, r)
 	add(family.UpV, up, kv, r)
 	add(family.OProj, 1/math.Sqrt(float64(q)), d, q)
+	inner, output := m.biases()
+	size := cmp.Or(m.Bias, 1)
+	if inner {
+		add(family.QBias, size, q)
+		add(family.KRBias, size, rotary)
+		add(family.UpKBias, size, kv-rotary)
+		add(family.UpVBias, size, kv)
+	}
+	if output {
+		add(family.OBias, size, d)
+	}
 	return all
 }
 
