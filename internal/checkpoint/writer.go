@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/nlpodyssey/safetensors"
 
@@ -45,6 +46,10 @@ type Writer struct {
 	f      fsys.File
 	header string // digest
 	slot   map[string]*slot
+
+	// turn is had by whoever writes: a system lets one write to a file at a time, and
+	// others would wait for it spinning.
+	turn sync.Mutex
 }
 
 // slot is the place of one tensor in the file.
@@ -258,7 +263,9 @@ func (t *TensorWriter) put(p []byte) error {
 		return fmt.Errorf("internal: tensor %q overflows", t.slot.Name)
 	}
 	at := t.slot.at + t.slot.written
+	t.w.turn.Lock()
 	n, err := t.w.f.WriteAt(p, at)
+	t.w.turn.Unlock()
 	fsys.WriteBehind(t.w.f, at, int64(n))
 	t.hash.Write(p[:n])
 	t.slot.written += int64(n)

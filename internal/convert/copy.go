@@ -18,9 +18,9 @@ import (
 // copyBytes is how much of a tensor is held while it is copied.
 const copyBytes = 1 << 20
 
-// copiers is how many tensors are copied at a time: while one is read another is
-// written. Copying waits for disks, not for processors.
-const copiers = 2
+// copiers is how many tensors are copied at a time: while one is written others are
+// read and digested. Copying waits for disks, not for processors.
+const copiers = 4
 
 // carryAll writes every tensor that is not computed.
 func (r *run) carryAll(ctx context.Context) error {
