@@ -92,14 +92,14 @@ func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(m.WriteTo(dir))
 }
 
-// waitFor waits until a file is there, and has a text in it: waitfor FILE [TEXT].
+// waitFor waits until a file is there, and has a text in it: waitfor FILE [TEXT]. What
+// is waited for takes long under the race detector.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	for range 2500 {
+	for until := time.Now().Add(3 * time.Minute); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
 		if err == nil && (len(args) == 1 || strings.Contains(string(text), args[1])) {
 			return
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear", args[0])
 }
