@@ -139,7 +139,6 @@ func (r *run) write(ctx context.Context) (err error) {
 		return err
 	}
 	if r.Stats == nil && r.Maths.FoldsBiases(r.Source) {
-		var err error
 		r.constants, err = calib.MadeConstants(ctx, r.Source, func() string { return r.out.Scratch("made") }, r.Preparing)
 		if err != nil {
 			return err
