@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/mat"
@@ -27,14 +25,8 @@ const windowsAtOnce = 8
 // done.
 func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
 	d := decoder.Decoder{Model: m}
-	for i, tokens := range windows {
-		x, err := d.Embed(tokens)
-		if err == nil {
-			err = s.Put(i, x)
-		}
-		if err != nil {
-			return err
-		}
+	if err := s.Embed(d, windows); err != nil {
+		return err
 	}
 	for n := range m.Layers {
 		sums, err := collectLayer(ctx, d, n, windows, s)
@@ -118,25 +110,18 @@ type collector struct {
 // sums, in their order.
 func (c *collector) group(ctx context.Context, from, to int) error {
 	seen := make([]*observation, to-from)
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range seen {
-		work.Go(func() error {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			x, err := c.streams.Get(from + i)
-			if err != nil {
-				return err
-			}
-			seen[i] = newObservation(c, x.Rows)
-			if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Heads: seen[i].heads, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
-				return err
-			}
-			return c.streams.Put(from+i, x)
-		})
-	}
-	if err := work.Wait(); err != nil {
+	err := Each(ctx, len(seen), func(i int) error {
+		x, err := c.streams.Get(from + i)
+		if err != nil {
+			return err
+		}
+		seen[i] = newObservation(c, x.Rows)
+		if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Heads: seen[i].heads, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
+			return err
+		}
+		return c.streams.Put(from+i, x)
+	})
+	if err != nil {
 		return err
 	}
 	for i, o := range seen {

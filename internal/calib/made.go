@@ -4,9 +4,6 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"runtime"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -74,14 +71,8 @@ type maker struct {
 // expect replaces every token but the first of each window by one drawn from what the
 // model expects after those before it.
 func (r *maker) expect(ctx context.Context) error {
-	for i, tokens := range r.windows {
-		x, err := r.Embed(tokens)
-		if err == nil {
-			err = r.streams.Put(i, x)
-		}
-		if err != nil {
-			return err
-		}
+	if err := r.streams.Embed(r.Decoder, r.windows); err != nil {
+		return err
 	}
 	for n := range r.Layers {
 		layer, err := r.Layer(n)
@@ -102,24 +93,16 @@ func (r *maker) expect(ctx context.Context) error {
 // each calls f for the stream of every window, several at a time, and keeps what f makes
 // of it.
 func (r *maker) each(ctx context.Context, f func(i int, x decoder.Matrix) error) error {
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range r.windows {
-		work.Go(func() error {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			x, err := r.streams.Get(i)
-			if err == nil {
-				err = f(i, x)
-			}
-			if err != nil {
-				return err
-			}
-			return r.streams.Put(i, x)
-		})
-	}
-	return work.Wait()
+	return Each(ctx, len(r.windows), func(i int) error {
+		x, err := r.streams.Get(i)
+		if err == nil {
+			err = f(i, x)
+		}
+		if err != nil {
+			return err
+		}
+		return r.streams.Put(i, x)
+	})
 }
 
 // draw draws the tokens: of logits z_j the largest z_j − ln e_j, with e_j of the

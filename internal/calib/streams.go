@@ -2,9 +2,13 @@ package calib
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"os"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mha2mla/mha2mla/internal/decoder"
 )
@@ -43,6 +47,35 @@ func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error
 
 func createStreams(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+}
+
+// Embed begins the streams of windows of tokens: with their embeddings.
+func (s *Streams) Embed(d decoder.Decoder, windows [][]int) error {
+	for i, tokens := range windows {
+		x, err := d.Embed(tokens)
+		if err == nil {
+			err = s.Put(i, x)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Each calls f for each of n windows, as many at a time as there are processors.
+func Each(ctx context.Context, n int, f func(i int) error) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		work.Go(func() error {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			return f(i)
+		})
+	}
+	return work.Wait()
 }
 
 // Close gives up what is held. Closed once, it does nothing more.

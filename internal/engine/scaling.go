@@ -2,8 +2,9 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"slices"
+
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // scalings lists the kinds of RoPE scaling that an engine computes as their names
@@ -55,7 +56,7 @@ type gains struct{ rotary, scores float64 }
 // gains returns what e makes of y. The three differ in what they take for a number
 // that is missing or 0, and in that llama.cpp never reads mscale.
 func (y *yarn) gains(e Engine) gains {
-	gain := func(weight float64) float64 { return 1 + 0.1*weight*math.Log(max(1, y.Factor)) }
+	gain := func(weight float64) float64 { return rope.MScale(y.Factor, weight) }
 	or := func(v *float64, preset float64) float64 {
 		if v == nil {
 			return preset

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"math"
 
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -106,10 +105,8 @@ func (p *ropeMembers) yarnAttention() float64 {
 	}
 }
 
-// mscale is what the implementations of yarn call so, at a weight.
-func (p *ropeMembers) mscale(weight float64) float64 {
-	return 0.1*weight*math.Log(max(1, p.Factor)) + 1
-}
+// mscale is rope.MScale of the factor at a weight.
+func (p *ropeMembers) mscale(weight float64) float64 { return rope.MScale(p.Factor, weight) }
 
 // scaleScores says that the stock class multiplies the scores of attention.
 func (m *Model) scaleScores(factor float64) {

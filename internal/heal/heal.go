@@ -1,10 +1,10 @@
 // Package heal wins back what a conversion in closed form has lost, layer after
 // layer, without back-propagation through the model (design §9).
 //
-// Two residual streams run side by side: the source's, and that of the converted
-// model with all layers before healed; and that of the closed forms, to tell what
-// healing wins. A layer is asked to add to the second what makes it the first. That is
-// a least-squares problem of one attention layer, whose gradients stand in pass.go,
+// Three residual streams run side by side: the source's, that of the converted model
+// with all layers before healed, and that of the closed forms, to tell what healing
+// wins. A layer is asked to add to the second what makes it the first. That is a
+// least-squares problem of one attention layer, whose gradients stand in pass.go,
 // attention.go and backward.go; adam.go descends them.
 package heal
 
@@ -12,11 +12,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"strconv"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/decoder"
@@ -107,14 +104,8 @@ func (h *Healer) embed(windows [][]int, temp func() string) (*calib.Streams, err
 	if err != nil {
 		return nil, err
 	}
-	for i, w := range windows {
-		x, err := h.decoder.Embed(w)
-		if err == nil {
-			err = s.Put(i, x)
-		}
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+	if err := s.Embed(h.decoder, windows); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -181,7 +172,7 @@ func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
 	for _, v := range norm {
 		l.norm = append(l.norm, float32(v))
 	}
-	return l, h.each(ctx, func(i int) error { return change(h.source, i, original.Attend) })
+	return l, calib.Each(ctx, len(h.lengths), func(i int) error { return change(h.source, i, original.Attend) })
 }
 
 // streamed is the data of a layer: the source's stream after its attention, and the
@@ -221,7 +212,7 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 // finish takes the streams through the rest of the layer, given what it was converted
 // to and what that became.
 func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
-	return l.each(ctx, func(i int) error {
+	return calib.Each(ctx, len(l.lengths), func(i int) error {
 		through := func(s *calib.Streams, attention *layer[float32]) error {
 			err := change(s, i, func(x decoder.Matrix) decoder.Matrix {
 				in := l.input(x)
@@ -235,21 +226,6 @@ func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) e
 		}
 		return err
 	})
-}
-
-// each calls f for every window, side by side.
-func (h *Healer) each(ctx context.Context, f func(i int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range h.lengths {
-		group.Go(func() error {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			return f(i)
-		})
-	}
-	return group.Wait()
 }
 
 // change adds to a stream of window i what f makes of it.

@@ -22,7 +22,7 @@ func (s *Scaling) Yarn(theta float64, dim int, slots Slots, positions int) *Scal
 		return nil
 	}
 	y.Factor = float64(positions) / y.Original
-	y.Attention = 1 + 0.1*math.Log(y.Factor)
+	y.Attention = MScale(y.Factor, 1)
 	longer := y.Original / s.Original
 	near := func(turns float64) float64 { return math.Round(y.pair(turns*longer, slots.Theta, slots.Dims)) }
 	least := math.Inf(1)
@@ -40,6 +40,10 @@ func (s *Scaling) Yarn(theta float64, dim int, slots Slots, positions int) *Scal
 	}
 	return y
 }
+
+// MScale is what the implementations of yarn call so, of a factor and a weight: what
+// queries and keys gain where positions are stretched.
+func MScale(factor, weight float64) float64 { return 0.1*weight*math.Log(max(1, factor)) + 1 }
 
 const (
 	// bounds is how far from where the source begins and ends to stretch yarn may.
