@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -119,6 +117,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 		if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Heads: seen[i].heads, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
 			return err
 		}
+		seen[i].addHeads()
 		return c.streams.Put(from+i, x)
 	})
 	if err != nil {
@@ -144,12 +143,13 @@ type observation struct {
 	roots    []decoder.Matrix
 	eps      float64
 	x        *mat.Dense // [T × d]
-	attended []float64  // [T]: Σ_h Σ_s a_st²
-	sums     Sums       // but for the moments, which x makes
+	byHead   []*headSums
+	attended []float64 // [T]: Σ_h Σ_s a_st²
+	sums     Sums      // but for the moments, which x makes
 }
 
 func newObservation(c *collector, tokens int) *observation {
-	o := &observation{roots: c.roots, eps: c.eps, sums: *c.sums}
+	o := &observation{roots: c.roots, eps: c.eps, byHead: make([]*headSums, len(c.roots)), sums: *c.sums}
 	o.sums.Input, o.sums.Attended = nil, nil
 	o.attended = make([]float64, tokens)
 	for _, v := range o.sums.fields() {
@@ -211,32 +211,20 @@ func addNorms(sums []float64, m decoder.Matrix, headDim int) {
 	}
 }
 
-// head adds up the attention of some queries of one head. With y = Lᵀv,
-// ‖W_o(v_t − o_s)‖ is ‖y_t − m_s‖, m_s = Σ_t a_st y_t.
-func (o *observation) head(h, from int, p, v decoder.Matrix) {
-	y := decoder.NewMatrix(p.Cols, v.Cols)
-	v.Rows = p.Cols // later keys have no part in it
-	v.Data = v.Data[:(p.Cols-1)*v.Stride+v.Cols]
-	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, v, o.roots[h], 0, y)
-	lengths := make([]float64, y.Rows)
-	for t := range lengths {
-		row := blas32.Vector{N: y.Cols, Inc: 1, Data: y.Data[t*y.Stride : t*y.Stride+y.Cols]}
-		lengths[t] = float64(blas32.Dot(row, row))
-	}
-	mixed, cross := decoder.NewMatrix(p.Rows, y.Cols), decoder.NewMatrix(p.Rows, p.Cols)
-	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, p, y, 0, mixed)
-	blas32.Gemm(blas.NoTrans, blas.Trans, 1, mixed, y, 0, cross)
-	for s := range p.Rows {
-		length := 0.0
-		for _, v := range mixed.Data[s*mixed.Stride : s*mixed.Stride+mixed.Cols] {
-			length += float64(v) * float64(v)
-		}
-		for t := 0; t <= from+s; t++ {
-			a := float64(p.Data[s*p.Stride+t])
-			o.sums.Distances[from+s-t] += a
-			o.sums.Values[h] += a * a
-			o.attended[t] += a * a
-			o.sums.Scores[h] += a * a * max(0, lengths[t]-2*float64(cross.Data[s*cross.Stride+t])+length)
-		}
+// head returns who observes head h.
+func (o *observation) head(h int) func(from int, p, v, mixed decoder.Matrix) {
+	observer := newHeadObserver(o.roots[h], len(o.attended))
+	o.byHead[h] = &observer.headSums
+	return observer.observe
+}
+
+// addHeads adds what was seen of each head to the sums, in their order.
+func (o *observation) addHeads() {
+	for h, head := range o.byHead {
+		addTo(o.sums.Distances, head.distances)
+		addTo(o.attended, head.attended)
+		addTo(o.sums.HeadDistances[h*len(o.sums.Distances):], head.scores)
+		o.sums.Values[h] = total(head.attended)
+		o.sums.Scores[h] = total(head.scores)
 	}
 }

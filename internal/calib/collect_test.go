@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -144,6 +145,7 @@ func naive(t *testing.T, m *family.Model, windows [][]int) *Sums {
 					s.Distances[i-j] += p[j]
 					s.Values[h] += p[j] * p[j]
 					s.Scores[h] += p[j] * p[j] * mat.Dot(&off, &off)
+					s.HeadDistances[h*longest(windows)+i-j] += p[j] * p[j] * mat.Dot(&off, &off)
 					s.Attended.SymRankOne(s.Attended, p[j]*p[j], x[j])
 				}
 			}
@@ -198,6 +200,24 @@ func TestCollect(t *testing.T) {
 	m := small.Open(t)
 	windows := windowsOf(m, 1, 30, 7, 2)
 	compare(t, collect(t, m, windows)[0], naive(t, m, windows), 1e-4)
+}
+
+// TestLengthen: sums by head and distance keep their heads and distances in longer
+// windows, in whatever order they are added.
+func TestLengthen(t *testing.T) {
+	of := func(window int, v ...float64) *Sums {
+		zero := mat.NewSymDense(1, nil)
+		return &Sums{Input: zero, Attended: zero, Distances: make([]float64, window), Scores: make([]float64, 2), HeadDistances: v}
+	}
+	for name, s := range map[string][2]*Sums{
+		"the longer to the shorter": {of(1, 1, 2), of(3, 10, 20, 30, 40, 50, 60)},
+		"the shorter to the longer": {of(3, 10, 20, 30, 40, 50, 60), of(1, 1, 2)},
+	} {
+		s[0].Add(s[1])
+		if want := []float64{11, 20, 30, 42, 50, 60}; !slices.Equal(s[0].HeadDistances, want) {
+			t.Errorf("%s: %v, want %v", name, s[0].HeadDistances, want)
+		}
+	}
 }
 
 // TestAdd: sums of parts are the sums of the whole.

@@ -14,7 +14,7 @@ import (
 )
 
 // formatVersion is what a statistics file says of its own form.
-const formatVersion = "1"
+const formatVersion = "2"
 
 // Info is what a statistics file says of itself.
 type Info struct {
@@ -154,7 +154,7 @@ func shapes(m *family.Model, window int) map[string][]int64 {
 	all := map[string][]int64{
 		"input_moment": {d * (d + 1) / 2}, "attended_moment": {d * (d + 1) / 2}, "input_sum": {d},
 		"query_norms": {H * J}, "key_norms": {G * J},
-		"distances": {int64(window)}, "scores": {H}, "values": {H},
+		"distances": {int64(window)}, "scores": {H}, "values": {H}, "head_distances": {H * int64(window)},
 	}
 	if m.HeadNorms {
 		all["query_rms"], all["key_rms"] = []int64{rmsSums * H}, []int64{rmsSums * G}

@@ -24,6 +24,9 @@ type Sums struct {
 	Scores    []float64 // [H]: Σ_s Σ_t a_st² ‖W_o(v_t − o_s)‖² over queries s and keys t
 	Values    []float64 // [H]: Σ_s Σ_t a_st²
 
+	// HeadDistances is what Scores are made of, by head and distance s − t, [H·window].
+	HeadDistances []float64
+
 	// Of heads whose queries and keys are normed, [H·2] and [G·2]: sums over their
 	// root mean square r before that, of r and of r². Empty otherwise.
 	QueryRMS, KeyRMS []float64
@@ -39,6 +42,7 @@ func newSums(m *family.Model, window int) *Sums {
 		Input: mat.NewSymDense(s.Hidden, nil), Attended: mat.NewSymDense(s.Hidden, nil), Mean: make([]float64, s.Hidden),
 		QueryNorms: make([]float64, s.Heads*J), KeyNorms: make([]float64, s.KVHeads*J),
 		Distances: make([]float64, window), Scores: make([]float64, s.Heads), Values: make([]float64, s.Heads),
+		HeadDistances: make([]float64, s.Heads*window),
 	}
 	if m.HeadNorms {
 		sums.QueryRMS, sums.KeyRMS = make([]float64, rmsSums*s.Heads), make([]float64, rmsSums*s.KVHeads)
@@ -50,7 +54,7 @@ func newSums(m *family.Model, window int) *Sums {
 func (s *Sums) fields() map[string]*[]float64 {
 	return map[string]*[]float64{
 		"input_sum": &s.Mean, "query_norms": &s.QueryNorms, "key_norms": &s.KeyNorms,
-		"distances": &s.Distances, "scores": &s.Scores, "values": &s.Values,
+		"distances": &s.Distances, "scores": &s.Scores, "values": &s.Values, "head_distances": &s.HeadDistances,
 		"query_rms": &s.QueryRMS, "key_rms": &s.KeyRMS,
 	}
 }
@@ -84,17 +88,27 @@ func (s *Sums) Add(other *Sums) {
 	s.Input.AddSym(s.Input, other.Input)
 	s.Attended.AddSym(s.Attended, other.Attended)
 	s.lengthen(len(other.Distances))
-	theirs := other.vectors()
+	same := *other
+	same.lengthen(len(s.Distances))
+	theirs := same.vectors()
 	for name, v := range s.vectors() {
 		addTo(v, theirs[name])
 	}
 }
 
-// lengthen makes room for the distances in windows of the given length.
+// lengthen makes room for the distances in windows of the given length, if they are
+// longer. What s shares with others stays as it was.
 func (s *Sums) lengthen(window int) {
-	if n := window - len(s.Distances); n > 0 {
-		s.Distances = slices.Concat(s.Distances, make([]float64, n))
+	before := len(s.Distances)
+	if window <= before {
+		return
 	}
+	s.Distances = slices.Concat(s.Distances, make([]float64, window-before))
+	heads := make([]float64, len(s.Scores)*window)
+	for h := range s.Scores {
+		copy(heads[h*window:], s.HeadDistances[h*before:(h+1)*before])
+	}
+	s.HeadDistances = heads
 }
 
 func addTo(sum, v []float64) {

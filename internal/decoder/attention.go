@@ -49,8 +49,8 @@ const queriesAtOnce = 128
 // are transposed first, so that the products run along the sequence, which is
 // long, and not along the head, which may be short. Window, if not 0, is how many
 // positions up to its own a query attends to. Seen, if not nil, is shown the
-// probabilities of the queries from the given one on.
-func attend(out, q, k, v Matrix, scale float64, window int, seen func(from int, probabilities Matrix)) {
+// probabilities of the queries from the given one on, and what they mix.
+func attend(out, q, k, v Matrix, scale float64, window int, seen func(from int, probabilities, mixed Matrix)) {
 	keys, values := transpose(k), transpose(v)
 	for from := 0; from < q.Rows; from += queriesAtOnce {
 		to := min(from+queriesAtOnce, q.Rows)
@@ -66,12 +66,12 @@ func attend(out, q, k, v Matrix, scale float64, window int, seen func(from int, 
 			clear(row[:first])
 			clear(row[end:])
 		}
-		if seen != nil {
-			seen(from, scores)
-		}
 		mixed := NewMatrix(values.Rows, to-from)
 		blas32.Gemm(blas.NoTrans, blas.Trans, 1, columns(values, 0, to), scores, 0, mixed)
 		transposeTo(rows(out, from, to), mixed)
+		if seen != nil {
+			seen(from, scores, rows(out, from, to))
+		}
 	}
 }
 

@@ -152,9 +152,10 @@ type Observer struct {
 	Heads func(q, k Matrix, headDim int)
 	// Rotary sees the same, rotated.
 	Rotary func(q, k Matrix, headDim int)
-	// Head sees, for head h, the attention probabilities of some queries from the
-	// given one on, [queries × keys], and the values, [T × D].
-	Head func(h, from int, probabilities, values Matrix)
+	// Head returns who sees head h: the attention probabilities of some queries from
+	// the given one on, [queries × keys], the values, [T × D], and what they are mixed
+	// to, [queries × D]. Queries come in their order; heads may be seen at the same time.
+	Head func(h int) func(from int, probabilities, values, mixed Matrix)
 }
 
 // Observe is Forward before the eyes of an observer. It is an error if the layer

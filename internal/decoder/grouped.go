@@ -76,11 +76,12 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 	for head := range a.Heads {
 		at, kv := head*a.HeadDim, a.KVHead(head)*a.HeadDim
 		values := columns(v, kv, a.HeadDim)
-		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, a.window, func(from int, p Matrix) {
-			if o.Head != nil {
-				o.Head(head, from, p, values)
-			}
-		})
+		var seen func(from int, probabilities, mixed Matrix)
+		if o.Head != nil {
+			see := o.Head(head)
+			seen = func(from int, p, mixed Matrix) { see(from, p, values, mixed) }
+		}
+		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, a.window, seen)
 	}
 	return affine(out, a.o, a.oBias)
 }

@@ -1,0 +1,95 @@
+package calib
+
+import (
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/vector"
+)
+
+// headSums is what was seen of the attention a_st of queries s to keys t in one head
+// of one window.
+type headSums struct {
+	distances []float64 // [T]: Σ_s a_st at each distance s − t
+	attended  []float64 // [T]: Σ_s a_st² of each key t
+	scores    []float64 // [T]: Σ_s a_st² ‖W_o(v_t − o_s)‖² at each distance s − t
+}
+
+// headObserver adds up one head. With L·Lᵀ = W_oᵀ·W_o and y = Lᵀv, o = Lᵀm for the
+// value v of a key and what a query mixes, m,
+//
+//	‖W_o(v − m)‖² = ‖y − o‖² = (−2o, 1, ‖o‖²)·(y, ‖y‖², 1),
+//
+// so that one product yields all squared distances.
+type headObserver struct {
+	headSums
+	root    decoder.Matrix // L, [D × D]
+	keys    decoder.Matrix // [T × D+2], as far as they were seen: (y, ‖y‖², 1)
+	queries decoder.Matrix // [queries × D+2]: (−2o, 1, ‖o‖²)
+	squares []float32      // the squared distances of some queries
+
+	near, seen, far []float32 // sums over some queries
+}
+
+// newHeadObserver returns one for a window of the given number of tokens.
+func newHeadObserver(root decoder.Matrix, tokens int) *headObserver {
+	return &headObserver{
+		headSums: headSums{make([]float64, tokens), make([]float64, tokens), make([]float64, tokens)},
+		root:     root,
+		keys:     decoder.NewMatrix(tokens, root.Rows+2),
+		near:     make([]float32, tokens), seen: make([]float32, tokens), far: make([]float32, tokens),
+	}
+}
+
+// observe adds up the queries from the given one on: their probabilities p, the
+// values v and what they mix to.
+func (o *headObserver) observe(from int, p, v, mixed decoder.Matrix) {
+	to := from + p.Rows
+	if o.queries.Data == nil {
+		o.queries = decoder.NewMatrix(p.Rows, o.keys.Cols)
+		o.squares = make([]float32, p.Rows*v.Rows)
+	}
+	keys, queries := decoder.Rows(o.keys, from, p.Rows), decoder.Rows(o.queries, 0, p.Rows)
+	o.project(keys, decoder.Rows(v, from, p.Rows), 1, 0)
+	o.project(queries, mixed, -2, 1)
+	d := decoder.Matrix{Rows: p.Rows, Cols: to, Stride: to, Data: o.squares[:p.Rows*to]}
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, queries, decoder.Rows(o.keys, 0, to), 0, d)
+	o.add(from, p, d)
+}
+
+// project sets the rows of to to (factor·Lᵀx, ‖Lᵀx‖², 1), the last two the other way
+// round if swap is 1.
+func (o *headObserver) project(to, x decoder.Matrix, factor float32, swap int) {
+	y := decoder.Columns(to, 0, x.Cols)
+	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, x, o.root, 0, y)
+	for t := range to.Rows {
+		row := to.Data[t*to.Stride:][:to.Cols]
+		square := float32(0)
+		for j, v := range row[:x.Cols] {
+			square += v * v
+			row[j] = factor * v
+		}
+		row[x.Cols+swap], row[x.Cols+1-swap] = square, 1
+	}
+}
+
+// add adds the probabilities p of the queries from the given one on, and the squared
+// distances d. Sums over so few queries are held in single precision, and those by
+// distance in the order of t − s, in which the keys of a query are.
+func (o *headObserver) add(from int, p, d decoder.Matrix) {
+	to := from + p.Rows
+	near, seen, far := o.near[:to], o.seen[:to], o.far[:to]
+	clear(near)
+	clear(seen)
+	clear(far)
+	for i := range p.Rows {
+		keys, shift := from+i+1, p.Rows-1-i
+		vector.Observe(near[shift:], seen, far[shift:], p.Data[i*p.Stride:][:keys], d.Data[i*d.Stride:][:keys])
+	}
+	for i, v := range seen {
+		o.attended[i] += float64(v)
+		o.distances[to-1-i] += float64(near[i])
+		o.scores[to-1-i] += float64(far[i])
+	}
+}
