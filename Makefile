@@ -17,7 +17,7 @@ build:
 
 test:
 	$(GO) test ./...
-	$(GO) test -tags noasm ./internal/fastblas ./internal/floatconv ./internal/linalg ./internal/decoder
+	$(GO) test -tags noasm ./internal/fastblas ./internal/floatconv ./internal/linalg ./internal/decoder ./internal/vector
 
 # the race detector is the one thing that needs a C compiler; -short leaves out
 # what measures memory, which it multiplies
@@ -49,7 +49,7 @@ tidy:
 
 # writes the assembly kernels anew; their generator is a module of its own
 generate:
-	$(GO) generate ./internal/fastblas ./internal/floatconv
+	$(GO) generate ./internal/fastblas ./internal/floatconv ./internal/vector
 
 # fails if the kernels are not what their generator writes; the first line of a
 # generated file names the command and differs
@@ -59,7 +59,8 @@ generated:
 	$(GO) run -C internal/fastblas/gen ./arm64 $(CURDIR)/$(BUILD)/generated
 	$(GO) run -C internal/fastblas/gen ./floatconv -pkg floatconv -out $(CURDIR)/$(BUILD)/generated/kernels_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/kernels_amd64.go
 	$(GO) run -C internal/fastblas/gen ./floatconv/arm64 $(CURDIR)/$(BUILD)/generated
-	for f in $(foreach name,fastblas/tiles floatconv/kernels,$(foreach arch,amd64 arm64,$(name)_$(arch).s $(name)_$(arch).go)); do \
+	$(GO) run -C internal/fastblas/gen ./vector -pkg vector -out $(CURDIR)/$(BUILD)/generated/vector_amd64.s -stubs $(CURDIR)/$(BUILD)/generated/vector_amd64.go
+	for f in $(foreach name,fastblas/tiles floatconv/kernels,$(foreach arch,amd64 arm64,$(name)_$(arch).s $(name)_$(arch).go)) vector/vector_amd64.s vector/vector_amd64.go; do \
 		sed 1d internal/$$f >$(BUILD)/generated/want && sed 1d $(BUILD)/generated/$$(basename $$f) | cmp - $(BUILD)/generated/want || exit 1; \
 	done
 

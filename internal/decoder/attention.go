@@ -5,6 +5,8 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
+
+	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
 // columns returns n columns of m from the given one on, sharing its data.
@@ -62,7 +64,7 @@ func attend(out, q, k, v Matrix, scale float64, window int, seen func(from int, 
 			if window > 0 {
 				first = max(0, end-window)
 			}
-			softmax(row[first:end])
+			vector.Softmax(row[first:end])
 			clear(row[:first])
 			clear(row[end:])
 		}
@@ -92,42 +94,4 @@ func transposeTo(dst, m Matrix) {
 // rows returns rows from up to to of m, sharing its data.
 func rows(m Matrix, from, to int) Matrix {
 	return Matrix{Rows: to - from, Cols: m.Cols, Stride: m.Stride, Data: m.Data[from*m.Stride : (to-1)*m.Stride+m.Cols]}
-}
-
-func softmax(v []float32) {
-	largest := v[0]
-	for _, x := range v {
-		if x > largest {
-			largest = x
-		}
-	}
-	sum := float32(0)
-	for i, x := range v {
-		e := exp(x - largest)
-		v[i] = e
-		sum += e
-	}
-	scale := 1 / sum
-	for i := range v {
-		v[i] *= scale
-	}
-}
-
-// exp is e^x to float32 precision. It splits x = n·ln 2 + r, |r| ≤ ln 2 / 2, sums
-// the series of e^r to degree 6, pairwise, and puts n into the exponent; the library's
-// float64 function takes several times as long.
-func exp(x float32) float32 {
-	const ln2High, ln2Low = 0.693145751953125, 1.428606765330187e-06 // their sum is ln 2; products with the first are exact
-	if !(x > -87 && x < 88) {
-		return float32(math.Exp(float64(x)))
-	}
-	half := float32(0.5)
-	if x < 0 {
-		half = -half
-	}
-	n := int32(x*math.Log2E + half)
-	r := x - float32(n)*ln2High - float32(n)*ln2Low
-	s := r * r
-	p := 1 + r + s*(1./2+r*(1./6)) + s*s*(1./24+r*(1./120)+s*(1./720))
-	return p * math.Float32frombits(uint32(n+127)<<23)
 }

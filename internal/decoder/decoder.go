@@ -15,6 +15,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/family"
 	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under blas32
+	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
 // Decoder runs one model.
@@ -123,12 +124,10 @@ func (l *Layer) MLP(x Matrix) Matrix {
 	h := NewMatrix(x.Rows, x.Cols)
 	rmsNorm(h, x, l.mlpNorm, l.eps)
 	gate, up := project(h, l.gate), project(h, l.up)
-	for i, g := range gate.Data {
-		if l.activation == family.GELU { // by tanh: g·(1 + tanh z)/2 = g/(1 + e^−2z)
-			gate.Data[i] = g / (1 + exp(-2*float32(math.Sqrt(2/math.Pi))*(g+0.044715*g*g*g))) * up.Data[i]
-		} else {
-			gate.Data[i] = g / (1 + exp(-g)) * up.Data[i]
-		}
+	if l.activation == family.GELU {
+		vector.GELU(gate.Data, up.Data)
+	} else {
+		vector.SiLU(gate.Data, up.Data)
 	}
 	return project(gate, l.down)
 }

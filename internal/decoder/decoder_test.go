@@ -105,23 +105,6 @@ func TestLayerLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func TestExp(t *testing.T) {
-	for x := -100.0; x < 95; x += 0.00317 {
-		got, want := float64(exp(float32(x))), math.Exp(float64(float32(x)))
-		if want < math.MaxFloat32 && math.Abs(got-want) > 3e-7*want+1e-37 {
-			t.Fatalf("exp(%g) is %g, want %g", x, got, want)
-		}
-	}
-	for _, x := range []float64{math.Inf(1), math.Inf(-1), 1000, -1000} {
-		if got, want := exp(float32(x)), float32(math.Exp(x)); got != want {
-			t.Errorf("exp(%v) is %v, want %v", x, got, want)
-		}
-	}
-	if e := exp(float32(math.NaN())); e == e {
-		t.Errorf("exp of NaN is %v", e)
-	}
-}
-
 func BenchmarkAttend(b *testing.B) {
 	for _, dim := range []int{8, 64, 128} {
 		x := NewMatrix(512, dim)

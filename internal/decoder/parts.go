@@ -27,9 +27,6 @@ func Transpose(m Matrix) Matrix { return transpose(m) }
 // Project returns x·wᵀ, [T × rows of w].
 func Project(x, w Matrix) Matrix { return project(x, w) }
 
-// Softmax turns scores into probabilities, in place.
-func Softmax(v []float32) { softmax(v) }
-
 // RMSNorm returns gamma ∘ x / √(mean square + eps) of every row of x.
 func RMSNorm(x Matrix, gamma []float32, eps float64) Matrix {
 	y := NewMatrix(x.Rows, x.Cols)

@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/blas64"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under blas32 and blas64
+	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
 // real is what a layer is computed in: single precision, and double precision
@@ -85,7 +85,7 @@ func double[T real](m matrix[T]) blas64.General {
 func softmax[T real](v []T) {
 	switch v := any(v).(type) {
 	case []float32:
-		decoder.Softmax(v)
+		vector.Softmax(v)
 	case []float64:
 		largest, sum := math.Inf(-1), 0.0
 		for _, x := range v {

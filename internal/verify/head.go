@@ -3,11 +3,13 @@ package verify
 import (
 	"context"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
 // totals are sums over tokens.
@@ -70,9 +72,11 @@ const tokensAtOnce = 128
 
 // addLogits adds the logits of the head rows that begin at token id from.
 func (s *stream) addLogits(sums []pair, from int, ours, theirs decoder.Matrix) {
+	p, q := decoder.NewMatrix(tokensAtOnce, ours.Rows), decoder.NewMatrix(tokensAtOnce, ours.Rows)
 	for at := 0; at < len(s.tokens); at += tokensAtOnce {
 		n := min(tokensAtOnce, len(s.tokens)-at)
-		p, q := logits(s.source, at, n, ours), logits(s.converted, at, n, theirs)
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1, decoder.Rows(s.source, at, n), ours, 0, decoder.Rows(p, 0, n))
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1, decoder.Rows(s.converted, at, n), theirs, 0, decoder.Rows(q, 0, n))
 		for t := range n {
 			next := -1
 			if at+t+1 < len(s.tokens) {
@@ -81,14 +85,6 @@ func (s *stream) addLogits(sums []pair, from int, ours, theirs decoder.Matrix) {
 			sums[at+t].add(p.Data[t*p.Cols:(t+1)*p.Cols], q.Data[t*q.Cols:(t+1)*q.Cols], from, next)
 		}
 	}
-}
-
-// logits returns the products of n rows of x from the given one on with head.
-func logits(x decoder.Matrix, from, n int, head decoder.Matrix) decoder.Matrix {
-	part := decoder.Matrix{Rows: n, Cols: x.Cols, Stride: x.Stride, Data: x.Data[from*x.Stride : (from+n)*x.Stride]}
-	z := decoder.NewMatrix(n, head.Rows)
-	blas32.Gemm(blas.NoTrans, blas.Trans, 1, part, head, 0, z)
-	return z
 }
 
 // pair accumulates two distributions over the next token of one position.
@@ -113,13 +109,10 @@ func (x *pair) reset() {
 func (x *pair) add(zp, zq []float32, from, next int) {
 	x.cross *= x.p.raise(zp, from)
 	x.q.raise(zq, from)
-	for i := range zp {
-		p, q := float64(zp[i]), float64(zq[i])
-		e := math.Exp(p - x.p.largest)
-		x.p.sum += e
-		x.cross += e * (p - q)
-		x.q.sum += math.Exp(q - x.q.largest)
-	}
+	s := vector.LogSums(zp, zq, x.p.largest, x.q.largest)
+	x.p.sum += s.ExpP
+	x.cross += s.Cross
+	x.q.sum += s.ExpQ
 	if i := next - from; i >= 0 && i < len(zp) {
 		x.p.target, x.q.target = float64(zp[i]), float64(zq[i])
 	}
@@ -129,10 +122,8 @@ func (x *pair) add(zp, zq []float32, from, next int) {
 // returns the factor.
 func (s *logSum) raise(z []float32, from int) float64 {
 	before := s.largest
-	for i, v := range z {
-		if float64(v) > s.largest {
-			s.largest, s.best = float64(v), from+i
-		}
+	if largest := vector.Max(z); float64(largest) > before {
+		s.largest, s.best = float64(largest), from+slices.Index(z, largest)
 	}
 	factor := math.Exp(before - s.largest)
 	s.sum *= factor
