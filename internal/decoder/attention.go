@@ -14,6 +14,20 @@ func columns(m Matrix, from, n int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: n, Stride: m.Stride, Data: m.Data[from : (m.Rows-1)*m.Stride+from+n]}
 }
 
+// joined returns columns of two matrices side by side: n of a from column from on, and
+// m of b from column at on, which are not looked at if m is 0.
+func joined(a Matrix, from, n int, b Matrix, at, m int) Matrix {
+	both := NewMatrix(a.Rows, n+m)
+	for t := range a.Rows {
+		row := both.Data[t*both.Stride:][:both.Cols]
+		copy(row[:n], a.Data[t*a.Stride+from:])
+		if m > 0 {
+			copy(row[n:], b.Data[t*b.Stride+at:])
+		}
+	}
+	return both
+}
+
 // rotation holds e^{jωt} for every position and pair.
 type rotation struct {
 	pairs    int
@@ -44,50 +58,38 @@ func (r *rotation) apply(m Matrix, from, step, gap int) {
 	}
 }
 
-// queriesAtOnce bounds the scores held at a time.
+// queriesAtOnce is how many queries of a head are attended for together. Their scores
+// are to stay in the second-level cache.
 const queriesAtOnce = 128
 
-// attend sets out to causal softmax(scale·q·kᵀ)·v for one head. Keys and values
-// are transposed first, so that the products run along the sequence, which is
-// long, and not along the head, which may be short. Window, if not 0, is how many
-// positions up to its own a query attends to. Seen, if not nil, is shown the
+// attend sets out to causal softmax(scale·q·kᵀ)·v for one head. Window, if not 0, is how
+// many positions up to its own a query attends to. Seen, if not nil, is shown the
 // probabilities of the queries from the given one on, and what they mix.
 func attend(out, q, k, v Matrix, scale float64, window int, seen func(from int, probabilities, mixed Matrix)) {
-	keys, values := transpose(k), transpose(v)
+	buffer := make([]float32, min(queriesAtOnce, q.Rows)*q.Rows)
 	for from := 0; from < q.Rows; from += queriesAtOnce {
 		to := min(from+queriesAtOnce, q.Rows)
-		scores := NewMatrix(to-from, to)
-		blas32.Gemm(blas.NoTrans, blas.NoTrans, float32(scale), rows(q, from, to), columns(keys, 0, to), 0, scores)
-		for i := range scores.Rows {
-			row := scores.Data[i*to : (i+1)*to]
-			first, end := 0, from+i+1
-			if window > 0 {
-				first = max(0, end-window)
-			}
-			vector.Softmax(row[first:end])
-			clear(row[:first])
-			clear(row[end:])
-		}
-		mixed := NewMatrix(values.Rows, to-from)
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1, columns(values, 0, to), scores, 0, mixed)
-		transposeTo(rows(out, from, to), mixed)
+		scores, mixed := Matrix{Rows: to - from, Cols: to, Stride: to, Data: buffer[:(to-from)*to]}, rows(out, from, to)
+		blas32.Gemm(blas.NoTrans, blas.Trans, float32(scale), rows(q, from, to), rows(k, 0, to), 0, scores)
+		causal(scores, from, window)
+		blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, scores, rows(v, 0, to), 0, mixed)
 		if seen != nil {
-			seen(from, scores, rows(out, from, to))
+			seen(from, scores, mixed)
 		}
 	}
 }
 
-func transpose(m Matrix) Matrix {
-	t := NewMatrix(m.Cols, m.Rows)
-	transposeTo(t, m)
-	return t
-}
-
-func transposeTo(dst, m Matrix) {
-	for i := range m.Rows {
-		for j, v := range m.Data[i*m.Stride : i*m.Stride+m.Cols] {
-			dst.Data[j*dst.Stride+i] = v
+// causal turns the scores of the queries from the given one on into probabilities.
+func causal(scores Matrix, from, window int) {
+	for i := range scores.Rows {
+		row := scores.Data[i*scores.Stride : i*scores.Stride+scores.Cols]
+		first, end := 0, from+i+1
+		if window > 0 {
+			first = max(0, end-window)
 		}
+		vector.Softmax(row[first:end])
+		clear(row[:first])
+		clear(row[end:])
 	}
 }
 

@@ -119,17 +119,29 @@ type attention interface {
 	Attend(x Matrix) Matrix
 }
 
+// tokensAtOnce is how many tokens go through an MLP together: enough for its products,
+// few enough for what is between them to stay in the cache.
+const tokensAtOnce = 512
+
 // MLP returns what the MLP adds to the residual stream x, [T × d].
 func (l *Layer) MLP(x Matrix) Matrix {
-	h := NewMatrix(x.Rows, x.Cols)
-	rmsNorm(h, x, l.mlpNorm, l.eps)
-	gate, up := project(h, l.gate), project(h, l.up)
-	if l.activation == family.GELU {
-		vector.GELU(gate.Data, up.Data)
-	} else {
-		vector.SiLU(gate.Data, up.Data)
+	out := NewMatrix(x.Rows, x.Cols)
+	n := min(x.Rows, tokensAtOnce)
+	h, gate, up := NewMatrix(n, x.Cols), NewMatrix(n, l.gate.Rows), NewMatrix(n, l.gate.Rows)
+	for from := 0; from < x.Rows; from += n {
+		to := min(from+n, x.Rows)
+		h, gate, up := rows(h, 0, to-from), rows(gate, 0, to-from), rows(up, 0, to-from)
+		rmsNorm(h, rows(x, from, to), l.mlpNorm, l.eps)
+		projectTo(gate, h, l.gate)
+		projectTo(up, h, l.up)
+		if l.activation == family.GELU {
+			vector.GELU(gate.Data, up.Data)
+		} else {
+			vector.SiLU(gate.Data, up.Data)
+		}
+		projectTo(rows(out, from, to), gate, l.down)
 	}
-	return project(gate, l.down)
+	return out
 }
 
 // Forward runs the layer on the residual stream x of one sequence, in place,
@@ -219,9 +231,12 @@ func (d Decoder) vector(name string) ([]float32, error) {
 // project returns x·wᵀ, [T × rows of w].
 func project(x, w Matrix) Matrix {
 	y := NewMatrix(x.Rows, w.Rows)
-	blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, w, 0, y)
+	projectTo(y, x, w)
 	return y
 }
+
+// projectTo sets y to x·wᵀ.
+func projectTo(y, x, w Matrix) { blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, w, 0, y) }
 
 // rmsNorm sets each row of y to gamma ∘ row of x / √(mean square + eps).
 func rmsNorm(y, x Matrix, gamma []float32, eps float64) {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
 
 // grouped is the attention of the classes with MHA, GQA or MQA.
@@ -73,7 +74,7 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 	}
 	out := NewMatrix(x.Rows, a.Heads*a.HeadDim)
 	scale := 1 / math.Sqrt(float64(a.HeadDim))
-	for head := range a.Heads {
+	fastblas.Each(a.Heads, func(head int) {
 		at, kv := head*a.HeadDim, a.KVHead(head)*a.HeadDim
 		values := columns(v, kv, a.HeadDim)
 		var seen func(from int, probabilities, mixed Matrix)
@@ -82,7 +83,7 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 			seen = func(from int, p, mixed Matrix) { see(from, p, values, mixed) }
 		}
 		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, a.window, seen)
-	}
+	})
 	return affine(out, a.o, a.oBias)
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
 
 // latent is the attention of DeepseekV3ForCausalLM.
@@ -62,18 +63,13 @@ func (a *latent) Attend(x Matrix) Matrix {
 	kv := project(c, a.kvB)
 
 	width, kvWidth := a.NopeDim+a.RopeDim, a.NopeDim+a.ValueDim
-	key := NewMatrix(x.Rows, width)
 	out := NewMatrix(x.Rows, a.heads*a.ValueDim)
 	scale := 1 / math.Sqrt(float64(width))
-	for head := range a.heads {
+	fastblas.Each(a.heads, func(head int) {
 		turn.apply(q, head*width+a.NopeDim, 2, 1)
-		for t := range x.Rows {
-			row := key.Data[t*width : (t+1)*width]
-			copy(row, kv.Data[t*kv.Stride+head*kvWidth:][:a.NopeDim])
-			copy(row[a.NopeDim:], kvA.Data[t*kvA.Stride+a.KVLoraRank:][:a.RopeDim])
-		}
+		key := joined(kv, head*kvWidth, a.NopeDim, kvA, a.KVLoraRank, a.RopeDim)
 		attend(columns(out, head*a.ValueDim, a.ValueDim), columns(q, head*width, width), key, columns(kv, head*kvWidth+a.NopeDim, a.ValueDim), scale, 0, nil)
-	}
+	})
 	return affine(out, a.o, a.oBias)
 }
 

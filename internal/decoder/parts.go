@@ -22,7 +22,15 @@ func Columns(m Matrix, from, n int) Matrix { return columns(m, from, n) }
 func Rows(m Matrix, from, n int) Matrix { return rows(m, from, from+n) }
 
 // Transpose returns mᵀ.
-func Transpose(m Matrix) Matrix { return transpose(m) }
+func Transpose(m Matrix) Matrix {
+	t := NewMatrix(m.Cols, m.Rows)
+	for i := range m.Rows {
+		for j, v := range m.Data[i*m.Stride : i*m.Stride+m.Cols] {
+			t.Data[j*t.Stride+i] = v
+		}
+	}
+	return t
+}
 
 // Project returns x·wᵀ, [T × rows of w].
 func Project(x, w Matrix) Matrix { return project(x, w) }

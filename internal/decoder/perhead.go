@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
 
 // perHead is the attention of the reference implementation of the MHA2MLA paper.
@@ -72,26 +73,14 @@ func (a *perHead) Attend(x Matrix) Matrix {
 	for g := range a.KVHeads {
 		turn := newRotation(a.frequency[g], x.Rows)
 		turn.apply(kr, g*a.dr, 1, a.dr/2)
-		key := a.joined(kr, g*a.dr, content, g*(a.HeadDim-a.dr))
-		for head := g * a.Group(); head < (g+1)*a.Group(); head++ {
+		rest := a.HeadDim - a.dr
+		key := joined(kr, g*a.dr, a.dr, content, g*rest, rest)
+		fastblas.Each(a.Group(), func(i int) {
+			head := g*a.Group() + i
 			turn.apply(q, head*a.dr, 1, a.dr/2)
-			query := a.joined(q, head*a.dr, q, a.Heads*a.dr+head*(a.HeadDim-a.dr))
+			query := joined(q, head*a.dr, a.dr, q, a.Heads*a.dr+head*rest, rest)
 			attend(columns(out, head*a.HeadDim, a.HeadDim), query, key, columns(v, g*a.HeadDim, a.HeadDim), scale, 0, nil)
-		}
+		})
 	}
 	return affine(out, a.o, a.oBias)
-}
-
-// joined returns the rotary part of a head beside its content part, [T × D], each
-// from the given column of its matrix on.
-func (a *perHead) joined(rotary Matrix, from int, content Matrix, at int) Matrix {
-	m := NewMatrix(rotary.Rows, a.HeadDim)
-	for t := range m.Rows {
-		row := m.Data[t*m.Cols : (t+1)*m.Cols]
-		copy(row[:a.dr], rotary.Data[t*rotary.Stride+from:])
-		if a.dr < a.HeadDim {
-			copy(row[a.dr:], content.Data[t*content.Stride+at:])
-		}
-	}
-	return m
 }

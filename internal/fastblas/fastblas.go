@@ -12,7 +12,8 @@
 // cache-sized blocks, and leaves every other routine to gonum. What is built on
 // those interfaces, gonum's mat and lapack included, gains without knowing.
 //
-// Importing the package registers it; that is all there is to it. A result does
+// Importing the package registers it; that is all there is to it, but for Each, by which
+// other work joins in sharing the processors. A result does
 // not depend on how many goroutines computed it: every element of C is summed
 // in the same order, to the last bit, whatever GOMAXPROCS is. It does depend on
 // the processor, by rounding.
@@ -28,8 +29,14 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
+// workers are shared by all products.
+var workers = new(crew)
+
+// Each calls f for 0, …, n-1 from the caller and from the processors that neither
+// products nor other calls of it are using.
+func Each(n int, f func(i int)) { workers.each(workers.enter(n-1), n, f) }
+
 func init() {
-	workers := new(crew)
 	shared := implementation{
 		single: &engine[float32]{kernel: kernels[float32]()[0], workers: workers},
 		double: &engine[float64]{kernel: kernels[float64]()[0], workers: workers},
