@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -47,7 +45,7 @@ func collectLayer(ctx context.Context, d decoder.Decoder, n int, windows [][]int
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(d.Model, longest(windows)), eps: d.NormEps}
+	c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(d.Model, longest(windows)), moments: newMomenter(d.Hidden), eps: d.NormEps}
 	squares, err := outputs(d.Attention(n))
 	if err != nil {
 		return nil, err
@@ -101,6 +99,7 @@ type collector struct {
 	sampled []int // windows to keep the inputs of
 	roots   []decoder.Matrix
 	sums    *Sums
+	moments *momenter
 	eps     float64 // of norms
 }
 
@@ -125,11 +124,11 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 	}
 	for i, o := range seen {
 		if slices.Contains(c.sampled, from+i) {
-			c.sums.Sample = append(c.sums.Sample, o.sample())
+			c.sums.Sample = append(c.sums.Sample, o.x)
 		}
-		c.sums.Tokens += float64(o.x.RawMatrix().Rows)
-		c.sums.Input.SymRankK(c.sums.Input, 1, o.x.T())
-		c.sums.Attended.SymRankK(c.sums.Attended, 1, o.weighted().T())
+		c.sums.Tokens += float64(o.x.Rows)
+		c.moments.add(c.sums.Input, o.x, nil)
+		c.moments.add(c.sums.Attended, o.x, o.attended)
 		theirs := o.sums.vectors()
 		for name, v := range c.sums.vectors() {
 			addTo(v, theirs[name])
@@ -142,7 +141,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 type observation struct {
 	roots    []decoder.Matrix
 	eps      float64
-	x        *mat.Dense // [T × d]
+	x        decoder.Matrix // [T × d]
 	byHead   []*headSums
 	attended []float64 // [T]: Σ_h Σ_s a_st²
 	sums     Sums      // but for the moments, which x makes
@@ -160,37 +159,13 @@ func newObservation(c *collector, tokens int) *observation {
 
 // input keeps the attention input.
 func (o *observation) input(x decoder.Matrix) {
-	o.x = mat.NewDense(x.Rows, x.Cols, nil)
+	o.x = x
+	o.x.Data = slices.Clone(x.Data)
 	for t := range x.Rows {
-		row := o.x.RawRowView(t)
 		for j, v := range x.Data[t*x.Stride : t*x.Stride+x.Cols] {
-			row[j] = float64(v)
-		}
-		addTo(o.sums.Mean, row)
-	}
-}
-
-// weighted returns the attention input, each token times the root of how much it
-// is attended to.
-func (o *observation) weighted() *mat.Dense {
-	w := mat.DenseCopyOf(o.x)
-	for t, square := range o.attended {
-		root, row := math.Sqrt(square), w.RawRowView(t)
-		for j := range row {
-			row[j] *= root
+			o.sums.Mean[j] += float64(v)
 		}
 	}
-	return w
-}
-
-// sample returns the attention input as it was.
-func (o *observation) sample() decoder.Matrix {
-	T, d := o.x.Dims()
-	x := decoder.NewMatrix(T, d)
-	for i, v := range o.x.RawMatrix().Data {
-		x.Data[i] = float32(v)
-	}
-	return x
 }
 
 // rotary adds up the norms of the rotary pairs.
@@ -227,4 +202,5 @@ func (o *observation) addHeads() {
 		o.sums.Values[h] = total(head.attended)
 		o.sums.Scores[h] = total(head.scores)
 	}
+	o.byHead = nil
 }

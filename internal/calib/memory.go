@@ -3,6 +3,7 @@ package calib
 import (
 	"runtime"
 
+	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -16,9 +17,11 @@ func Memory(m *family.Model, windows [][]int) int64 {
 		tokens += int64(len(w))
 	}
 	layer := 4 * d * (2*queries + 2*keys + 3*f)
-	sums := 8 * 2 * d * d
+	sums := (8*2 + 4) * d * d
 	streams := min(InMemory, 4*d*tokens)
-	seen := 8 * (windowsAtOnce + 1) * T * d
-	through := 4 * T * (3*d + 2*queries + 2*keys + 2*f)
+	seen := windowsAtOnce * T * (4*d + 8*4*int64(m.Heads)) // inputs, and sums by head
+	head := 4 * T * (2*decoder.QueriesAtOnce + int64(m.HeadDim))
+	mlp := 4 * decoder.TokensAtOnce * (d + 2*f)
+	through := 4*T*(3*d+2*queries+2*keys) + head + mlp
 	return layer + sums + streams + seen + through*int64(min(windowsAtOnce, runtime.GOMAXPROCS(0)))
 }

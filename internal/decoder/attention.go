@@ -58,17 +58,17 @@ func (r *rotation) apply(m Matrix, from, step, gap int) {
 	}
 }
 
-// queriesAtOnce is how many queries of a head are attended for together. Their scores
+// QueriesAtOnce is how many queries of a head are attended for together. Their scores
 // are to stay in the second-level cache.
-const queriesAtOnce = 128
+const QueriesAtOnce = 128
 
 // attend sets out to causal softmax(scale·q·kᵀ)·v for one head. Window, if not 0, is how
 // many positions up to its own a query attends to. Seen, if not nil, is shown the
 // probabilities of the queries from the given one on, and what they mix.
 func attend(out, q, k, v Matrix, scale float64, window int, seen func(from int, probabilities, mixed Matrix)) {
-	buffer := make([]float32, min(queriesAtOnce, q.Rows)*q.Rows)
-	for from := 0; from < q.Rows; from += queriesAtOnce {
-		to := min(from+queriesAtOnce, q.Rows)
+	buffer := make([]float32, min(QueriesAtOnce, q.Rows)*q.Rows)
+	for from := 0; from < q.Rows; from += QueriesAtOnce {
+		to := min(from+QueriesAtOnce, q.Rows)
 		scores, mixed := Matrix{Rows: to - from, Cols: to, Stride: to, Data: buffer[:(to-from)*to]}, rows(out, from, to)
 		blas32.Gemm(blas.NoTrans, blas.Trans, float32(scale), rows(q, from, to), rows(k, 0, to), 0, scores)
 		causal(scores, from, window)

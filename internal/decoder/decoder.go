@@ -119,14 +119,14 @@ type attention interface {
 	Attend(x Matrix) Matrix
 }
 
-// tokensAtOnce is how many tokens go through an MLP together: enough for its products,
+// TokensAtOnce is how many tokens go through an MLP together: enough for its products,
 // few enough for what is between them to stay in the cache.
-const tokensAtOnce = 512
+const TokensAtOnce = 512
 
 // MLP returns what the MLP adds to the residual stream x, [T × d].
 func (l *Layer) MLP(x Matrix) Matrix {
 	out := NewMatrix(x.Rows, x.Cols)
-	n := min(x.Rows, tokensAtOnce)
+	n := min(x.Rows, TokensAtOnce)
 	h, gate, up := NewMatrix(n, x.Cols), NewMatrix(n, l.gate.Rows), NewMatrix(n, l.gate.Rows)
 	for from := 0; from < x.Rows; from += n {
 		to := min(from+n, x.Rows)

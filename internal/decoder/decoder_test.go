@@ -49,7 +49,7 @@ func TestAgainstNaive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := m.Open(t)
-			tokens := testmodel.Tokens(queriesAtOnce+21, f.Vocab, 1)
+			tokens := testmodel.Tokens(QueriesAtOnce+21, f.Vocab, 1)
 			got, want := logits(t, f, tokens), newNaive(t, f).logits(tokens)
 			worst := 0.0
 			for i, row := range want {

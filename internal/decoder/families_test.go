@@ -280,7 +280,7 @@ func TestFamilies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := m.Write(t)
 			f := testmodel.Open(t, dir)
-			tokens := testmodel.Tokens(queriesAtOnce-30, f.Vocab, 1) // within max_position_embeddings
+			tokens := testmodel.Tokens(QueriesAtOnce-30, f.Vocab, 1) // within max_position_embeddings
 			got, want := logits(t, f, tokens), newPublished(t, cmp.Or(m.Kind, "llama"), dir).run(tokens)
 			worst, largest := 0.0, 0.0
 			for i, row := range want {

@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -17,7 +18,7 @@ func Memory(source, converted *family.Model, windows [][]int) int64 {
 	}
 	streams := min(batchBytes, 2*4*d*tokens)
 	heads := 2 * 4 * d * int64(min(vocabularyAtOnce, source.Vocab))
-	through := 4 * T * (4*d + 2*int64(source.Intermediate) + 4*int64(converted.Heads)*int64(converted.HeadDim))
+	through := 4*T*(5*d+4*int64(converted.Heads)*int64(converted.HeadDim)+decoder.QueriesAtOnce) + 4*decoder.TokensAtOnce*(d+2*int64(source.Intermediate))
 	return layerBytes(source) + layerBytes(converted) + streams + heads + through*int64(runtime.GOMAXPROCS(0))
 }
 
