@@ -327,7 +327,7 @@ func TestJSON(t *testing.T) {
 		{[]string{"convert", "--json", "--dry-run", noisy, "nowhere"}, []string{"source", "target", "cache", "tensors", "shards"}},
 		{[]string{"convert", "--json", noisy, out}, []string{"source", "target", "cache", "tensors", "shards", "layers"}},
 		{[]string{"inspect", "--json", "--plot", filepath.Join(t.TempDir(), "x.svg"), plain}, []string{"model", "sizes", "layers", "cache"}},
-		{[]string{"verify", "--json", "--max-kl", "1e-9", "--tokens", ids, testmodel.Llama{Seed: 3}.Write(t), testmodel.Llama{Seed: 4}.Write(t)}, []string{"kl", "top1_agreement", "source", "converted", "layers", "cache"}},
+		{[]string{"verify", "--json", "--max-kl", "1e-9", "--tokens", ids, testmodel.Llama{Seed: 3}.Write(t), testmodel.Llama{Seed: 4}.Write(t)}, []string{"kl", "top1_agreement", "source", "converted", "layers", "cache", "positions"}},
 	} {
 		_, stdout, stderr := run(c.args...)
 		var v map[string]any

@@ -32,8 +32,9 @@ func newVerify() *cobra.Command {
 		Use:   "verify [flags] SOURCE CONVERTED",
 		Short: "Measure how far a converted checkpoint is from its source, or that it is whole",
 		Long: `verify runs both checkpoints in float32, with the semantics of the stock
-classes, on the tokens of a file of ids or of a text. It prints the perplexity of each, the divergence KL(source‖converted) per token, how
-often both find the same token most likely, the error of every layer's attention
+classes, on the tokens of a file of ids or of a text. It prints the perplexity of each, the divergence KL(source‖converted) per token, all
+together and by position in the window, which --window sets, up to the model's
+max_position_embeddings, how often both find the same token most likely, the error of every layer's attention
 output given the source's input, and the cache bytes per token before and after.
 With --cache-bits it does so with what CONVERTED caches quantised: in groups of up
 to 64, with a scale and a zero point of 16 bits each. If CONVERTED was healed, it
@@ -164,6 +165,9 @@ func (r verification) print(w io.Writer) error {
 		fmt.Fprintf(t, "scales and zero points left out, as papers do\t\t%s\n", report.Change(q.Codes))
 	}
 	fmt.Fprintf(t, "\nKL(source‖converted)\t%.6f nats per token\n", r.KL)
+	for _, p := range r.Positions {
+		fmt.Fprintf(t, "  positions %d–%d\t%.6f\n", p.From, p.To, p.KL)
+	}
 	fmt.Fprintf(t, "same most likely token\t%.2f %%\n", 100*r.Top1)
 	fmt.Fprintf(t, "tokens\t%d in %d windows of up to %d\n", r.Tokens, r.Windows, r.Window)
 	fmt.Fprintf(t, "\nlayer\terror of the attention output\n")

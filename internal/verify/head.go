@@ -18,6 +18,7 @@ type totals struct {
 	predicted     int // tokens that had a predecessor in their window
 	agreed        int
 	kl            float64
+	positions     byPosition
 	sourceLoss    float64
 	convertedLoss float64
 }
@@ -61,7 +62,7 @@ func (c *comparison) head(ctx context.Context, streams []*stream) error {
 	}
 	for _, s := range streams {
 		for t := range s.tokens {
-			c.totals.add(&sums[s][t], t+1 < len(s.tokens))
+			c.totals.add(&sums[s][t], t, t+1 < len(s.tokens))
 		}
 	}
 	return nil
@@ -133,11 +134,13 @@ func (s *logSum) raise(z []float32, from int) float64 {
 // log returns log Σ e^z.
 func (s *logSum) log() float64 { return s.largest + math.Log(s.sum) }
 
-// add adds the comparison of one position; scored says whether the next token
-// is known.
-func (t *totals) add(x *pair, scored bool) {
+// add adds the comparison of a token at a position of its window; scored says whether
+// the next token is known.
+func (t *totals) add(x *pair, position int, scored bool) {
+	kl := x.cross/x.p.sum - x.p.log() + x.q.log()
 	t.tokens++
-	t.kl += x.cross/x.p.sum - x.p.log() + x.q.log()
+	t.kl += kl
+	t.positions.add(position, kl)
 	if x.p.best == x.q.best {
 		t.agreed++
 	}

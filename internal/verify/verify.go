@@ -20,15 +20,16 @@ import (
 
 // Report is what a comparison found. Its fields are the JSON output.
 type Report struct {
-	Tokens    int     `json:"tokens"`  // compared
-	Windows   int     `json:"windows"` // each starts at position 0
-	Window    int     `json:"window"`  // tokens of the longest
-	Source    Side    `json:"source"`
-	Converted Side    `json:"converted"`
-	KL        float64 `json:"kl"`             // KL(source‖converted), nats per token
-	Top1      float64 `json:"top1_agreement"` // share of tokens with the same most likely successor
-	Layers    []Layer `json:"layers"`
-	Cache     Cache   `json:"cache"`
+	Tokens    int         `json:"tokens"`  // compared
+	Windows   int         `json:"windows"` // each starts at position 0
+	Window    int         `json:"window"`  // tokens of the longest
+	Source    Side        `json:"source"`
+	Converted Side        `json:"converted"`
+	KL        float64     `json:"kl"`             // KL(source‖converted), nats per token
+	Top1      float64     `json:"top1_agreement"` // share of tokens with the same most likely successor
+	Layers    []Layer     `json:"layers"`
+	Positions []Positions `json:"positions"` // KL by position in the window
+	Cache     Cache       `json:"cache"`
 }
 
 // Side is one of the two checkpoints.
@@ -249,6 +250,7 @@ func (c *comparison) report(windows [][]int) *Report {
 		Converted: side(c.converted.Model, t.convertedLoss/float64(t.predicted)),
 		KL:        t.kl / float64(t.tokens),
 		Top1:      float64(t.agreed) / float64(t.tokens),
+		Positions: t.positions.means(),
 		Cache:     NewCache(c.source.Model, c.converted.Model),
 	}
 	if c.scheme != nil {

@@ -41,7 +41,7 @@ func TestDistributions(t *testing.T) {
 			from = to
 		}
 		var got totals
-		got.add(&x, true)
+		got.add(&x, 0, true)
 
 		logSoftmax := func(z []float32) ([]float64, int) {
 			largest, best, sum := math.Inf(-1), 0, 0.0
@@ -91,6 +91,42 @@ func TestItself(t *testing.T) {
 	}
 	if r.Cache.SourceFloats != 32 || r.Cache.SourceBytes != 2*32*4 || r.Cache.Saving != 0 {
 		t.Errorf("cache %+v", r.Cache)
+	}
+}
+
+// TestPositions: divergences go to the positions they are at, and those of all
+// positions make up that of all tokens.
+func TestPositions(t *testing.T) {
+	bounds := [][2]int{{0, 255}, {256, 511}, {512, 1023}, {1024, 2047}, {2048, 4095}}
+	var b byPosition
+	var sum [5]float64
+	for position := range 2100 {
+		kl := float64(position%7) + 0.5
+		b.add(position, kl)
+		for i, at := range bounds {
+			if position >= at[0] && position <= at[1] {
+				sum[i] += kl
+			}
+		}
+	}
+	for i, p := range b.means() {
+		n := min(bounds[i][1], 2099) - bounds[i][0] + 1
+		if p.From != bounds[i][0] || p.To != bounds[i][1] || p.Tokens != n || math.Abs(p.KL-sum[i]/float64(n)) > 1e-12 {
+			t.Errorf("%+v, want %v with %g of %d tokens", p, bounds[i], sum[i]/float64(n), n)
+		}
+	}
+	x, y := testmodel.Llama{}.Open(t), testmodel.Llama{Seed: 1}.Open(t)
+	r, err := Compare(context.Background(), x, y, windows(700, 300), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total, tokens := 0.0, 0
+	for _, p := range r.Positions {
+		total += p.KL * float64(p.Tokens)
+		tokens += p.Tokens
+	}
+	if len(r.Positions) != 2 || tokens != 700 || r.Positions[1].Tokens != 2*44 || math.Abs(total/700-r.KL) > 1e-12*r.KL {
+		t.Errorf("%+v make up %g of %d tokens, want %g", r.Positions, total/700, tokens, r.KL)
 	}
 }
 
