@@ -179,9 +179,11 @@ func addNorms(sums []float64, m decoder.Matrix, headDim int) {
 	J := headDim / 2
 	for t := range m.Rows {
 		row := m.Data[t*m.Stride:]
-		for n := range sums {
-			at := n/J*headDim + n%J
-			sums[n] += math.Hypot(float64(row[at]), float64(row[at+J]))
+		for h := range len(sums) / J {
+			re, im, norms := row[h*headDim:][:J], row[h*headDim+J:][:J], sums[h*J:][:J]
+			for i := range norms {
+				norms[i] += math.Sqrt(float64(re[i])*float64(re[i]) + float64(im[i])*float64(im[i]))
+			}
 		}
 	}
 }

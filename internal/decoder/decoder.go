@@ -241,14 +241,25 @@ func projectTo(y, x, w Matrix) { blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, w, 
 // rmsNorm sets each row of y to gamma ∘ row of x / √(mean square + eps).
 func rmsNorm(y, x Matrix, gamma []float32, eps float64) {
 	for t := range x.Rows {
-		in, out := x.Data[t*x.Stride:t*x.Stride+x.Cols], y.Data[t*y.Stride:t*y.Stride+y.Cols]
-		square := 0.0
-		for _, v := range in {
-			square += float64(v) * float64(v)
-		}
-		scale := float32(1 / math.Sqrt(square/float64(x.Cols)+eps))
-		for j, v := range in {
-			out[j] = gamma[j] * (v * scale)
+		in, out := x.Data[t*x.Stride:][:len(gamma)], y.Data[t*y.Stride:][:len(gamma)]
+		scale := float32(1 / math.Sqrt(square(in)/float64(x.Cols)+eps))
+		for j, g := range gamma {
+			out[j] = g * (in[j] * scale)
 		}
 	}
+}
+
+// square returns Σ x², in four sums, none of which waits for another.
+func square(v []float32) float64 {
+	var a, b, c, d float64
+	for ; len(v) >= 4; v = v[4:] {
+		a += float64(v[0]) * float64(v[0])
+		b += float64(v[1]) * float64(v[1])
+		c += float64(v[2]) * float64(v[2])
+		d += float64(v[3]) * float64(v[3])
+	}
+	for _, x := range v {
+		a += float64(x) * float64(x)
+	}
+	return (a + b) + (c + d)
 }
