@@ -33,6 +33,7 @@ var parts = []struct {
 	{"top", (*bench).top},
 	{"factor", (*bench).factor},
 	{"layer", (*bench).layer},
+	{"model", (*bench).model},
 	{"heal", (*bench).heal},
 	{"convert", (*bench).convert},
 	{"copy", (*bench).carry},
