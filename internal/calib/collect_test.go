@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -195,10 +196,11 @@ func triangle(m *mat.SymDense) []float64 {
 	return all
 }
 
-// TestCollect holds every sum against its definition, written out.
+// TestCollect holds every sum against its definition, written out. One window is longer
+// than the block of queries.
 func TestCollect(t *testing.T) {
 	m := small.Open(t)
-	windows := windowsOf(m, 1, 30, 7, 2)
+	windows := windowsOf(m, 1, 30, 7, decoder.QueriesAtOnce+22, 2)
 	compare(t, collect(t, m, windows)[0], naive(t, m, windows), 1e-4)
 }
 
@@ -228,6 +230,18 @@ func TestAdd(t *testing.T) {
 	for n := range whole {
 		a[n].Add(b[n])
 		compare(t, a[n], whole[n], 1e-12)
+	}
+}
+
+// TestProcessors: sums do not depend on how many processors there are, to the last bit.
+func TestProcessors(t *testing.T) {
+	m := small.Open(t)
+	windows := windowsOf(m, 1, decoder.QueriesAtOnce+30, momentTokens+7)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	one := collect(t, m, windows)
+	runtime.GOMAXPROCS(5)
+	for n, sums := range collect(t, m, windows) {
+		compare(t, sums, one[n], 0)
 	}
 }
 
