@@ -8,6 +8,7 @@ package calib
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -34,13 +35,14 @@ type Projections interface {
 // Layer holds the statistics of one attention layer.
 type Layer struct {
 	family.Shape
-	Input     linalg.Metric   // C, [d × d]
-	Queries   []*mat.SymDense // [H] of [D × D]: E[q_h q_hᵀ]
-	Keys      *mat.SymDense   // [G·D × G·D]: E[k kᵀ]
-	Values    []*mat.SymDense // [G] of [D × D]: E[v_g v_gᵀ]
-	Outputs   []*mat.SymDense // [H] of [D × D]: W_o^hᵀ W_o^h
-	Distances rope.Distances  // attended to
-	Near      rope.Distances  // at which exact frequencies matter
+	Input         linalg.Metric    // C, [d × d]
+	Queries       []*mat.SymDense  // [H] of [D × D]: E[q_h q_hᵀ]
+	Keys          *mat.SymDense    // [G·D × G·D]: E[k kᵀ]
+	Values        []*mat.SymDense  // [G] of [D × D]: E[v_g v_gᵀ]
+	Outputs       []*mat.SymDense  // [H] of [D × D]: W_o^hᵀ W_o^h
+	Distances     rope.Distances   // attended to
+	HeadDistances []rope.Distances // [H]: at which an error of a head's scores matters
+	Near          rope.Distances   // at which exact frequencies matter
 
 	concentration  float64   // see rope.Moments
 	scores, values []float64 // [H]: σ_h and τ_h from data; nil without
@@ -76,6 +78,7 @@ func DataFree(p Projections, stack *mat.Dense, maxPositions int) (*Layer, error)
 		gamma[j] = math.Abs(v)
 	}
 	l := &Layer{Shape: p.Shape(), Input: linalg.DiagonalMetric(gamma), Distances: rope.DataFree(maxPositions), Near: rope.DataFreeNear(maxPositions), concentration: rope.DataFreeConcentration, constant: none}
+	l.HeadDistances = slices.Repeat([]rope.Distances{l.Distances}, l.Heads)
 	return l, l.project(p, stack, nil)
 }
 
@@ -132,6 +135,7 @@ func (l *Layer) Moments() *rope.Moments {
 		Query: make([][]float64, l.Heads), Keys: l.Keys, KVHeads: l.KVHeads,
 		QueryNorms: l.queryNorms, KeyNorms: l.keyNorms,
 		Distances: l.Distances, Near: l.Near, Concentration: l.concentration,
+		Heads: l.HeadDistances, Scores: l.scores,
 	}
 	for h, q := range l.Queries {
 		m.Query[h] = make([]float64, J)
@@ -223,8 +227,8 @@ func (l *Layer) ScoreWeights() []float64 {
 // ranks.
 func (l *Layer) QueryWeights(frequencies []float64) []*mat.SymDense {
 	blocks := make([]*mat.SymDense, l.Heads)
-	turned := l.Distances.Turning(frequencies)
 	for h, sigma := range l.ScoreWeights() {
+		turned := l.HeadDistances[h].Turning(frequencies)
 		from := l.KVHead(h) * l.HeadDim
 		blocks[h] = mat.NewSymDense(l.HeadDim, nil)
 		blocks[h].ScaleSym(sigma/float64(l.HeadDim), turned(l.Keys.SliceSym(from, from+l.HeadDim)))
@@ -233,9 +237,10 @@ func (l *Layer) QueryWeights(frequencies []float64) []*mat.SymDense {
 }
 
 // Weights returns the blocks of A² of design §5 for the stack [K; V], G of each,
-// [D × D]: Σ_h (σ_h/D)·E[q_h q_hᵀ] for the keys of a KV head and Σ_h τ_h·W_o^hᵀ W_o^h
-// for its values, summed over its query heads.
-func (l *Layer) Weights() []*mat.SymDense {
+// [D × D]: Σ_h (σ_h/D)·E[q_h q_hᵀ] for the keys of a KV head, of queries turned by
+// the rest of each head, [H], and Σ_h τ_h·W_o^hᵀ W_o^h for its values, summed over
+// its query heads.
+func (l *Layer) Weights(rest []rope.Rest) []*mat.SymDense {
 	sigma := l.ScoreWeights()
 	blocks := make([]*mat.SymDense, 2*l.KVHeads)
 	for i := range blocks {
@@ -244,7 +249,7 @@ func (l *Layer) Weights() []*mat.SymDense {
 	scaled := mat.NewSymDense(l.HeadDim, nil)
 	for h := range l.Heads {
 		keys, values := blocks[l.KVHead(h)], blocks[l.KVHeads+l.KVHead(h)]
-		scaled.ScaleSym(sigma[h]/float64(l.HeadDim), l.Queries[h])
+		scaled.ScaleSym(sigma[h]/float64(l.HeadDim), rest[h].TurnMoments(l.Queries[h]))
 		keys.AddSym(keys, scaled)
 		scaled.ScaleSym(l.ValueWeight(h), l.Outputs[h])
 		values.AddSym(values, scaled)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/rope"
 	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
@@ -87,7 +88,7 @@ func TestWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sigma, blocks := l.ScoreWeights(), l.Weights()
+	sigma, blocks := l.ScoreWeights(), l.Weights(make([]rope.Rest, l.Heads))
 	if len(blocks) != 4 {
 		t.Fatalf("%d blocks", len(blocks))
 	}

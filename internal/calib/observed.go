@@ -44,6 +44,7 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 		}
 	}
 	l.Distances = normalised(sums.Distances)
+	l.HeadDistances = headDistances(sums)
 	l.Near = rope.DataFreeNear(len(l.Distances))
 	l.queryNorms, l.keyNorms = mean(sums.QueryNorms, sums.Tokens), mean(sums.KeyNorms, sums.Tokens)
 	l.scores, l.values = mean(sums.Scores, sums.Tokens), mean(sums.Values, sums.Tokens)
@@ -58,6 +59,21 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
 		m = mean(m, 1/(1-attendedPart))
 	}
 	return l, l.project(p, stack, m)
+}
+
+// headDistances returns the distances at which an error of each head's scores matters.
+// Attention itself, which they leave out, is dominated by the first token, of which
+// errors cost nothing.
+func headDistances(sums *Sums) []rope.Distances {
+	window, all := len(sums.Distances), []rope.Distances(nil)
+	for h, scores := range sums.Scores {
+		own := sums.HeadDistances[h*window : (h+1)*window]
+		if scores == 0 { // a dead head
+			own = sums.Distances
+		}
+		all = append(all, normalised(own))
+	}
+	return all
 }
 
 // inputMoments returns C, before anything is added to it.

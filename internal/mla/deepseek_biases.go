@@ -31,7 +31,7 @@ func (w *deepseekWriter) withBias(h int, content, rotary mat.Matrix) (withConten
 	var turned mat.VecDense
 	turned.MulVec(w.Key.Expand.Slice(g*D, (g+1)*D, 0, w.RopeDims).T(), bias)
 	var c, r mat.Dense
-	c.Augment(content, bias)
+	c.Augment(content, w.Rest[h].Turn(bias))
 	r.Augment(rotary, &turned)
 	return &c, &r
 }

@@ -28,7 +28,7 @@ func (l *Layer) headQuery(p calib.Projections, h int) (content, rotary mat.Matri
 	}
 	var turned mat.Dense
 	turned.Mul(l.Key.Expand.Slice(g*D, (g+1)*D, 0, dr).T(), q)
-	return q, &turned, nil
+	return l.Rest[h].Turn(q), &turned, nil
 }
 
 // headUp returns the projections from the latent to the content keys and to the

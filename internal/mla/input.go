@@ -15,6 +15,7 @@ type Attention struct {
 	Stats       *calib.Layer // what goes through the layer
 	Frequencies []float64    // ω_i, [J]
 	moments     *rope.Moments
+	rest        []rope.Rest      // [H]: what content queries are multiplied with
 	sample      []decoder.Matrix // attention inputs, [T × d] each
 	layer       int
 	biases      *family.Biases // nil: none
@@ -38,7 +39,7 @@ func (in Input) Read(n int) (*Attention, error) { return in.ReadFrom(in.Attentio
 // ReadFrom is Read where the weights of layer n come through p.
 func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 	if in.Stats == nil {
-		a, err := Analyse(p, nil, in.Model, n)
+		a, err := in.analyse(p, nil, n)
 		if err == nil && in.Constants != nil {
 			a.Stats.SetConstant(in.Constants[n])
 		}
@@ -51,7 +52,16 @@ func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 	if in.Method.published() {
 		sums = sums.Plain()
 	}
-	return Analyse(p, sums, in.Model, n)
+	return in.analyse(p, sums, n)
+}
+
+// analyse is Analyse for the method: published ones leave queries as they are.
+func (in Input) analyse(p calib.Projections, sums *calib.Sums, n int) (*Attention, error) {
+	a, err := Analyse(p, sums, in.Model, n)
+	if err == nil && in.Method.published() {
+		a.rest = make([]rope.Rest, a.Stats.Heads)
+	}
+	return a, err
 }
 
 // Analyse derives the statistics of layer n of m from sums, or without data if
@@ -79,5 +89,8 @@ func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*At
 		return nil, err
 	}
 	a.moments = a.Stats.Moments()
+	for h := range a.Stats.Heads {
+		a.rest = append(a.rest, a.moments.Rest(h, a.Frequencies))
+	}
 	return a, nil
 }

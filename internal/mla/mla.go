@@ -117,7 +117,7 @@ func (a *Attention) problem(stack *mat.Dense, w Weights) lowrank.Problem {
 	}
 	switch w {
 	case WeightsAttention, WeightsCalibrated:
-		p.Left = a.Stats.Weights()
+		p.Left = a.Stats.Weights(a.rest)
 	case WeightsBalanced:
 		p.Left = balance(stack, p.Right, a.Stats.KVHeads)
 	}
@@ -127,13 +127,14 @@ func (a *Attention) problem(stack *mat.Dense, w Weights) lowrank.Problem {
 // Layer is an attention layer with latent attention. For an attention input x
 // the latent is Down·x and the rotary key Rotary·x; the content keys of all KV
 // heads, then their values, are Up·latent. The content query of a head is its
-// original query q; its rotary query is the transpose of its KV head's rows of
-// Key.Expand, times q. Scores keep the scale 1/√D.
+// original query q, turned by its Rest; its rotary query is the transpose of its KV
+// head's rows of Key.Expand, times q. Scores keep the scale 1/√D.
 type Layer struct {
 	Down   *mat.Dense // [r × d]; the latent has mean square 1 over its channels
 	Up     *mat.Dense // [2·G·D × r]
 	Rotary *mat.Dense // [dr × d], interleaved
 	Key    *rope.SharedKey
+	Rest   []rope.Rest // [H]
 
 	// CompressedQuery, if not nil, takes the place of the original queries: those
 	// of all heads, [H·D], are Up·(Down·x), with a mean square of 1 between.
@@ -166,7 +167,7 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Key: key, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
+	l := &Layer{Key: key, Rest: a.rest, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
 	a.placeBiases(l, o.Bias)
 	factors, err := lowrank.Factor(a.problem(a.Stack, o.Weights), o.Rank)
 	a.Stack = nil

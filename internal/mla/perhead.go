@@ -16,12 +16,13 @@ import (
 // content keys UpK·DownK·x, their values UpV·DownV·x. Scores keep the scale 1/√D.
 type HeadLayer struct {
 	Keys         *rope.HeadKeys
-	Rotary       *mat.Dense // [G·dr × d]
-	DownK, DownV *mat.Dense // [r × d] with rows of unit length; one matrix unless split
-	UpK          *mat.Dense // [G·(D−dr) × r]; nil if there is no content
-	UpV          *mat.Dense // [G·D × r]
-	Energy       float64    // share of the stack's energy, in its measure, that the ranks keep
-	Fallback     bool       // see Layer
+	Rotary       *mat.Dense  // [G·dr × d]
+	DownK, DownV *mat.Dense  // [r × d] with rows of unit length; one matrix unless split
+	UpK          *mat.Dense  // [G·(D−dr) × r]; nil if there is no content
+	UpV          *mat.Dense  // [G·D × r]
+	Rest         []rope.Rest // [H]: what content queries are multiplied with
+	Energy       float64     // share of the stack's energy, in its measure, that the ranks keep
+	Fallback     bool        // see Layer
 
 	Biases *family.Biases // as they are in the source; nil: none
 
@@ -124,7 +125,7 @@ func principal(m *mat.SymDense, rows []int) *mat.SymDense {
 // ConvertPerHead converts the layer to the given rank, the sum of both if keys
 // and values are split. It uses up a.Stack.
 func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
-	l := &HeadLayer{Keys: a.HeadKeys(o), Biases: a.biases}
+	l := &HeadLayer{Keys: a.HeadKeys(o), Rest: a.rest, Biases: a.biases}
 	rotary, content := a.keyRows(l.Keys)
 	l.Rotary = gather(a.Stack, rotary)
 	problems := a.contentProblems(l.Keys, o.Weights, o.Split)

@@ -168,11 +168,12 @@ func (l *referenceLayer) writeBiases(s family.Shape, open func(name string) Sink
 	var query, rotary, content []float64
 	for _, wantRotary := range []bool{true, false} {
 		for h := range s.Heads {
-			turning, still := headRows(l.Keys.Kept[s.KVHead(h)], s.HeadDim)
+			rows, still := headRows(l.Keys.Kept[s.KVHead(h)], s.HeadDim)
+			bias := l.Biases.Query[h*s.HeadDim : (h+1)*s.HeadDim]
 			if !wantRotary {
-				turning = still
+				rows, bias = still, l.Rest[h].Turn(asVector(bias)).RawMatrix().Data
 			}
-			query = appendRows(query, l.Biases.Query[h*s.HeadDim:], turning)
+			query = appendRows(query, bias, rows)
 		}
 	}
 	for g, kept := range l.Keys.Kept {
@@ -215,7 +216,7 @@ func (l *referenceLayer) headQuery(p calib.Projections, h int) (rotary, content 
 		if err != nil {
 			return nil, nil, err
 		}
-		return gather(q, turning), gather(q, still), nil
+		return gather(q, turning), gather(l.Rest[h].Turn(q), still), nil
 	}
 	q, n := l.healed.Query, h*s.HeadDim+len(still)
 	if len(still) > 0 {

@@ -117,11 +117,20 @@ func (t *Trial) Loss(o Options) (float64, error) {
 			}
 			turned := decoder.Project(q, decoder.Columns(expand, g*D, D))
 			decoder.Rotate(turned, l.Key.Frequencies, true)
-			y := t.attend(h, beside(q, turned), beside(decoder.Columns(kv, g*D, D), shared), values)
+			y := t.attend(h, beside(t.content(h, q), turned), beside(decoder.Columns(kv, g*D, D), shared), values)
 			sum += difference(y, w.outputs[h])
 		}
 	}
 	return ratio(sum, t.energy), nil
+}
+
+// content returns the content queries of head h, given the source's, [T × D].
+func (t *Trial) content(h int, q decoder.Matrix) decoder.Matrix {
+	c := clone(q)
+	for s := range c.Rows {
+		t.rest[h].TurnRow(c.Data[s*c.Stride : s*c.Stride+c.Cols])
+	}
+	return c
 }
 
 // difference returns ‖a − b‖²; an empty b is zero.

@@ -13,7 +13,7 @@ type Ranking [][]int
 // Rank ranks the pairs of every KV head by the strategy, for a rotary key of
 // slots pairs per KV head.
 func (s Strategy) Rank(m *Moments, frequencies []float64, slots int) Ranking {
-	r := make(Ranking, m.KVHeads)
+	r, lost := make(Ranking, m.KVHeads), m.lost(frequencies)
 	for g := range r {
 		if fixed, ok := s.FixedRank(m.pairs(), slots); ok {
 			r[g] = fixed
@@ -22,7 +22,7 @@ func (s Strategy) Rank(m *Moments, frequencies []float64, slots int) Ranking {
 		worth := make([]float64, m.pairs())
 		for i := range worth {
 			if worth[i] = m.norms(g, i); s == BySensitivity {
-				worth[i] = m.queryEnergy(g, i) * m.keyEnergy(g, i) * m.Distances.Lost(frequencies[i])
+				worth[i] = m.worth(g, i, lost) * m.keyEnergy(g, i)
 			}
 		}
 		r[g] = ranks(len(worth), func(a, b int) int { return cmp.Compare(worth[b], worth[a]) })

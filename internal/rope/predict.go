@@ -9,19 +9,15 @@ type member struct{ head, pair int }
 // cost, to predict what is lost.
 type ledger struct {
 	*Moments
-	pair   []float64 // ω_i
-	still  []float64 // E|e^{jω_iΔ} − 1|²: what it costs pair i not to rotate
-	served []float64 // by member: key energy that some slot carries
-	wrong  []float64 // by member: that energy times the cost of the slot's frequency
+	pair   []float64   // ω_i
+	still  [][]float64 // [H][J]: 1 − |ρ|², what it costs a pair not to rotate
+	served []float64   // by member: key energy that some slot carries
+	wrong  []float64   // by member: the part of it that is lost to the slot's frequency
 }
 
 func newLedger(m *Moments, pair []float64) *ledger {
 	members := m.KVHeads * m.pairs()
-	l := &ledger{Moments: m, pair: pair, served: make([]float64, members), wrong: make([]float64, members)}
-	for _, omega := range pair {
-		l.still = append(l.still, m.Distances.Mismatch(omega, 0))
-	}
-	return l
+	return &ledger{Moments: m, pair: pair, still: m.lost(pair), served: make([]float64, members), wrong: make([]float64, members)}
 }
 
 // id numbers the pairs of all KV heads.
@@ -35,7 +31,7 @@ func (l *ledger) carry(at member, nu, energy float64) {
 	omega := l.pair[at.pair]
 	if all := l.Near.Mismatch(omega, 0); all > 0 {
 		share := min(1, l.Near.Mismatch(omega, nu)/all)
-		l.wrong[l.id(at)] += energy * share * l.still[at.pair]
+		l.wrong[l.id(at)] += energy * share
 	}
 }
 
@@ -94,8 +90,8 @@ func (l *ledger) lost() (shares, variances []float64) {
 		g, lost, all := h/l.group(), 0.0, 0.0
 		for i, q := range l.Query[h] {
 			id, energy := l.id(member{g, i}), l.keyEnergy(g, i)
-			lost += q * (max(0, energy-l.served[id])*l.still[i] + l.wrong[id])
-			all += q * energy * l.still[i]
+			lost += q * l.still[h][i] * (max(0, energy-l.served[id]) + l.wrong[id])
+			all += q * l.still[h][i] * energy
 		}
 		if variances[h] = lost / 2; all > 0 {
 			shares[h] = lost / all

@@ -102,6 +102,10 @@ type Moments struct {
 	QueryNorms, KeyNorms []float64
 	Distances            Distances // attended to
 	Near                 Distances // at which exact frequencies matter
+	// Heads, [H], are the distances at which an error of a head's scores matters, and
+	// Scores, [H], how much it costs; nil: all cost the same.
+	Heads  []Distances
+	Scores []float64
 	// Concentration is an exponent for the eigenvalues of key covariances in
 	// predictions of what is lost: 1 if Keys is known from data, above 1 if it
 	// spreads energy more evenly than data would.
@@ -133,6 +137,31 @@ func (m *Moments) queryEnergy(g, i int) float64 {
 	return sum
 }
 
+// lost returns 1 − |ρ_{h,i}|² of pairs of the given frequencies, [H][J].
+func (m *Moments) lost(frequencies []float64) [][]float64 {
+	lost := make([][]float64, len(m.Query))
+	for h, p := range m.Heads {
+		for _, omega := range frequencies {
+			lost[h] = append(lost[h], p.Lost(omega))
+		}
+	}
+	return lost
+}
+
+// worth returns what the rotation of pair i of KV head g is worth per unit of key
+// energy: Σ σ_h·E|q_{h,i}|²·(1 − |ρ_{h,i}|²) over its query heads h.
+func (m *Moments) worth(g, i int, lost [][]float64) float64 {
+	sum := 0.0
+	for h := g * m.group(); h < (g+1)*m.group(); h++ {
+		score := 1.0
+		if m.Scores != nil {
+			score = m.Scores[h]
+		}
+		sum += score * m.Query[h][i] * lost[h][i]
+	}
+	return sum
+}
+
 // keyCovariance returns E[z_a z̄_b] for pairs a and b given by KV head and index.
 func (m *Moments) keyCovariance(ga, ia, gb, ib int) complex128 {
 	J := m.pairs()
@@ -141,19 +170,16 @@ func (m *Moments) keyCovariance(ga, ia, gb, ib int) complex128 {
 	return complex(k(a, b)+k(a+J, b+J), k(a+J, b)-k(a, b+J))
 }
 
-// Sensitivity returns S(h,i) = E|q_{h,i}|² · E|z_{g(h),i}|² · (1 − |ρ_i|²) for H
+// Sensitivity returns S(h,i) = E|q_{h,i}|² · E|z_{g(h),i}|² · (1 − |ρ_{h,i}|²) for H
 // heads × J pairs: how much attention scores change when pair i of head h stops
 // rotating (design §4). Frequencies has J elements.
 func Sensitivity(m *Moments, frequencies []float64) [][]float64 {
-	lost := make([]float64, len(frequencies))
-	for i, omega := range frequencies {
-		lost[i] = m.Distances.Lost(omega)
-	}
+	lost := m.lost(frequencies)
 	s := make([][]float64, len(m.Query))
 	for h := range s {
 		s[h] = make([]float64, len(frequencies))
 		for i := range s[h] {
-			s[h][i] = m.Query[h][i] * m.keyEnergy(h/m.group(), i) * lost[i]
+			s[h][i] = m.Query[h][i] * m.keyEnergy(h/m.group(), i) * lost[h][i]
 		}
 	}
 	return s

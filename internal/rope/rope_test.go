@@ -38,6 +38,7 @@ func newLayer(heads, kvHeads, pairs, d int, seed uint64) *layer {
 	keys.SymOuterK(1, l.k)
 	l.Moments = Moments{Keys: keys, KVHeads: kvHeads, Distances: DataFree(256), Near: DataFreeNear(256), Concentration: 1}
 	for range heads {
+		l.Heads = append(l.Heads, l.Distances)
 		q := random(2 * pairs)
 		energy := make([]float64, pairs)
 		for i := range energy {
@@ -298,6 +299,7 @@ func TestLeadingEigenvector(t *testing.T) {
 func TestOnePosition(t *testing.T) {
 	l := newLayer(2, 1, 4, 20, 9)
 	l.Distances, l.Near = DataFree(1), DataFreeNear(1)
+	l.Heads = []Distances{l.Distances, l.Distances}
 	key, err := Share(&l.Moments, Frequencies(10000, 8), all(4), Slots{Dims: 4, Theta: 100})
 	if err != nil {
 		t.Fatal(err)

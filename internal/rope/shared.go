@@ -66,7 +66,7 @@ func (s Slots) spacing() float64 { return 2 * math.Log(s.Theta) / float64(s.Dims
 //
 // The slots of a group of pairs are the leading eigenvectors of the group's
 // complex Hermitian covariance E[y' y'ᴴ], y' = a ∘ z over the pairs of all KV
-// heads, a² = E|q|²·(1−|ρ|²): the combinations whose rotation is worth most.
+// heads, a² = Σ_h σ_h·E|q_h|²·(1−|ρ_h|²): the combinations whose rotation is worth most.
 func Share(m *Moments, frequencies []float64, candidates []bool, slots Slots) (*SharedKey, error) {
 	b := newBuilder(m, frequencies, slots.frequencies())
 	for _, group := range assign(m.Distances, frequencies, b.Frequencies, candidates, slots.spacing()) {
@@ -165,7 +165,7 @@ func (b *builder) weightsOf(members []member) []float64 {
 	weight := make([]float64, len(members))
 	largest := 0.0
 	for k, at := range members {
-		weight[k] = math.Sqrt(b.queryEnergy(at.head, at.pair) * b.Distances.Lost(b.pair[at.pair]))
+		weight[k] = math.Sqrt(b.worth(at.head, at.pair, b.ledger.still))
 		largest = max(largest, weight[k])
 	}
 	if largest == 0 {
