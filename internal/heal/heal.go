@@ -20,18 +20,28 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// Steps is how many steps healing a layer takes; 0: layers are not healed.
+// Steps is how many steps healing a layer takes; None: layers are not healed.
 type Steps int
 
-// Auto is as many steps as the held-out error gets better by.
-const Auto Steps = -1
+// The ways that are no number of steps.
+const (
+	None   Steps = 0
+	Auto   Steps = -1 // as many as the held-out error gets better by
+	Output Steps = -2 // no step: the output projection alone, in closed form
+)
 
 // String is the value of --heal.
 func (s Steps) String() string {
-	if s == Auto {
+	switch s {
+	case None:
+		return "none"
+	case Auto:
 		return "auto"
+	case Output:
+		return "output"
+	default:
+		return strconv.Itoa(int(s))
 	}
-	return strconv.Itoa(int(s))
 }
 
 // Result is what healing did for a layer. Errors are ‖output − target‖² / ‖target‖²
@@ -40,8 +50,14 @@ func (s Steps) String() string {
 type Result struct {
 	Before float64 `json:"error_before"`
 	After  float64 `json:"error_after"`
-	Steps  int     `json:"steps"` // taken; 0: the closed form stayed
+	Steps  int     `json:"steps"` // taken; 0: none helped
+
+	// Output says that the output projection was fitted in closed form.
+	Output bool `json:"output_fitted"`
 }
+
+// Better reports whether the layer became another.
+func (r *Result) Better() bool { return r.Steps > 0 || r.Output }
 
 // Healer heals the layers of a model, one after the other.
 type Healer struct {
@@ -142,7 +158,7 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 	if err := l.finish(ctx, newLayer[float32](w), t.layer); err != nil {
 		return nil, nil, err
 	}
-	if r.Steps == 0 {
+	if !r.Better() {
 		return nil, r, nil
 	}
 	return t.layer.weights(w), r, nil

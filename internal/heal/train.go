@@ -95,6 +95,9 @@ func (t *training) run(steps Steps) (*Result, error) {
 		return nil, err
 	}
 	r.After = r.Before
+	if steps == Output {
+		return r, t.fitOutput(r)
+	}
 	if steps != Auto {
 		_, err := t.round(int(steps), r)
 		return r, err

@@ -1,0 +1,125 @@
+package heal
+
+import (
+	"context"
+	"math"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+// ridges are the parts of the mean square of what heads attend to that hold the output
+// projection to what it was: where the tokens say nothing it stays. The one that is
+// best on the tokens held out is taken.
+var ridges = []float64{1e-4, 1e-3, 1e-2, 1e-1, 1}
+
+// normal is the normal equations of the output projection W, ‖Z·Wᵀ − Y‖² summed over
+// tokens, for what heads attend to, Z, and targets Y.
+type normal struct {
+	square *mat.SymDense // Zᵀ·Z, [H·v × H·v]
+	cross  *mat.Dense    // Zᵀ·Y, [H·v × d]
+	energy float64       // ‖Y‖²
+}
+
+// fitOutput puts the output projection that is best, given all else, in the place of
+// the layer's, if that is better on the tokens held out. It is the one tensor whose
+// best value needs no iteration: what the heads attend to does not depend on it.
+func (t *training) fitOutput(r *Result) error {
+	train, err := t.normal(t.train)
+	if err != nil {
+		return err
+	}
+	held, err := t.normal(t.held)
+	if err != nil || held.energy == 0 {
+		return err
+	}
+	old := dense(t.layer.output)
+	best, found := r.After*held.energy, (*mat.Dense)(nil)
+	for _, ridge := range ridges {
+		w := train.solve(old, ridge)
+		if w == nil {
+			continue
+		}
+		if off := held.off(w); off < best {
+			best, found = off, w
+		}
+	}
+	if found != nil {
+		t.layer.output = copied[float32](found)
+		r.After, r.Output = best/held.energy, true
+	}
+	return nil
+}
+
+// normal adds up the normal equations over windows.
+func (t *training) normal(windows []int) (*normal, error) {
+	width, hidden := t.layer.output.cols, t.layer.output.rows
+	n := &normal{square: mat.NewSymDense(width, nil), cross: mat.NewDense(width, hidden, nil)}
+	for _, some := range t.batches(windows, tokensAtOnce) {
+		if err := context.Cause(t.ctx); err != nil {
+			return nil, err
+		}
+		b, err := t.read(some)
+		if err != nil {
+			return nil, err
+		}
+		n.add(t.layer.forward(b).mixed, b)
+	}
+	return n, nil
+}
+
+// add adds what heads attend to, [H·v × N], and the targets of a batch. Products over
+// so few tokens are in single precision, their sums in double.
+func (n *normal) add(mixed matrix[float32], b batch[float32]) {
+	square, cross := newMatrix[float32](mixed.rows, mixed.rows), newMatrix[float32](mixed.rows, b.target.cols)
+	blas32.Syrk(blas.NoTrans, 1, single(mixed), 0, blas32.Symmetric{Uplo: blas.Upper, N: square.rows, Stride: square.stride, Data: square.data})
+	product(cross, blas.NoTrans, mixed, blas.NoTrans, b.target, 0)
+	for i := range square.rows {
+		to := n.square.RawSymmetric().Data[i*square.rows:]
+		for j, v := range square.row(i)[i:] {
+			to[i+j] += float64(v)
+		}
+		row := n.cross.RawRowView(i)
+		for j, v := range cross.row(i) {
+			row[j] += float64(v)
+		}
+	}
+	n.energy += b.energy()
+}
+
+// solve returns the W, [d × H·v], of least ‖Z·Wᵀ − Y‖² + λ‖W − old‖², λ being ridge times
+// the mean square of Z; nil if there is none.
+func (n *normal) solve(old *mat.Dense, ridge float64) *mat.Dense {
+	width := n.square.SymmetricDim()
+	lambda := ridge * mat.Trace(n.square) / float64(width)
+	lifted := mat.NewSymDense(width, nil)
+	lifted.CopySym(n.square)
+	for i := range width {
+		lifted.SetSym(i, i, lifted.At(i, i)+lambda)
+	}
+	var right, w mat.Dense
+	right.Scale(lambda, old.T())
+	right.Add(&right, n.cross)
+	var factor mat.Cholesky
+	if !(lambda > 0) || math.IsInf(lambda, 0) || !factor.Factorize(lifted) || factor.SolveTo(&w, &right) != nil {
+		return nil
+	}
+	return mat.DenseCopyOf(w.T())
+}
+
+// off returns ‖Z·Wᵀ − Y‖².
+func (n *normal) off(w *mat.Dense) float64 {
+	var through mat.Dense
+	through.Mul(n.square, w.T())
+	_, c := through.Dims()
+	sum := n.energy
+	for i := range through.RawMatrix().Rows {
+		column := mat.Col(nil, i, w)
+		vector := blas64.Vector{N: c, Inc: 1, Data: column}
+		sum += blas64.Dot(vector, blas64.Vector{N: c, Inc: 1, Data: through.RawRowView(i)})
+		sum -= 2 * blas64.Dot(vector, blas64.Vector{N: c, Inc: 1, Data: n.cross.RawRowView(i)})
+	}
+	return max(0, sum)
+}
