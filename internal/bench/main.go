@@ -34,6 +34,7 @@ var parts = []struct {
 	{"factor", (*bench).factor},
 	{"layer", (*bench).layer},
 	{"heal", (*bench).heal},
+	{"sample", (*bench).sample},
 	{"convert", (*bench).convert},
 	{"copy", (*bench).carry},
 }
