@@ -23,7 +23,7 @@ const (
 	mostWindow   = 2048 // tokens that go through the model together, where it takes so many
 	pieceTokens  = 256  // of a text that is written
 	piecesAtOnce = 64   // texts written side by side: the weights are read once for all
-	redrawnPart  = 4    // one in so many tokens is redrawn rather than written
+	redrawnPart  = 4    // one in so many tokens is redrawn rather than written: what is like no text
 	passes       = 4    // of redrawing
 	heldPart     = 10   // one in so many tokens more is made to be held out
 	promptTokens = 4    // of random ids, at most
