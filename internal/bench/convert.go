@@ -79,7 +79,7 @@ func (b *bench) conversions(work string, shape testmodel.Llama, against string, 
 		work: work, against: against, rounds: min(b.rounds, 3), theirs: theirs(dir),
 		ours: func() (usage, error) {
 			defer os.RemoveAll(out)
-			return command(b.program, "convert", "--quiet", dir, out)
+			return command(b.program, "convert", "--quiet", "--calibrate", "none", dir, out)
 		},
 	}.fight()
 }

@@ -35,6 +35,7 @@ var parts = []struct {
 	{"layer", (*bench).layer},
 	{"model", (*bench).model},
 	{"heal", (*bench).heal},
+	{"sample", (*bench).sample},
 	{"convert", (*bench).convert},
 	{"copy", (*bench).carry},
 }

@@ -1,9 +1,12 @@
 package calib
 
 import (
+	"context"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/family"
 )
 
 // Constant is the linear functional u of the attention input that stands best for a
@@ -39,4 +42,20 @@ func (s *Sums) constant() Constant {
 		return none // inputs of zero
 	}
 	return Constant{u.RawVector().Data, math.Sqrt(max(0, 1-mat.Dot(&u, m)))} // with the lift: no better than it is
+}
+
+// Constants finds what stands for a constant in each layer of m, by running it on windows
+// of tokens. Temp and progress are those of NewStreams and Collect.
+func Constants(ctx context.Context, m *family.Model, windows [][]int, temp func() string, progress func(done, total int64)) ([]Constant, error) {
+	s, err := NewStreams(windows, m.Hidden, temp)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close() //nolint:errcheck // it holds nothing that is needed
+	var all []Constant
+	err = Collect(ctx, m, windows, s, func(_ int, sums *Sums) error {
+		all = append(all, sums.constant())
+		return nil
+	}, progress)
+	return all, err
 }

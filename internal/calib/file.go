@@ -70,7 +70,7 @@ func (f *File) Close() error { return f.src.Close() }
 
 // For makes sure that the statistics are those of m.
 func (f *File) For(m *family.Model) error {
-	model, err := fingerprint(m)
+	model, err := Fingerprint(m)
 	switch {
 	case err != nil:
 		return err

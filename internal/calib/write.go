@@ -77,7 +77,7 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 
 // describe returns what a file of statistics of m over windows says of itself.
 func describe(m *family.Model, windows [][]int) (Info, error) {
-	model, err := fingerprint(m)
+	model, err := Fingerprint(m)
 	info := Info{Model: model, Window: longest(windows)}
 	hash := sha256.New()
 	for _, w := range windows {
@@ -92,9 +92,9 @@ func describe(m *family.Model, windows [][]int) (Info, error) {
 	return info, err
 }
 
-// fingerprint tells a checkpoint from others: by its shape, the names, types and
+// Fingerprint tells a checkpoint from others: by its shape, the names, types and
 // shapes of its tensors, and the beginning of each.
-func fingerprint(m *family.Model) (string, error) {
+func Fingerprint(m *family.Model) (string, error) {
 	const beginning = 4096
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%+v %v %v\n", m.Shape(), m.RopeTheta, m.NormEps)

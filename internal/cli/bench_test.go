@@ -19,7 +19,7 @@ func convertFor(b *testing.B, dir string) time.Duration {
 	out := filepath.Join(dir, "out")
 	defer os.RemoveAll(out)
 	start := time.Now()
-	if status, _, stderr := run("convert", "-q", "--kv-lora-rank", "64", "--rope-dims", "32", "--rope-theta", "1000", dir, out); status != exitDone {
+	if status, _, stderr := run("convert", "-q", "--calibrate", "none", "--kv-lora-rank", "64", "--rope-dims", "32", "--rope-theta", "1000", dir, out); status != exitDone {
 		b.Fatal(stderr)
 	}
 	return time.Since(start)

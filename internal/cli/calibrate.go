@@ -13,15 +13,17 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/sample"
 )
 
 // calibrateFlags are the flags of calibrate.
 type calibrateFlags struct {
-	textFlags
+	gatherFlags
 	config string
 	add    []string
 	force  bool
 	jobs   int
+	memory int64
 }
 
 // calibrationTokens is how many tokens are enough: more measure the same.
@@ -34,9 +36,11 @@ func newCalibrate() *cobra.Command {
 		Short: "Gather statistics of a checkpoint's activations",
 		Long: `calibrate runs the checkpoint IN on tokens, one layer after the other, and writes
 what a conversion wants to know of its activations to the file STATS. With it,
-convert loses a fraction of what it loses without. Statistics of different
-tokens can be added up, so calibration may run on several machines.
+convert loses a fraction of what it loses without. Without --text, --tokens and --add
+it runs on text that the checkpoint makes itself, as convert does. Statistics of
+different tokens can be added up, so calibration may run on several machines.
 
+  mha2mla calibrate model/ model.stats
   mha2mla calibrate --text corpus.txt model/ model.stats
   mha2mla calibrate --tokens ids.npy --max-tokens 65536 model/ model.stats
   mha2mla calibrate --add first.stats --add second.stats model/ both.stats
@@ -47,19 +51,21 @@ tokens can be added up, so calibration may run on several machines.
 	f := cmd.Flags()
 	o.sourceFlags(cmd, "to run on")
 	o.amountFlags(cmd, calibrationTokens)
+	madeFlag(cmd, &o.made)
 	f.StringArrayVar(&o.add, "add", nil, "statistics to add to, more than once if need be (`FILE`)")
 	config := configFlag(cmd, "config")
 	f.BoolVar(&o.force, "force", false, "replace STATS if it exists")
 	jobsFlag(cmd, &o.jobs)
+	flag(f, &o.memory, "memory", "SIZE", "", "memory that the weights must fit into for text to be written, not redrawn (default: half of what the machine has)", size)
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		o.config = *config
-		return runCalibrate(cmd.Context(), output(), o, args[0], args[1])
+		return runCalibrate(cmd.Context(), output(), &o, args[0], args[1])
 	})
 	return cmd
 }
 
-func runCalibrate(ctx context.Context, u *ui, o calibrateFlags, in, out string) error {
+func runCalibrate(ctx context.Context, u *ui, o *calibrateFlags, in, out string) error {
 	runtime.GOMAXPROCS(o.jobs)
 	m, err := openSource(in, o.config)
 	if err != nil {
@@ -74,11 +80,9 @@ func runCalibrate(ctx context.Context, u *ui, o calibrateFlags, in, out string) 
 		return err
 	}
 	defer closeStats(add)
-	var windows [][]int
-	if o.tokens != "" || o.text != "" || len(add) == 0 {
-		if windows, err = o.windows(m); err != nil {
-			return err
-		}
+	windows, made, err := o.windowsOf(ctx, u, m, out)
+	if err != nil {
+		return err
 	}
 	if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
 		return err
@@ -89,13 +93,42 @@ func runCalibrate(ctx context.Context, u *ui, o calibrateFlags, in, out string) 
 	if err != nil {
 		return err
 	}
-	return u.result(info, func(w io.Writer) error { return printInfo(w, in, out, m, info) })
+	done := gathered{info, made}
+	return u.result(done, func(w io.Writer) error { return done.print(w, in, out, m) })
 }
 
-// printInfo prints what was gathered.
-func printInfo(w io.Writer, in, out string, m *family.Model, info calib.Info) error {
+// windowsOf returns the windows to run on, and if the model has made them how.
+func (o *calibrateFlags) windowsOf(ctx context.Context, u *ui, m *family.Model, out string) (windows [][]int, made *sample.Plan, err error) {
+	switch {
+	case o.tokens != "" || o.text != "":
+		windows, err = o.windows(m)
+		return windows, nil, err
+	case len(o.add) > 0:
+		return nil, nil, nil
+	}
+	g := gatherer{&o.gatherFlags, u, m, o.memory, func(name string) string { return filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+"."+name) }}
+	made, text, err := g.makeText(ctx, o.made)
+	if err != nil {
+		return nil, nil, err
+	}
+	return text.Windows, made, nil
+}
+
+// gathered is what was gathered, and how its text was made; nil: it was given. Its fields
+// are the JSON output.
+type gathered struct {
+	calib.Info
+	Made *sample.Plan `json:"self_made,omitempty"`
+}
+
+// print prints it for people.
+func (g gathered) print(w io.Writer, in, out string, m *family.Model) error {
+	of := ""
+	if g.Made != nil {
+		of = " that it has made"
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s\t%d layers, hidden size %d\n", printable(in), m.Layers, m.Hidden)
-	fmt.Fprintf(t, "%s\tstatistics of %d tokens in windows of up to %d\n", printable(out), info.Tokens, info.Window)
+	fmt.Fprintf(t, "%s\tstatistics of %d tokens%s in windows of up to %d\n", printable(out), g.Tokens, of, g.Window)
 	return t.Flush()
 }

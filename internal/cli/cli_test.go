@@ -50,11 +50,11 @@ func TestScripts(t *testing.T) {
 }
 
 // makeLlama makes a random checkpoint: mkllama DIR [kind=model_type] [name=number ...].
-// With huge=1 a value is beyond F16, with extreme=1 values are beyond what can be
+// With huge=1 a value is beyond F16, with broken=1 one is infinite, with extreme=1 values are beyond what can be
 // computed with.
 func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 	var m testmodel.Llama
-	var huge, extreme int
+	var huge, extreme, broken int
 	for _, arg := range args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
 		if name == "kind" {
@@ -72,10 +72,13 @@ func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 			m.Config = map[string]any{"sliding_window": n}
 			continue
 		}
-		*map[string]*int{"hidden": &m.Hidden, "layers": &m.Layers, "heads": &m.Heads, "kv": &m.KVHeads, "dim": &m.HeadDim, "huge": &huge, "extreme": &extreme}[name] = n
+		*map[string]*int{"hidden": &m.Hidden, "layers": &m.Layers, "heads": &m.Heads, "kv": &m.KVHeads, "dim": &m.HeadDim, "huge": &huge, "extreme": &extreme, "broken": &broken}[name] = n
 	}
 	if huge > 0 {
 		m.Poison = map[string]float64{"model.layers.0.mlp.gate_proj.weight": 1e6}
+	}
+	if broken > 0 {
+		m.Poison = map[string]float64{"model.layers.0.mlp.gate_proj.weight": math.Inf(1)}
 	}
 	if extreme > 0 {
 		m.DType = checkpoint.F64
@@ -225,7 +228,7 @@ func TestExitStatus(t *testing.T) {
 		"base NaN":                {"convert --rope-theta NaN " + plain + " OUT", exitUsage, "not a positive number"},
 		"unknown type":            {"convert --dtype f8 " + plain + " OUT", exitUsage, "f8"},
 		"unknown strategy":        {"convert --rope-select best " + plain + " OUT", exitUsage, "best"},
-		"unknown weights":         {"convert --weights calibrated " + plain + " OUT", exitUsage, "calibrated"},
+		"unknown weights":         {"convert --calibrate none --weights calibrated " + plain + " OUT", exitUsage, "calibrated"},
 		"shard size":              {"convert --max-shard-size 5furlongs " + plain + " OUT", exitUsage, "not a size"},
 		"jobs 0":                  {"convert --jobs 0 " + plain + " OUT", exitUsage, "not a positive integer"},
 		"heal without tokens":     {"convert --heal 5 " + plain + " OUT", exitUsage, "--heal 5 needs tokens"},

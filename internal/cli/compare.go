@@ -32,7 +32,7 @@ func runCompare(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (r *compa
 	if err != nil {
 		return nil, err
 	}
-	stats, _, done, err := o.open(ctx, u, m, "")
+	stats, done, err := o.open(m)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"strings"
 	"text/tabwriter"
@@ -24,7 +25,8 @@ import (
 // convertFlags are the flags of convert.
 type convertFlags struct {
 	plan.Options
-	statsFlags
+	gatherFlags
+	maxKL   float64
 	config  string
 	dryRun  bool
 	force   bool
@@ -46,6 +48,21 @@ configuration is --config, else config.json beside IN, else the one that IN
 carries; the new one goes beside OUT, and into it. So does a manifest, by which
 verify --integrity finds any change: mha2mla.json, for a file NAME.mha2mla.json.
 
+What is kept is decided by statistics of what goes through the layers. Unless --stats or
+--calibrate names any, they are of text that the checkpoint makes itself, seeded from its
+weights, so that the same checkpoint always makes the same: it is written token by token
+where the weights fit into half of the memory (--memory, or what the machine has), else
+random tokens are redrawn in passes over one layer at a time. Such text is mixed into that
+of --calibrate, too, so that a narrow one does not break all others; --calibrate-mix says
+how much of it counts. --calibrate none does without, and so do --method and --weights that
+know of no data, unless they are given some. A dry run says what text it will be, and runs
+nothing: how --cache is divided may then come out otherwise.
+
+A tenth of every text is held out, and the divergence on it is measured at the end, on
+2048 tokens of each at most. A model that diverges by more than 1 nat per token is
+ruined, and said to be. With --max-kl, an output that diverges further is not published;
+if there is no text, some is made to measure on.
+
 Nothing appears under its final name before all of it is whole, and with --force
 the old OUT stays so long. Until then everything is in a folder of OUT's name with
 a dot before and .mha2mla-tmp after it, or in OUT/.mha2mla-tmp if that is a
@@ -60,6 +77,7 @@ left to be done again.
   mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
   mha2mla convert --cache 576 --calibrate corpus.txt --heal auto model/ converted/
+  mha2mla convert --cache 576 --max-kl 0.3 model/ converted/
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
   mha2mla convert --resume --max-shard-size 1GB model/ converted/
@@ -77,8 +95,9 @@ left to be done again.
 	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	flag(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text of --calibrate, in so many steps, or auto: as long as it helps", healSteps).choices = []string{heal.Auto.String()}
-	o.sharedFlags(cmd)
-	o.gatherFlags(cmd)
+	o.gatherFlags.addFlags(cmd)
+	o.maxKL = math.Inf(1)
+	flag(f, &o.maxKL, "max-kl", "X", "", "write nothing and exit with status 7 if the divergence on text held out is above X nats per token", nonNegativeNumber)
 	config := configFlag(cmd, "config")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be written and write nothing")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where the time went")
@@ -161,21 +180,25 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	if err := checkSpace(m, out, o, sizes, output); err != nil { // before calibration, too
 		return err
 	}
-	stats, paths, done, err := o.open(ctx, u, m, temporary(output))
+	share, err := o.share(cmd, &o.Options)
 	if err != nil {
 		return err
 	}
-	defer done()
-	if err := measure(cmd, &o.Options, stats); err != nil {
+	if err := measure(cmd, &o.Options, share > 0 || o.named() || len(o.stats) > 0); err != nil {
 		return err
 	}
+	stats, err := o.statistics(ctx, u, m, share, output)
+	if err != nil {
+		return err
+	}
+	defer stats.done()
 	if !o.dryRun {
-		if err := o.checkMemory(u, o.memoryFor(m, o.Maths(sizes), stats != nil)); err != nil {
+		if err := o.checkMemory(u, o.memoryFor(m, o.Maths(sizes), stats.Reader != nil, nil)); err != nil {
 			return err
 		}
 	}
 	if !o.dryRun || !sizes.Planned() {
-		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats}, o.Options, sizes, o.resources()); err != nil {
+		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats.Reader}, o.Options, sizes, o.resources()); err != nil {
 			return err
 		}
 	}
@@ -186,12 +209,18 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	if p.Cache.Saving < 0 {
 		u.warn(fmt.Sprintf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
 	}
-	described := planned{p, o.memoryFor(m, p.Maths, stats != nil), o.dryRun}
+	described := planned{p, o.memoryFor(m, p.Maths, stats.Reader != nil || stats.text != nil, stats.text), stats.text, o.dryRun}
 	if o.dryRun {
 		advise(u, p)
 		return u.result(described, described.print)
 	}
-	return carryOut(ctx, u, o, described, convert.Options{Stats: stats, StatsFiles: paths, Done: done, Output: output})
+	err = carryOut(ctx, u, o, described, convert.Options{
+		Stats: stats.Reader, StatsFiles: stats.files, Text: stats.text, Done: stats.done, Output: output, Measure: o.measurer(u, m, stats.held),
+	})
+	if err == nil && stats.unmade != nil {
+		u.warn(fmt.Sprintf("converted without data, because the model cannot make text: %v", stats.unmade))
+	}
+	return err
 }
 
 // searched returns sizes with what they leave open found.
@@ -204,8 +233,9 @@ func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes pl
 // planned is a plan and what it takes. Its fields are the JSON output.
 type planned struct {
 	*plan.Plan
-	Memory int64 `json:"memory_bytes"` // estimated, with one layer at a time
-	ahead  bool  // nothing is written yet
+	Memory int64         `json:"memory_bytes"`              // estimated, with one layer at a time
+	Text   *convert.Text `json:"statistics_text,omitempty"` // that statistics are or will be of
+	ahead  bool          // nothing is written yet
 }
 
 // carryOut converts as planned and prints what was done.
@@ -247,14 +277,15 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run conver
 		}
 	}
 	advise(u, p.Plan)
-	if run.Stats == nil && o.Method == mla.MethodAttention {
-		u.hint("converted without data; calibrated on some text (--calibrate FILE), a conversion of the same size diverges about half as much")
-	}
+	judge(u, result.HeldOut)
 	done := struct {
 		planned
 		*convert.Result
-	}{p, result}
-	return u.result(done, func(w io.Writer) error { return errors.Join(p.print(w), healingOf(result).print(w)) })
+		Text *convert.Text `json:"statistics_text,omitempty"`
+	}{p, result, result.Text}
+	return u.result(done, func(w io.Writer) error {
+		return errors.Join(p.print(w), healingOf(result).print(w), printHeldOut(w, result.HeldOut))
+	})
 }
 
 // advise says what is not written, and who will not load what is.
@@ -280,6 +311,9 @@ func (p planned) print(w io.Writer) error {
 	fmt.Fprintf(t, "%s\t%s\n", printable(p.Output), strings.Join(sizes, ", "))
 	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (%s)\n", p.Cache.Before, p.Cache.After, report.Change(p.Cache.Saving))
 	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), byteSize(p.Bytes), len(p.Shards))
+	if p.ahead && p.Text != nil {
+		fmt.Fprintf(t, "statistics\t%s\n", p.Text)
+	}
 	if p.ahead {
 		fmt.Fprintf(t, "memory\tabout %s, or more for several layers at a time\n", byteSize(p.Memory))
 	}

@@ -19,7 +19,7 @@ func (o *convertFlags) checkHealing() error {
 	case o.Heal == 0:
 	case o.Bias == mla.BiasHF:
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
-	case o.calibrate == "":
+	case !o.named():
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s needs tokens to heal on", o.Heal), Tip: "name a text or a file of token ids with --calibrate; statistics are not enough"}
 	}
 	return nil
@@ -28,11 +28,11 @@ func (o *convertFlags) checkHealing() error {
 // healer prepares to heal the layers of p on the tokens of --calibrate. Residual
 // streams that are large go into the folder of the work on out.
 func (o *convertFlags) healer(p *plan.Plan, out *checkpoint.Output) (*heal.Healer, error) {
-	if len(o.calibrated) < 2 {
+	if len(o.kept) < 2 {
 		return nil, &plan.UsageError{What: "one window of tokens is not enough to heal on: some are held out", Tip: "name a longer text, or a smaller --window"}
 	}
 	streams := 0
-	return heal.New(p.Source, o.calibrated, o.Heal, func() string {
+	return heal.New(p.Source, o.kept, o.Heal, func() string {
 		streams++
 		return out.Scratch(fmt.Sprintf("healing-%d", streams))
 	})

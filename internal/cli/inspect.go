@@ -36,7 +36,8 @@ func newInspect() *cobra.Command {
 		Long: `inspect prints, for every layer of the checkpoint IN, how sensitive attention is
 to each rotary pair, which pairs would keep their rotation, the rank that keeps
 90, 95 and 99 % of the energy of the stacked keys and values, and the size of the
-KV cache at a few ranks. Nothing is written but the picture that --plot names.
+KV cache at a few ranks. Without --stats it goes by the weights alone, where convert
+makes statistics of its own. Nothing is written but the picture that --plot names.
 With --compare it converts the checkpoint by this program's method and by the
 published ones, at a few sizes of the cache or at --cache, and prints how far each
 is from the source.
@@ -94,12 +95,12 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err := o.ReadRankings(m); err != nil {
 		return nil, err
 	}
-	stats, _, done, err := o.open(ctx, u, m, "")
+	stats, done, err := o.open(m)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	if err := measure(cmd, &o.Options, stats); err != nil {
+	if err := measure(cmd, &o.Options, stats != nil); err != nil {
 		return nil, err
 	}
 	input := mla.Input{Model: m, Stats: stats, Method: o.Method}

@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/sample"
 	"github.com/mha2mla/mha2mla/internal/sysmem"
 )
 
@@ -31,14 +32,22 @@ func (o *convertFlags) resources() convert.Resources {
 	return convert.Resources{Jobs: o.jobs, Memory: max(1, total-programMemory)}
 }
 
-// memoryFor estimates the bytes that a conversion takes with one layer at a time.
-func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool) int64 {
+// memoryFor estimates the bytes that a conversion takes with one layer at a time, and
+// before it what text its statistics are gathered of; nil: they are there.
+func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool, text *convert.Text) int64 {
 	need := baseMemory + convert.LayerMemory(m.Shape(), maths, stats)
 	if !stats && maths.FoldsBiases(m) {
-		need = max(need, baseMemory+calib.MadeMemory(m))
+		need = max(need, baseMemory+sample.ConstantMemory(m))
+	}
+	if text != nil && text.Read {
+		need = max(need, baseMemory+calib.Memory(m, o.kept))
+	}
+	if text != nil && text.Made != nil {
+		p := text.Made
+		need = max(need, baseMemory+p.Memory(m), baseMemory+calib.Memory(m, p.Shape()))
 	}
 	if o.Heal != 0 {
-		need += heal.Memory(m, max(o.Cache, maths.Rank+maths.RopeDims), o.calibrated)
+		need += heal.Memory(m, max(o.Cache, maths.Rank+maths.RopeDims), o.kept)
 	}
 	return need
 }

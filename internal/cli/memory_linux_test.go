@@ -49,7 +49,7 @@ func BenchmarkConvertMemory(b *testing.B) {
 	}
 	peak := 0.0
 	for b.Loop() {
-		cmd := exec.Command(program, "convert", "-q", "--force", dir, filepath.Join(dir, "out"))
+		cmd := exec.Command(program, "convert", "-q", "--calibrate", "none", "--force", dir, filepath.Join(dir, "out"))
 		cmd.Stderr = os.Stderr
 		if err := cmd.Run(); err != nil {
 			b.Fatal(err)
@@ -87,7 +87,7 @@ func TestMemoryEstimate(t *testing.T) {
 	} {
 		c.model.Layers, c.model.Vocab = 1, 100
 		dir := c.model.Write(t)
-		args := append([]string{"convert", "--json", "--jobs", "1", "--memory", "80MB", "--rope-dims", "32", "--rope-theta", "1000"}, c.flags...)
+		args := append([]string{"convert", "--calibrate", "none", "--json", "--jobs", "1", "--memory", "80MB", "--rope-dims", "32", "--rope-theta", "1000"}, c.flags...)
 		cmd := exec.Command(program, append(args, dir, filepath.Join(dir, "out"))...)
 		text, err := cmd.Output()
 		if err != nil {

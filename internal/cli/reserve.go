@@ -11,10 +11,10 @@ import (
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
-// reserve makes sure that out may be written, by this process alone. A dry run that
-// gathers no statistics writes nothing, and gets nil.
+// reserve makes sure that out may be written, by this process alone. A dry run writes
+// nothing, and gets nil.
 func reserve(m *family.Model, out string, o *convertFlags) (output *checkpoint.Output, err error) {
-	if o.dryRun && o.calibrate == "" {
+	if o.dryRun {
 		err = convert.Check(m, out, o.force)
 	} else {
 		output, err = convert.Reserve(m, out, checkpoint.Replace{Force: o.force, Resume: o.resume})
@@ -36,12 +36,4 @@ func checkSpace(m *family.Model, out string, o *convertFlags, sizes plan.Sizes, 
 		return err
 	}
 	return output.CheckSpace(p.Bytes)
-}
-
-// temporary is where statistics may be gathered.
-func temporary(output *checkpoint.Output) string {
-	if output == nil {
-		return "" // none are
-	}
-	return output.Scratch("statistics")
 }

@@ -1,24 +1,18 @@
 package cli
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // statsFlags are the flags of commands that use statistics.
 type statsFlags struct {
-	stats     []string
-	calibrate string // file to gather them from at once
-	textFlags        // how
-
-	calibrated [][]int // the windows of that file
+	stats []string
+	textFlags
 }
 
 // sharedFlags adds the flag that names statistics.
@@ -26,42 +20,14 @@ func (o *statsFlags) sharedFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.stats, "stats", nil, "statistics from calibrate, more than once to add them up (`FILE`)")
 }
 
-// gatherFlags adds the flags about gathering them at once.
-func (o *statsFlags) gatherFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.calibrate, "calibrate", "", "text or token ids to calibrate on first (`FILE`)")
-	o.amountFlags(cmd, calibrationTokens)
-}
-
-// open opens the statistics of m that the flags name, and says in which files they
-// are. Those gathered at once go into the file temp. The function returned closes
-// them.
-func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, temp string) (stats calib.Reader, paths []string, done func(), err error) {
-	paths = o.stats
-	if o.calibrate != "" {
-		if o.text = o.calibrate; tokens.HoldsIDs(o.calibrate) {
-			o.tokens = o.calibrate
-		}
-		windows, err := o.windows(m)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
-			return nil, nil, nil, err
-		}
-		o.calibrated = windows
-		progress, finish := u.progress("calibrating")
-		_, err = calib.Gather(ctx, m, windows, nil, temp, false, progress)
-		finish()
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		paths = append(paths, temp)
-	}
-	merged, err := openStats(m, paths)
+// open opens the statistics of m that the flags name; nil if they name none. The function
+// returned closes them.
+func (o *statsFlags) open(m *family.Model) (stats calib.Reader, done func(), err error) {
+	merged, err := openStats(m, o.stats)
 	if err != nil || len(merged) == 0 {
-		return nil, nil, func() {}, err
+		return nil, func() {}, err
 	}
-	return merged, paths, func() { closeStats(merged) }, nil
+	return merged, func() { closeStats(merged) }, nil
 }
 
 // openStats opens statistics of m; none is no statistics.
@@ -89,16 +55,16 @@ func closeStats(files []*calib.File) {
 	}
 }
 
-// measure settles the measure of loss, which is calibrated if there are
+// measure settles the measure of loss, which is calibrated if there are or will be
 // statistics, unless the user has chosen one.
-func measure(cmd *cobra.Command, o *plan.Options, stats calib.Reader) error {
+func measure(cmd *cobra.Command, o *plan.Options, stats bool) error {
 	chosen := cmd.Flags().Changed("weights")
 	switch {
-	case stats == nil && o.Weights == mla.WeightsCalibrated:
-		return &plan.UsageError{What: "--weights calibrated needs statistics", Tip: "name them with --stats, or gather them with mha2mla calibrate"}
-	case stats != nil && chosen && o.Weights == mla.WeightsAttention:
-		return &plan.UsageError{What: "--weights attention is for conversions without statistics", Tip: "with --stats it is called calibrated"}
-	case stats != nil && !chosen && o.Weights == mla.WeightsAttention:
+	case !stats && o.Weights == mla.WeightsCalibrated:
+		return &plan.UsageError{What: "--weights calibrated needs statistics", Tip: "name them with --stats, or a text with --calibrate"}
+	case stats && chosen && o.Weights == mla.WeightsAttention:
+		return &plan.UsageError{What: "--weights attention is for conversions without statistics", Tip: "with statistics it is called calibrated"}
+	case stats && !chosen && o.Weights == mla.WeightsAttention:
 		o.Weights = mla.WeightsCalibrated
 	}
 	return nil

@@ -82,14 +82,19 @@ the exit status is 4. Names that begin with a dot are not looked at.
 }
 
 // thresholdError says that a verification is past its threshold.
-type thresholdError struct{ kl, most float64 }
+type thresholdError struct {
+	kl, most float64
+	about    string // on which tokens, and what follows; may be empty
+}
 
 func (e *thresholdError) Error() string {
-	return fmt.Sprintf("KL %.6g is above --max-kl %.6g", e.kl, e.most)
+	return fmt.Sprintf("KL %.6g is above --max-kl %.6g%s", e.kl, e.most, e.about)
 }
 
 // Hint says what to do about the error.
-func (e *thresholdError) Hint() string { return "convert with a larger --kv-lora-rank or --rope-dims" }
+func (e *thresholdError) Hint() string {
+	return "convert with a larger --cache, more text with --calibrate, or --heal"
+}
 
 // cacheBits parses the values of --cache-bits.
 func cacheBits(text string) (int, error) {
@@ -141,7 +146,7 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 		return err
 	}
 	if r.KL > o.maxKL {
-		return &thresholdError{r.KL, o.maxKL}
+		return &thresholdError{kl: r.KL, most: o.maxKL}
 	}
 	return nil
 }

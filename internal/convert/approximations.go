@@ -3,8 +3,8 @@ package convert
 import (
 	"fmt"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/sample"
 )
 
 // Approximation is something of the source's family that could not be kept
@@ -29,7 +29,7 @@ func (r *Result) Approximations(p *plan.Plan, calibrated bool) []Approximation {
 			"biases are folded into the weights: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square)", 100*bias, layer)
 	default:
 		add("--calibrate FILE folds them by what a text has; --bias hf keeps them exactly, for Transformers alone",
-			"biases are folded into the weights by %d tokens that the model made, for want of data: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square, on these tokens)", calib.MadeTokens, 100*bias, layer)
+			"biases are folded into the weights by %d tokens that the model made, for want of data: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square, on these tokens)", sample.ConstantTokens, 100*bias, layer)
 	}
 	norm, layer := r.worst(func(l LayerResult) float64 { return l.NormError })
 	switch {

@@ -35,6 +35,9 @@ func (r *run) card() []byte {
 	}
 	mean, least, at := r.energy()
 	fmt.Fprintf(&b, "| energy of keys and values, %s | 100 %% | %.2f %% (least: %.2f %%, layer %d) |\n", r.measure(), 100*mean, 100*least, at)
+	if h := r.result.HeldOut; h != nil {
+		fmt.Fprintf(&b, "\nOn %d tokens that were held out of the statistics, KL(source‖converted) is %.4f nats per token.\n", h.Tokens, h.KL)
+	}
 	for i, a := range r.result.Approximations(r.Plan, r.Stats != nil) {
 		if i == 0 {
 			fmt.Fprintf(&b, "\nApproximated, beside what the smaller cache costs:\n\n")
@@ -137,12 +140,7 @@ func (r *run) command() string {
 	if r.Target.MLA != nil && r.Source.Window.Positions > 0 {
 		words = append(words, "--ignore-sliding-window")
 	}
-	switch {
-	case r.Healer != nil:
-		words = append(words, "--calibrate TEXT")
-	case r.Stats != nil:
-		words = append(words, "--stats STATS")
-	}
+	words = append(words, r.dataFlags()...)
 	if dtype := r.DType.Flag(); dtype != "" {
 		words = append(words, "--dtype", dtype)
 	}

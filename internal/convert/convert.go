@@ -21,6 +21,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/sample"
 )
 
 // Options say how a plan is carried out. The weights do not depend on them.
@@ -29,6 +30,7 @@ type Options struct {
 	Stats      calib.Reader            // of the activations; nil: none
 	Healer     *heal.Healer            // betters the layers, which are then converted in order; nil: they stay as they are
 	StatsFiles []string                // that they are from
+	Text       *Text                   // that they are of; nil: nobody knows
 	Done       func()                  // called when they are not needed any more; nil: nobody cares
 	Force      bool                    // replace what exists
 	Output     *checkpoint.Output      // reserved for it; nil: Run does so itself, as Force says
@@ -36,13 +38,19 @@ type Options struct {
 	Preparing  func(done, total int64) // shows the progress of a model that runs first, if it has to; may be nil
 	Progress   func(done, total int64)
 	Warn       func(message string)
+
+	// Measure, if not nil, measures the whole output before it gets its final name, at the
+	// path where it is until then. If it fails, the output is given up.
+	Measure func(ctx context.Context, path string) (*HeldOut, error)
 }
 
 // Result is what a conversion found out. Its fields are part of the JSON output.
 type Result struct {
 	Layers  []LayerResult `json:"layers"`
 	Healing *heal.Won     `json:"healing,omitempty"`
-	Timing  Timing        `json:"-"` // no two runs have the same
+	Text    *Text         `json:"statistics_text,omitempty"`
+	*HeldOut
+	Timing Timing `json:"-"` // no two runs have the same
 }
 
 // LayerResult is what was kept of one layer.
@@ -103,7 +111,7 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 	}
 	r := &run{Plan: p, Options: o, out: out, warned: make(map[*checkpoint.Tensor]bool), planned: make(map[string]plan.Tensor)}
 	r.earlier = make([]*layerRecord, p.Source.Layers)
-	r.result.Layers = make([]LayerResult, p.Source.Layers)
+	r.result.Layers, r.result.Text = make([]LayerResult, p.Source.Layers), o.Text
 	if err := r.write(ctx); err != nil {
 		return nil, errors.Join(err, r.keep())
 	}
@@ -139,7 +147,7 @@ func (r *run) write(ctx context.Context) (err error) {
 		return err
 	}
 	if r.Stats == nil && r.Maths.FoldsBiases(r.Source) {
-		r.constants, err = calib.MadeConstants(ctx, r.Source, func() string { return r.out.Scratch("made") }, r.Preparing)
+		r.constants, err = sample.Constants(ctx, r.Source, func() string { return r.out.Scratch("made") }, r.Preparing)
 		if err != nil {
 			return err
 		}
@@ -152,7 +160,7 @@ func (r *run) write(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := r.writeOthers(); err != nil {
+	if err := r.writeOthers(ctx); err != nil {
 		return err
 	}
 	return context.Cause(ctx)

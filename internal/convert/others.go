@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"slices"
@@ -15,28 +16,50 @@ import (
 // tokenizer of many languages has 33 MB.
 const maxCompanion = 512 << 20
 
-// writeOthers writes the files beside the weights, the manifest with the digests of
-// all others.
-func (r *run) writeOthers() error {
-	var digests []checkpoint.FileDigest
+// writeOthers writes the files beside the weights: those that say what came of it after
+// the output is measured, and last the manifest with the digests of all others.
+func (r *run) writeOthers(ctx context.Context) error {
+	var before, after []string
 	for _, name := range r.Others {
-		if name == r.Manifest {
-			continue
+		switch name {
+		case r.Manifest:
+		case plan.CardFile:
+			after = append(after, name)
+		default:
+			before = append(before, name)
 		}
-		content, err := r.content(name)
-		if err != nil {
-			return err
-		}
-		if err := r.out.WriteFile(name, content); err != nil {
-			return err
-		}
-		digests = append(digests, checkpoint.FileDigest{File: name, Bytes: int64(len(content)), SHA: checkpoint.DigestBytes(content)})
 	}
-	text, err := r.manifest(digests)
+	digests, err := r.writeAll(before)
+	if err != nil {
+		return err
+	}
+	if err := r.measureOutput(ctx); err != nil {
+		return err
+	}
+	more, err := r.writeAll(after)
+	if err != nil {
+		return err
+	}
+	text, err := r.manifest(append(digests, more...))
 	if err != nil {
 		return err
 	}
 	return r.out.WriteFile(r.Manifest, text)
+}
+
+// writeAll writes files beside the weights and returns their digests.
+func (r *run) writeAll(names []string) (digests []checkpoint.FileDigest, err error) {
+	for _, name := range names {
+		content, err := r.content(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.out.WriteFile(name, content); err != nil {
+			return nil, err
+		}
+		digests = append(digests, checkpoint.FileDigest{File: name, Bytes: int64(len(content)), SHA: checkpoint.DigestBytes(content)})
+	}
+	return digests, nil
 }
 
 // content returns the content of a file beside the weights.

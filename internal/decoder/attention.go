@@ -35,10 +35,15 @@ type rotation struct {
 }
 
 func newRotation(frequency []float64, positions int) *rotation {
+	return newRotationFrom(frequency, 0, positions)
+}
+
+// newRotationFrom is newRotation from a later position on.
+func newRotationFrom(frequency []float64, from, positions int) *rotation {
 	r := &rotation{len(frequency), make([]float32, positions*len(frequency)), make([]float32, positions*len(frequency))}
 	for t := range positions {
 		for i, omega := range frequency {
-			sin, cos := math.Sincos(omega * float64(t))
+			sin, cos := math.Sincos(omega * float64(from+t))
 			r.cos[t*r.pairs+i], r.sin[t*r.pairs+i] = float32(cos), float32(sin)
 		}
 	}

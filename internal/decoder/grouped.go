@@ -48,17 +48,7 @@ func (a *grouped) Attend(x Matrix) Matrix { return a.observe(x, Observer{}) }
 
 // observe is Attend before the eyes of an observer.
 func (a *grouped) observe(x Matrix, o Observer) Matrix {
-	h := NewMatrix(x.Rows, x.Cols)
-	rmsNorm(h, x, a.norm, a.eps)
-	if o.Input != nil {
-		o.Input(h)
-	}
-	q, k, v := affine(h, a.q, a.qBias), affine(h, a.k, a.kBias), affine(h, a.v, a.vBias)
-	if o.Heads != nil {
-		o.Heads(q, k, a.HeadDim)
-	}
-	a.normHeads(q, a.qNorm)
-	a.normHeads(k, a.kNorm)
+	q, k, v := a.project(x, o)
 	turn := newRotation(a.frequency, x.Rows)
 	J := a.HeadDim / 2
 	for head := range a.Heads {
@@ -85,6 +75,23 @@ func (a *grouped) observe(x Matrix, o Observer) Matrix {
 		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, a.window, seen)
 	})
 	return affine(out, a.o, a.oBias)
+}
+
+// project returns queries, keys and values before they are rotated, heads side by side,
+// [T × H·D] and twice [T × G·D].
+func (a *grouped) project(x Matrix, o Observer) (q, k, v Matrix) {
+	h := NewMatrix(x.Rows, x.Cols)
+	rmsNorm(h, x, a.norm, a.eps)
+	if o.Input != nil {
+		o.Input(h)
+	}
+	q, k, v = affine(h, a.q, a.qBias), affine(h, a.k, a.kBias), affine(h, a.v, a.vBias)
+	if o.Heads != nil {
+		o.Heads(q, k, a.HeadDim)
+	}
+	a.normHeads(q, a.qNorm)
+	a.normHeads(k, a.kNorm)
+	return q, k, v
 }
 
 // normHeads applies the norm of queries or keys to each head of m, if there is one.

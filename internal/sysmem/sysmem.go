@@ -14,6 +14,15 @@ func Free() int64 {
 	return unknown
 }
 
+// Total returns the bytes of memory of the machine, or of the least of the process's
+// control groups: unlike what is free, the same from run to run.
+func Total() int64 {
+	if n := total("/"); n > 0 {
+		return n
+	}
+	return unknown
+}
+
 // Available is Free where the system says it; else it reports false.
 func Available() (bytes int64, known bool) {
 	n := free("/")

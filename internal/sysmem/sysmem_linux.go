@@ -12,12 +12,23 @@ import (
 
 // free reads what Linux says below root; 0 if it says nothing.
 func free(root string) int64 {
-	least := available(filepath.Join(root, "proc/meminfo"))
+	return least(root, "MemAvailable:", func(limit, used int64) int64 { return max(1, limit-used) })
+}
+
+// total reads likewise what there is, used or not.
+func total(root string) int64 {
+	return least(root, "MemTotal:", func(limit, _ int64) int64 { return limit })
+}
+
+// least returns the least of what the system says under the given name and of what is
+// left of the limits of control groups.
+func least(root, name string, left func(limit, used int64) int64) int64 {
+	least := said(filepath.Join(root, "proc/meminfo"), name)
 	for _, group := range groups(filepath.Join(root, "proc/self/cgroup")) {
 		// a limit holds for all groups below
 		for dir := group; ; dir = path.Dir(dir) {
-			if left := room(filepath.Join(root, "sys/fs/cgroup", dir)); left > 0 && (least == 0 || left < least) {
-				least = left
+			if n := room(filepath.Join(root, "sys/fs/cgroup", dir), left); n > 0 && (least == 0 || n < least) {
+				least = n
 			}
 			if dir == "/" || dir == "." {
 				break
@@ -27,14 +38,14 @@ func free(root string) int64 {
 	return least
 }
 
-// available returns MemAvailable.
-func available(meminfo string) int64 {
+// said returns what a line of the given name says.
+func said(meminfo, name string) int64 {
 	text, err := os.ReadFile(meminfo)
 	if err != nil {
 		return 0
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == "MemAvailable:" {
+		if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == name {
 			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64) // 0 if it is none
 			return 1024 * kilobytes
 		}
@@ -64,14 +75,14 @@ func groups(file string) []string {
 }
 
 // room returns what is left to a control group, 0 if it has no limit.
-func room(dir string) int64 {
+func room(dir string, left func(limit, used int64) int64) int64 {
 	for _, names := range [][2]string{{"memory.max", "memory.current"}, {"memory.limit_in_bytes", "memory.usage_in_bytes"}} {
 		limit, err := number(filepath.Join(dir, names[0]))
 		if err != nil {
 			continue // no such file, or the word max
 		}
 		used, _ := number(filepath.Join(dir, names[1]))
-		return max(1, limit-used)
+		return left(limit, used)
 	}
 	return 0
 }

@@ -1,0 +1,139 @@
+package sample
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/vector"
+)
+
+// Generator is a model with all of its weights in memory, to write text with.
+type Generator struct {
+	decoder.Decoder
+	layers []*decoder.Layer
+	head   decoder.Matrix // [vocabulary × d]
+}
+
+// NewGenerator reads the weights of m, which must not have latent attention.
+func NewGenerator(m *family.Model) (*Generator, error) {
+	g := &Generator{Decoder: decoder.Decoder{Model: m}}
+	var err error
+	for n := range m.Layers {
+		l, err := g.Layer(n)
+		if err != nil {
+			return nil, err
+		}
+		g.layers = append(g.layers, l)
+	}
+	g.head, err = g.HeadRows(0, m.Vocab)
+	return g, err
+}
+
+// sequence is a text that is being written.
+type sequence struct {
+	tokens []int      // what there is of it; at first the prompt
+	length int        // that it is to have
+	noise  *rand.Rand // its own, so that it is the same whoever is beside it
+}
+
+// Write continues prompts, side by side, to texts of the given lengths, prompt included,
+// the longest first: every token is drawn from what the model expects after those before
+// it. The same seed draws the same. Step, if not nil, is told how many tokens there are
+// after each step.
+func (g *Generator) Write(ctx context.Context, prompts [][]int, lengths []int, seed uint64, step func(tokens int64)) ([][]int, error) {
+	var texts []*sequence
+	for i, prompt := range prompts {
+		texts = append(texts, &sequence{slices.Clone(prompt), lengths[i], rand.New(rand.NewPCG(seed, uint64(i)))})
+	}
+	if err := g.run(ctx, texts, step); err != nil {
+		return nil, err
+	}
+	written := make([][]int, len(texts))
+	for i, s := range texts {
+		written[i] = s.tokens[:s.length]
+	}
+	return written, nil
+}
+
+// run writes texts, the longest first.
+func (g *Generator) run(ctx context.Context, texts []*sequence, step func(tokens int64)) error {
+	var pasts []*decoder.Past
+	for _, l := range g.layers {
+		p, err := l.NewPast(len(texts), texts[0].length)
+		if err != nil {
+			return err
+		}
+		pasts = append(pasts, p)
+	}
+	done := int64(len(texts)) // the first tokens
+	for at := 0; at+1 < texts[0].length; at++ {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		for len(texts) > 0 && at+1 >= texts[len(texts)-1].length {
+			texts = texts[:len(texts)-1]
+		}
+		ids := make([]int, len(texts))
+		for i, s := range texts {
+			ids[i] = s.tokens[at]
+		}
+		x, err := g.Embed(ids)
+		if err != nil {
+			return err
+		}
+		for n, l := range g.layers {
+			l.Step(x, pasts[n])
+		}
+		if err := g.extend(ctx, texts, at+1, x); err != nil {
+			return err
+		}
+		if done += int64(len(texts)); step != nil {
+			step(done)
+		}
+	}
+	return nil
+}
+
+// extend draws token number at of the texts that are not given so far. X is the
+// residual stream behind the last layer.
+func (g *Generator) extend(ctx context.Context, texts []*sequence, at int, x decoder.Matrix) error {
+	var open []int
+	for i, s := range texts {
+		if len(s.tokens) <= at {
+			open = append(open, i)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	if err := g.Finish(x); err != nil {
+		return err
+	}
+	logits := decoder.Project(x, g.head)
+	return calib.Each(ctx, len(open), func(i int) error {
+		s := texts[open[i]]
+		z := logits.Data[open[i]*logits.Stride : open[i]*logits.Stride+logits.Cols]
+		vector.Softmax(z)
+		s.tokens = append(s.tokens, draw(z, s.noise.Float64()))
+		return nil
+	})
+}
+
+// draw returns the token at which the probabilities add up to more than u, in [0, 1). If
+// they never do, by rounding, it is the likeliest; and so it is if they are no numbers.
+func draw(probabilities []float32, u float64) int {
+	sum, likeliest := 0.0, 0
+	for id, p := range probabilities {
+		if sum += float64(p); sum > u {
+			return id
+		}
+		if p > probabilities[likeliest] {
+			likeliest = id
+		}
+	}
+	return likeliest
+}

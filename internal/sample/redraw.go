@@ -1,0 +1,147 @@
+package sample
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+
+	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// headRowsAtOnce and positionsAtOnce bound the part of the head, and the logits, that are
+// in memory.
+const (
+	headRowsAtOnce  = 4096
+	positionsAtOnce = 128
+)
+
+// Redraw replaces, so many times, every token but the first of each window by one drawn
+// from what m expects after those before it, given the windows as they were. A pass is an
+// ordinary run of the model, one layer in memory at a time. Every pass draws by the same
+// random numbers, so that tokens settle: after n passes the first n are as the model
+// would have written them, and the others are more like it than they were. Temp names
+// a file for what does not fit into memory; progress is told of layers.
+func Redraw(ctx context.Context, m *family.Model, windows [][]int, passes int, seed uint64, temp func() string, progress func(done, total int64)) (err error) {
+	s, err := calib.NewStreams(windows, m.Hidden, temp)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	r := redrawing{decoder.Decoder{Model: m}, s, windows, seed}
+	for pass := range passes {
+		err := r.pass(ctx, func(layer int) {
+			if progress != nil {
+				progress(int64(pass*(m.Layers+1)+layer), int64(passes*(m.Layers+1)))
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// redrawing is windows that are being redrawn.
+type redrawing struct {
+	decoder.Decoder
+	streams *calib.Streams
+	windows [][]int
+	seed    uint64
+}
+
+// pass redraws all windows once.
+func (r *redrawing) pass(ctx context.Context, done func(layers int)) error {
+	if err := r.streams.Embed(r.Decoder, r.windows); err != nil {
+		return err
+	}
+	for n := range r.Layers {
+		layer, err := r.Layer(n)
+		if err != nil {
+			return err
+		}
+		err = r.each(ctx, func(_ int, x decoder.Matrix) error { layer.Forward(x); return nil })
+		if err != nil {
+			return err
+		}
+		done(n + 1)
+	}
+	if err := r.each(ctx, func(_ int, x decoder.Matrix) error { return r.Finish(x) }); err != nil {
+		return err
+	}
+	if err := r.draw(ctx); err != nil {
+		return err
+	}
+	done(r.Layers + 1)
+	return nil
+}
+
+// each calls f for the stream of every window, several at a time, and keeps what f makes
+// of it.
+func (r *redrawing) each(ctx context.Context, f func(i int, x decoder.Matrix) error) error {
+	return calib.Each(ctx, len(r.windows), func(i int) error {
+		x, err := r.streams.Get(i)
+		if err == nil {
+			err = f(i, x)
+		}
+		if err != nil {
+			return err
+		}
+		return r.streams.Put(i, x)
+	})
+}
+
+// draw draws the tokens: of logits z_j the largest z_j − ln e_j, with e_j of the
+// exponential distribution, is at j as softmax has it. That takes the head a part at a
+// time, and a distribution that changes a little changes few tokens.
+func (r *redrawing) draw(ctx context.Context) error {
+	best, noise := make([][]float64, len(r.windows)), make([]*rand.Rand, len(r.windows))
+	for i, w := range r.windows {
+		noise[i] = rand.New(rand.NewPCG(r.seed, uint64(i)))
+		for range len(w) - 1 {
+			best[i] = append(best[i], math.Inf(-1))
+		}
+	}
+	for from := 0; from < r.Vocab; from += headRowsAtOnce {
+		head, err := r.HeadRows(from, min(from+headRowsAtOnce, r.Vocab))
+		if err != nil {
+			return err
+		}
+		err = r.each(ctx, func(i int, x decoder.Matrix) error {
+			for at := 0; at < len(best[i]); at += positionsAtOnce {
+				n := min(positionsAtOnce, len(best[i])-at)
+				logits := decoder.Project(decoder.Rows(x, at, n), head)
+				for t := range n {
+					row := logits.Data[t*logits.Stride : t*logits.Stride+logits.Cols]
+					if id := race(row, &best[i][at+t], noise[i]); id >= 0 {
+						r.windows[i][at+t+1] = from + id
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// race draws e_j of the exponential distribution for every logit z_j, raises best to the
+// largest z_j − ln e_j, and returns the j that has it; −1 if best was above all.
+func race(logits []float32, best *float64, noise *rand.Rand) int {
+	winner := -1
+	for j, z := range logits {
+		e, behind := noise.ExpFloat64(), *best-float64(z)
+		// e^behind is at least this, so that most need no logarithm
+		if behind > 0 && e*(1+behind+behind*behind/2) >= 1 {
+			continue
+		}
+		if v := float64(z) - math.Log(e); v > *best {
+			*best, winner = v, j
+		}
+	}
+	return winner
+}

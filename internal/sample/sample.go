@@ -1,0 +1,199 @@
+// Package sample has a model make text of its own: what a conversion goes by where nobody
+// gives it any, and what keeps it from forgetting everything but what it is given.
+//
+// Text is written, each token drawn from what the model expects after those before it, if
+// the weights fit into memory; or ids drawn at random are redrawn by the model in a few
+// passes over whole windows, one layer in memory at a time. Neither needs a tokenizer.
+package sample
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+
+	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// Tokens is how many tokens a model makes unless others are asked for.
+const Tokens = 8192
+
+const (
+	mostWindow   = 2048 // tokens that go through the model together, where it takes so many
+	pieceTokens  = 256  // of a text that is written
+	piecesAtOnce = 64   // texts written side by side: the weights are read once for all
+	redrawnPart  = 4    // one in so many tokens is redrawn rather than written: what is like no text
+	passes       = 4    // of redrawing
+	heldPart     = 10   // one in so many tokens more is made to be held out
+	promptTokens = 4    // of random ids, at most
+)
+
+// Plan says what text a model is to make. Its fields are JSON output.
+type Plan struct {
+	Tokens  int `json:"tokens"`          // for statistics
+	HeldOut int `json:"held_out_tokens"` // made besides, for none
+	Written int `json:"written"`         // of both
+	Redrawn int `json:"redrawn"`         // of both: random ids, redrawn in so many passes
+	Passes  int `json:"passes"`
+	Window  int `json:"window"` // tokens that go through the model together
+}
+
+// NewPlan plans for m to make so many tokens within so many bytes of memory.
+func NewPlan(m *family.Model, tokens int, memory int64) Plan {
+	p := Plan{Tokens: tokens, HeldOut: max(2, tokens/heldPart), Passes: passes, Window: max(2, min(m.MaxPositions, mostWindow))}
+	p.Redrawn = (p.Tokens + p.HeldOut) / redrawnPart
+	p.Written = p.Tokens + p.HeldOut - p.Redrawn
+	if p.Memory(m) > memory {
+		p.Written, p.Redrawn = 0, p.Tokens+p.HeldOut
+	}
+	return p
+}
+
+// Memory estimates the bytes that making the text takes: all weights in single precision,
+// and what is remembered of the texts that are written side by side.
+func (p Plan) Memory(m *family.Model) int64 {
+	piece := min(pieceTokens, p.Window)
+	width, T := int64(m.Hidden), int64(p.Window)
+	redrawing := calib.Memory(m, [][]int{make([]int, p.Window)}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(calib.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
+	if p.Written == 0 {
+		return redrawing
+	}
+	weights := int64(m.Vocab) * width
+	for _, w := range m.Weights() {
+		weights += w.Elements()
+	}
+	atOnce := min(piecesAtOnce, ceil(p.Written, piece))
+	past := int64(m.Layers) * 2 * int64(m.KVHeads) * int64(m.HeadDim) * int64(piece)
+	return max(redrawing, 4*weights+4*int64(atOnce)*(past+2*int64(m.Vocab)))
+}
+
+// Shape returns windows such as those for statistics will be, with nothing in them.
+func (p Plan) Shape() [][]int { return cut(make([]int, p.Tokens), p.Window) }
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
+// Text is what a model has made: windows for statistics, and windows that are held out.
+type Text struct{ Windows, Held [][]int }
+
+// Make has m make the text. Of prompts, if there are any, a third of what is written
+// begins with one each. The same weights make the same text. Temp names files for what
+// does not fit into memory; progress, if not nil, is told of tokens.
+func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp func() string, progress func(done, total int64)) (*Text, error) {
+	seed, err := seedOf(m)
+	if err != nil {
+		return nil, err
+	}
+	total := int64(p.Written + p.Redrawn)
+	report := func(done int64) {
+		if progress != nil {
+			progress(done, total)
+		}
+	}
+	r := rand.New(rand.NewPCG(seed, 0))
+	redrawn := cut(p.random(m, r, p.Redrawn), p.Window)
+	var written []int
+	if p.Written > 0 {
+		if written, err = p.write(ctx, m, seed, prompts, report); err != nil {
+			return nil, err
+		}
+	}
+	if len(redrawn) > 0 {
+		err := Redraw(ctx, m, redrawn, p.Passes, seed, temp, func(done, all int64) {
+			report(int64(p.Written) + int64(p.Redrawn)*done/all)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p.divide(written, slices.Concat(redrawn...)), nil
+}
+
+// divide cuts what was made into windows, and off the end of each kind its part of
+// those held out.
+func (p Plan) divide(written, redrawn []int) *Text {
+	t := &Text{}
+	for _, made := range [][]int{written, redrawn} {
+		held := p.HeldOut * len(made) / (p.Tokens + p.HeldOut)
+		t.Windows = append(t.Windows, cut(made[:len(made)-held], p.Window)...)
+		t.Held = append(t.Held, cut(made[len(made)-held:], p.Window)...)
+	}
+	return t
+}
+
+// cut cuts tokens into windows. A single token at the end, which predicts nothing, is left
+// out.
+func cut(tokens []int, window int) [][]int {
+	var windows [][]int
+	for w := range slices.Chunk(tokens, window) {
+		if len(w) > 1 {
+			windows = append(windows, w)
+		}
+	}
+	return windows
+}
+
+// seedOf is what random numbers begin with: it follows from the weights.
+func seedOf(m *family.Model) (uint64, error) {
+	print, err := calib.Fingerprint(m)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(print[:16], 16, 64)
+}
+
+// random returns n tokens drawn evenly, every window of which begins as sequences do.
+func (p Plan) random(m *family.Model, r *rand.Rand, n int) []int {
+	ids := make([]int, n)
+	for i := range ids {
+		ids[i] = r.IntN(m.Vocab)
+		if bos, ok := m.BOS(); ok && i%p.Window == 0 {
+			ids[i] = bos
+		}
+	}
+	return ids
+}
+
+// write writes text, piece by piece, and puts it together.
+func (p Plan) write(ctx context.Context, m *family.Model, seed uint64, prompts [][]int, report func(done int64)) ([]int, error) {
+	g, err := NewGenerator(m)
+	if err != nil {
+		return nil, err
+	}
+	piece := min(pieceTokens, p.Window)
+	r := rand.New(rand.NewPCG(seed, 1))
+	var starts [][]int
+	var lengths []int
+	for at := 0; at < p.Written; at += piece {
+		starts, lengths = append(starts, start(m, r, prompts, len(starts))), append(lengths, min(piece, p.Written-at))
+	}
+	var all []int
+	for from := 0; from < len(starts); from += piecesAtOnce {
+		to := min(from+piecesAtOnce, len(starts))
+		texts, err := g.Write(ctx, starts[from:to], lengths[from:to], seed+uint64(to), func(tokens int64) { report(int64(from*piece) + tokens) })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, slices.Concat(texts...)...)
+	}
+	return all, nil
+}
+
+// start returns what the i-th text begins with: the token that begins every sequence, if
+// there is one, and every other time some random ids; or, where there are prompts, every
+// third time one of them.
+func start(m *family.Model, r *rand.Rand, prompts [][]int, i int) []int {
+	var first []int
+	if bos, ok := m.BOS(); ok {
+		first = append(first, bos)
+	}
+	switch {
+	case len(prompts) > 0 && i%3 == 2:
+		return append(first, prompts[r.IntN(len(prompts))]...)
+	case len(first) == 0 || i%2 == 1:
+		for range 1 + r.IntN(promptTokens) {
+			first = append(first, r.IntN(m.Vocab))
+		}
+	}
+	return first
+}
