@@ -238,9 +238,9 @@ func (l *Layer) QueryWeights(frequencies []float64) []*mat.SymDense {
 
 // Weights returns the blocks of A² of design §5 for the stack [K; V], G of each,
 // [D × D]: Σ_h (σ_h/D)·E[q_h q_hᵀ] for the keys of a KV head, of queries turned by
-// the rest of each head, [H], and Σ_h τ_h·W_o^hᵀ W_o^h for its values, summed over
-// its query heads.
-func (l *Layer) Weights(rest []rope.Rest) []*mat.SymDense {
+// the rest of each head, [H], and times keyWeight, and Σ_h τ_h·W_o^hᵀ W_o^h for its
+// values, summed over its query heads.
+func (l *Layer) Weights(rest []rope.Rest, keyWeight float64) []*mat.SymDense {
 	sigma := l.ScoreWeights()
 	blocks := make([]*mat.SymDense, 2*l.KVHeads)
 	for i := range blocks {
@@ -249,7 +249,7 @@ func (l *Layer) Weights(rest []rope.Rest) []*mat.SymDense {
 	scaled := mat.NewSymDense(l.HeadDim, nil)
 	for h := range l.Heads {
 		keys, values := blocks[l.KVHead(h)], blocks[l.KVHeads+l.KVHead(h)]
-		scaled.ScaleSym(sigma[h]/float64(l.HeadDim), rest[h].TurnMoments(l.Queries[h]))
+		scaled.ScaleSym(keyWeight*sigma[h]/float64(l.HeadDim), rest[h].TurnMoments(l.Queries[h]))
 		keys.AddSym(keys, scaled)
 		scaled.ScaleSym(l.ValueWeight(h), l.Outputs[h])
 		values.AddSym(values, scaled)

@@ -88,7 +88,7 @@ func TestWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sigma, blocks := l.ScoreWeights(), l.Weights(make([]rope.Rest, l.Heads))
+	sigma, blocks := l.ScoreWeights(), l.Weights(make([]rope.Rest, l.Heads), 1)
 	if len(blocks) != 4 {
 		t.Fatalf("%d blocks", len(blocks))
 	}

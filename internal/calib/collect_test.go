@@ -364,7 +364,7 @@ func TestFew(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		for _, w := range l.Weights(make([]rope.Rest, l.Heads)) {
+		for _, w := range l.Weights(make([]rope.Rest, l.Heads), 1) {
 			if v := mat.Norm(w, 2); math.IsNaN(v) || math.IsInf(v, 0) {
 				t.Errorf("%s: weights %v", name, v)
 			}

@@ -94,7 +94,7 @@ left to be done again.
 	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
 	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
-	flag(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text of --calibrate, in so many steps, or auto: as long as it helps", healSteps).choices = []string{heal.Auto.String()}
+	flag(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text that statistics are of: its output projection in closed form (output), all of it in so many steps, or auto: as long as it helps; none: not at all (default output, where there is text)", healSteps).choices = []string{heal.None.String(), heal.Output.String(), heal.Auto.String()}
 	o.gatherFlags.addFlags(cmd)
 	o.maxKL = math.Inf(1)
 	flag(f, &o.maxKL, "max-kl", "X", "", "write nothing and exit with status 7 if the divergence on text held out is above X nats per token", nonNegativeNumber)
@@ -192,8 +192,11 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 		return err
 	}
 	defer stats.done()
+	if !cmd.Flags().Changed("heal") && o.fitsOutput(stats) {
+		o.Heal = heal.Output
+	}
 	if !o.dryRun {
-		if err := o.checkMemory(u, o.memoryFor(m, o.Maths(sizes), stats.Reader != nil, nil)); err != nil {
+		if err := o.checkMemory(u, o.memoryFor(m, o.Maths(sizes), stats.Reader != nil, stats)); err != nil {
 			return err
 		}
 	}
@@ -209,12 +212,12 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	if p.Cache.Saving < 0 {
 		u.warn(fmt.Sprintf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
 	}
-	described := planned{p, o.memoryFor(m, p.Maths, stats.Reader != nil || stats.text != nil, stats.text), stats.text, o.dryRun}
+	described := planned{p, o.memoryFor(m, p.Maths, stats.Reader != nil || stats.text != nil, stats), stats.text, o.dryRun}
 	if o.dryRun {
 		advise(u, p)
 		return u.result(described, described.print)
 	}
-	err = carryOut(ctx, u, o, described, convert.Options{
+	err = carryOut(ctx, u, o, described, stats.windows, convert.Options{
 		Stats: stats.Reader, StatsFiles: stats.files, Text: stats.text, Done: stats.done, Output: output, Measure: o.measurer(u, m, stats.held),
 	})
 	if err == nil && stats.unmade != nil {
@@ -238,13 +241,14 @@ type planned struct {
 	ahead  bool          // nothing is written yet
 }
 
-// carryOut converts as planned and prints what was done.
-func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run convert.Options) error {
+// carryOut converts as planned, healing on windows of tokens if layers are healed, and
+// prints what was done.
+func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows [][]int, run convert.Options) error {
 	var finish func()
-	if o.Heal == 0 {
+	if o.Heal == heal.None {
 		run.Progress, finish = u.progress("converting")
 	} else {
-		healer, err := o.healer(p.Plan, run.Output)
+		healer, err := o.healer(p.Plan, windows, run.Output)
 		if err != nil {
 			return err
 		}

@@ -188,12 +188,14 @@ func configFlag(cmd *cobra.Command, name string) *string {
 
 // healSteps parses the values of --heal.
 func healSteps(text string) (heal.Steps, error) {
-	if text == heal.Auto.String() {
-		return heal.Auto, nil
+	for _, way := range []heal.Steps{heal.None, heal.Output, heal.Auto} {
+		if text == way.String() {
+			return way, nil
+		}
 	}
 	steps, err := positive(text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not auto or a positive integer", text)
+		return 0, fmt.Errorf("%q is not none, output, auto or a positive integer", text)
 	}
 	return heal.Steps(steps), nil
 }

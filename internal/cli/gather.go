@@ -102,6 +102,7 @@ type statistics struct {
 	calib.Reader // nil: none
 	files        []string
 	text         *convert.Text
+	windows      [][]int // that they are of, as far as they were gathered at once
 	held         [][]int // windows that they are not of
 	unmade       error   // why the model has made no text that it should have; nil: it has
 	close        []func()
@@ -137,7 +138,7 @@ func (g gatherer) gather(ctx context.Context, share float64, held [][]int) (s *s
 		if err := g.collect(ctx, g.kept, g.temp("statistics")); err != nil {
 			return s, err
 		}
-		s.files = append(s.files, g.temp("statistics"))
+		s.files, s.windows = append(s.files, g.temp("statistics")), g.kept
 	}
 	given, err := openStats(g.model, s.files)
 	if err != nil {
@@ -171,6 +172,7 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 		return err
 	}
 	s.close = append(s.close, func() { closeStats(made) })
+	s.windows = slices.Concat(s.windows, text.Windows)
 	s.files, s.text.Made, s.held = append(s.files, path), plan, append(s.held, tokens.Windows(text.Held, defaultWindow, heldTokens)...)
 	if s.Reader == nil {
 		s.Reader = made
@@ -287,9 +289,10 @@ func (o *convertFlags) foreseen(m *family.Model, share float64) (*statistics, er
 		return s, nil
 	}
 	s.text = &convert.Text{Given: given.Info().Tokens + tokensIn(o.kept), Share: share, Read: o.named()}
+	s.windows = o.kept
 	if share > 0 {
 		p := textPlan(m, o.made, o.memory)
-		s.text.Made = &p
+		s.text.Made, s.windows = &p, slices.Concat(s.windows, p.Shape())
 	}
 	return s, nil
 }

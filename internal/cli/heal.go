@@ -16,23 +16,28 @@ import (
 // weight stands for.
 func (o *convertFlags) checkHealing() error {
 	switch {
-	case o.Heal == 0:
+	case o.Heal == heal.None:
 	case o.Bias == mla.BiasHF:
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
-	case !o.named():
+	case o.calibrate == noText, len(o.stats) > 0 && !o.named() && o.mix == 0:
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s needs tokens to heal on", o.Heal), Tip: "name a text or a file of token ids with --calibrate; statistics are not enough"}
 	}
 	return nil
 }
 
-// healer prepares to heal the layers of p on the tokens of --calibrate. Residual
-// streams that are large go into the folder of the work on out.
-func (o *convertFlags) healer(p *plan.Plan, out *checkpoint.Output) (*heal.Healer, error) {
-	if len(o.kept) < 2 {
+// fitsOutput reports whether there is what fitting output projections takes.
+func (o *convertFlags) fitsOutput(s *statistics) bool {
+	return len(s.windows) >= 2 && o.Method == mla.MethodAttention && o.Bias != mla.BiasHF
+}
+
+// healer prepares to heal the layers of p on windows of tokens. Residual streams that
+// are large go into the folder of the work on out.
+func (o *convertFlags) healer(p *plan.Plan, windows [][]int, out *checkpoint.Output) (*heal.Healer, error) {
+	if len(windows) < 2 {
 		return nil, &plan.UsageError{What: "one window of tokens is not enough to heal on: some are held out", Tip: "name a longer text, or a smaller --window"}
 	}
 	streams := 0
-	return heal.New(p.Source, o.kept, o.Heal, func() string {
+	return heal.New(p.Source, windows, o.Heal, func() string {
 		streams++
 		return out.Scratch(fmt.Sprintf("healing-%d", streams))
 	})
@@ -91,6 +96,9 @@ func (h *healing) print(w io.Writer) error {
 		return nil
 	}
 	for _, l := range h.Layers {
+		if l.Steps == 0 {
+			continue
+		}
 		if _, err := fmt.Fprintf(w, "layer %-4d healed in %d steps: error on tokens held out %.4f → %.4f\n", l.Layer, l.Steps, l.Before, l.After); err != nil {
 			return err
 		}

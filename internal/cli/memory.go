@@ -33,8 +33,9 @@ func (o *convertFlags) resources() convert.Resources {
 }
 
 // memoryFor estimates the bytes that a conversion takes with one layer at a time, and
-// before it what text its statistics are gathered of; nil: they are there.
-func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool, text *convert.Text) int64 {
+// before it the text that its statistics are gathered of.
+func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool, s *statistics) int64 {
+	text := s.text
 	need := baseMemory + convert.LayerMemory(m.Shape(), maths, stats)
 	if !stats && maths.FoldsBiases(m) {
 		need = max(need, baseMemory+sample.ConstantMemory(m))
@@ -46,8 +47,8 @@ func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool,
 		p := text.Made
 		need = max(need, baseMemory+p.Memory(m), baseMemory+calib.Memory(m, p.Shape()))
 	}
-	if o.Heal != 0 {
-		need += heal.Memory(m, max(o.Cache, maths.Rank+maths.RopeDims), o.kept)
+	if o.Heal != heal.None {
+		need += heal.Memory(m, o.Heal, max(o.Cache, maths.Rank+maths.RopeDims), s.windows)
 	}
 	return need
 }

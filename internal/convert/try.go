@@ -15,7 +15,7 @@ func (x *search) try(candidates []candidate, passes int) error {
 	for i := range candidates {
 		candidates[i].loss = 0
 	}
-	if x.Heal != 0 {
+	if x.Heal != heal.None && x.Heal != heal.Output {
 		fewer := *x
 		fewer.layers = spread(x.Layers, fittedLayers)
 		return fewer.add(candidates, passes-1, passes, x.fitted)
@@ -26,9 +26,7 @@ func (x *search) try(candidates []candidate, passes int) error {
 			if err != nil {
 				return 0, err
 			}
-			maths := x.Maths(s)
-			maths.QueryRank = 0 // a trial has queries of its own
-			return trial.Loss(maths)
+			return trial.Loss(x.Maths(s))
 		}
 	})
 }

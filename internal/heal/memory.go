@@ -7,9 +7,10 @@ import (
 
 // Memory estimates the bytes that healing takes for m on windows of tokens, with
 // latent and rotary key of a token in so many floats: the layer of the source, the
-// tensors of the healed one with gradient, moments and what they were before, residual
-// streams, and a batch on its way.
-func Memory(m *family.Model, latent int, windows [][]int) int64 {
+// tensors of the healed one with gradient, moments and what they were before or, where
+// only the output projection is fitted, its normal equations; residual streams, and a
+// batch on its way.
+func Memory(m *family.Model, steps Steps, latent int, windows [][]int) int64 {
 	d, r := int64(m.Hidden), int64(latent)
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)
 	tokens, batch := int64(0), int64(tokensAtOnce)
@@ -17,9 +18,13 @@ func Memory(m *family.Model, latent int, windows [][]int) int64 {
 		tokens += int64(len(w))
 		batch = max(batch, int64(len(w)))
 	}
-	const single, double = 5, 2 // copies of the tensors
+	single, double := int64(5), int64(2) // copies of the tensors
+	equations := int64(0)
+	if steps == Output {
+		single, equations = 2, 8*queries*(5*queries+4*d)
+	}
 	tensors := 2*queries*d + int64(m.Heads)*r*d/4 + r*d + 2*queries*r
 	source := 4 * d * (2*queries + 2*keys + 3*int64(m.Intermediate))
 	through := 4 * batch * (10*queries + int64(m.Heads)*r + 6*d)
-	return (4*single+8*double)*tensors + source + 2*min(calib.InMemory, 4*d*tokens) + through
+	return (4*single+8*double)*tensors + equations + source + 2*min(calib.InMemory, 4*d*tokens) + through
 }

@@ -48,7 +48,7 @@ func (c sharedChoice) Losses() (shares, scoreErrors []float64) { return c.Lost, 
 func (c sharedChoice) spectrum(a *Attention, w Weights) ([]float64, error) {
 	stack := mat.DenseCopyOf(a.Stack)
 	a.takeRotation(stack, c.SharedKey)
-	return lowrank.Spectrum(a.problem(stack, w))
+	return lowrank.Spectrum(a.problem(stack, w, 1))
 }
 
 // headChoice is pairs of every KV head's own.

@@ -96,7 +96,7 @@ type deepseekLayer struct {
 
 // Summary says what was kept.
 func (l *deepseekLayer) Summary() Summary {
-	return Summary{Energy: l.layer.Energy, BiasError: l.layer.BiasError, NormError: l.layer.NormError, Slots: l.layer.Key.Serves, Fallback: l.layer.Fallback}
+	return Summary{Energy: l.layer.Energy, KeyWeight: l.layer.KeyWeight, BiasError: l.layer.BiasError, NormError: l.layer.NormError, Slots: l.layer.Key.Serves, Fallback: l.layer.Fallback}
 }
 
 // Write writes the tensors.

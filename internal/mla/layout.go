@@ -48,6 +48,9 @@ type Summary struct {
 	BiasError float64 `json:"bias_error,omitempty"`
 	NormError float64 `json:"qk_norm_error,omitempty"`
 
+	// KeyWeight is that of Layer, where there is a choice.
+	KeyWeight float64 `json:"key_weight,omitempty"`
+
 	Slots   [][]int      `json:"slots,omitempty"`      // rotary pairs that each slot of the shared rotary key serves
 	Pairs   [][]int      `json:"kept_pairs,omitempty"` // rotary pairs that each KV head keeps
 	Ranking rope.Ranking `json:"-"`                    // of which Pairs are the first

@@ -57,6 +57,10 @@ type Options struct {
 	Weights   Weights
 	Split     bool // in FormReference: keys and values are factored apart, each at half the rank
 	QueryRank int  // q_lora_rank; 0: the query is not compressed
+
+	// KeyWeight is what errors of keys count times beside what they cost to first
+	// order; 0: what is best on a sample, or 1 where there is none.
+	KeyWeight float64
 	Bias      Bias // zero: BiasFold
 
 	Heal heal.Steps // by which a layer is bettered after its conversion
@@ -109,15 +113,16 @@ func (a *Attention) takeRotation(stack *mat.Dense, key *rope.SharedKey) *mat.Den
 	return &rotary
 }
 
-// problem states the factorisation of stack under the measure w.
-func (a *Attention) problem(stack *mat.Dense, w Weights) lowrank.Problem {
+// problem states the factorisation of stack under the measure w, in which errors of
+// keys count times keyWeight.
+func (a *Attention) problem(stack *mat.Dense, w Weights, keyWeight float64) lowrank.Problem {
 	p := lowrank.Problem{Stack: stack}
 	if w != WeightsNone {
 		p.Right = a.Stats.Input
 	}
 	switch w {
 	case WeightsAttention, WeightsCalibrated:
-		p.Left = a.Stats.Weights(a.rest)
+		p.Left = a.Stats.Weights(a.rest, keyWeight)
 	case WeightsBalanced:
 		p.Left = balance(stack, p.Right, a.Stats.KVHeads)
 	}
@@ -148,6 +153,7 @@ type Layer struct {
 	// in the place of norms on queries and keys gets wrong of these; 0: nothing.
 	BiasError, NormError float64
 
+	KeyWeight float64 // what errors of keys counted times, see Options
 	Energy    float64 // share of the stack's energy, in its measure, that the rank keeps
 	MeanInput float64 // mean square of x per channel
 
@@ -163,13 +169,19 @@ type Layer struct {
 
 // Convert converts the layer. It uses up a.Stack.
 func (a *Attention) Convert(o Options) (*Layer, error) {
+	if o.KeyWeight == 0 {
+		var err error
+		if o.KeyWeight, err = a.bestKeyWeight(o); err != nil {
+			return nil, err
+		}
+	}
 	key, err := a.SharedKey(o)
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Key: key, Rest: a.rest, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
+	l := &Layer{Key: key, Rest: a.rest, KeyWeight: o.KeyWeight, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
 	a.placeBiases(l, o.Bias)
-	factors, err := lowrank.Factor(a.problem(a.Stack, o.Weights), o.Rank)
+	factors, err := lowrank.Factor(a.problem(a.Stack, o.Weights, o.KeyWeight), o.Rank)
 	a.Stack = nil
 	if err != nil {
 		return nil, err

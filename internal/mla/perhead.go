@@ -92,7 +92,7 @@ func (a *Attention) contentProblems(keys *rope.HeadKeys, w Weights, split bool) 
 	for row := range a.Stats.KVHeads * a.Stats.HeadDim {
 		values = append(values, a.Stats.KVHeads*a.Stats.HeadDim+row)
 	}
-	whole := a.problem(nil, w)
+	whole := a.problem(nil, w, 1)
 	keyBlocks, valueBlocks := whole.Left, whole.Left
 	if len(whole.Left) > 0 {
 		keyBlocks, valueBlocks = nil, whole.Left[a.Stats.KVHeads:]
