@@ -52,9 +52,10 @@ func TestMixture(t *testing.T) {
 	x, y := a(), b()
 	near("C", got.Input.At(1, 2)/got.Tokens, x.Input.At(1, 2)/x.Tokens, y.Input.At(1, 2)/y.Tokens)
 	near("attended C", got.Attended.At(0, 3)/got.Tokens, x.Attended.At(0, 3)/x.Tokens, y.Attended.At(0, 3)/y.Tokens)
+	y.lengthen(len(x.Distances))
 	for name, v := range got.vectors() {
 		p, q := x.vectors()[name], y.vectors()[name]
-		for i := range q {
+		for i := range v {
 			near(name, v[i]/got.Tokens, p[i]/x.Tokens, q[i]/y.Tokens)
 		}
 	}

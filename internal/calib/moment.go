@@ -31,25 +31,48 @@ func newMomenter(d int) *momenter {
 func (a *momenter) add(sum *mat.SymDense, m decoder.Matrix, weights []float64) {
 	for from := 0; from < m.Rows; from += momentTokens {
 		x := decoder.Rows(m, from, min(momentTokens, m.Rows-from))
-		if weights != nil {
-			x = a.scale(x, weights[from:])
+		unit := unitOf(x)
+		if unit == 0 {
+			continue
 		}
+		x = a.scale(x, 1/unit, weights, from)
 		blas32.Syrk(blas.Trans, 1, x, 0, a.part)
 		to := sum.RawSymmetric()
 		for i := range to.N {
 			row := to.Data[i*to.Stride:][:to.N]
 			for j, v := range a.part.Data[i*a.part.Stride:][:to.N][i:] {
-				row[i+j] += float64(v)
+				row[i+j] += unit * unit * float64(v)
 			}
 		}
 	}
 }
 
-// scale returns x, each row times the root of its weight.
-func (a *momenter) scale(x decoder.Matrix, weights []float64) decoder.Matrix {
+// unitOf returns the power of two next to the largest number of x, whose square single
+// precision may not hold; 0 if all are zero.
+func unitOf(x decoder.Matrix) float64 {
+	largest := float32(0)
+	for t := range x.Rows {
+		for _, v := range x.Data[t*x.Stride:][:x.Cols] {
+			largest = max(largest, v, -v)
+		}
+	}
+	if largest == 0 {
+		return 0
+	}
+	_, exponent := math.Frexp(float64(largest))
+	return math.Ldexp(1, exponent)
+}
+
+// scale returns x times factor, each row times the root of its weight, if there are
+// any, from the given one on.
+func (a *momenter) scale(x decoder.Matrix, factor float64, weights []float64, from int) decoder.Matrix {
 	y := decoder.Rows(a.scaled, 0, x.Rows)
 	for t := range x.Rows {
-		root, row := float32(math.Sqrt(weights[t])), y.Data[t*y.Stride:][:y.Cols]
+		square := 1.0
+		if weights != nil {
+			square = weights[from+t]
+		}
+		root, row := float32(factor*math.Sqrt(square)), y.Data[t*y.Stride:][:y.Cols]
 		for j, v := range x.Data[t*x.Stride:][:x.Cols] {
 			row[j] = root * v
 		}

@@ -59,7 +59,7 @@ func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 func (in Input) analyse(p calib.Projections, sums *calib.Sums, n int) (*Attention, error) {
 	a, err := Analyse(p, sums, in.Model, n)
 	if err == nil && in.Method.published() {
-		a.rest = make([]rope.Rest, a.Stats.Heads)
+		clear(a.rest)
 	}
 	return a, err
 }
@@ -89,8 +89,11 @@ func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*At
 		return nil, err
 	}
 	a.moments = a.Stats.Moments()
-	for h := range a.Stats.Heads {
-		a.rest = append(a.rest, a.moments.Rest(h, a.Frequencies))
+	a.rest = make([]rope.Rest, a.Stats.Heads)
+	if a.Stats.Calibrated() { // what heads attend to is not the same for all, and else unknown
+		for h := range a.rest {
+			a.rest[h] = a.moments.Rest(h, a.Frequencies)
+		}
 	}
 	return a, nil
 }
