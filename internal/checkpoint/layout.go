@@ -32,6 +32,14 @@ type listing struct {
 	foreign []string // weights of other formats
 }
 
+// weightFormats are the ends of the names of weights.
+var weightFormats = []string{".safetensors", ".bin", ".gguf", ".ggml", ".pth", ".pt", ".ckpt", ".h5", ".msgpack", ".onnx", ".npz", ".nemo", ".pdparams"}
+
+// isWeights reports whether a file of such a name holds weights of some form.
+func isWeights(name string) bool {
+	return strings.HasPrefix(name, "consolidated") || slices.Contains(weightFormats, strings.ToLower(filepath.Ext(name)))
+}
+
 // list lists the directory.
 func list(dir string) (*listing, error) {
 	entries, err := os.ReadDir(dir)
@@ -41,6 +49,7 @@ func list(dir string) (*listing, error) {
 	l := &listing{dir: dir}
 	for _, e := range entries {
 		switch name := e.Name(); {
+		case strings.HasPrefix(name, "."): // what other systems leave, as ._model.safetensors
 		case name == IndexFile:
 			l.indexed = true
 		case name == SingleFile:
@@ -50,7 +59,7 @@ func list(dir string) (*listing, error) {
 			l.shards = append(l.shards, name)
 		case filepath.Ext(name) == ".safetensors":
 			l.files = append(l.files, name)
-		case slices.Contains([]string{".bin", ".gguf", ".pth", ".pt"}, filepath.Ext(name)):
+		case isWeights(name):
 			l.foreign = append(l.foreign, name)
 		}
 	}

@@ -76,9 +76,10 @@ func runCalibrate(ctx context.Context, u *ui, o calibrateFlags, in, out string) 
 	defer closeStats(add)
 	var windows [][]int
 	if o.tokens != "" || o.text != "" || len(add) == 0 {
-		if windows, err = o.windows(m); err != nil {
+		if windows, err = o.windows(ctx, m); err != nil {
 			return err
 		}
+		u.warnOfFew(m, windows)
 	}
 	if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
 		return err

@@ -259,6 +259,9 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, run conver
 
 // advise says what is not written, and who will not load what is.
 func advise(u *ui, p *plan.Plan) {
+	for _, warning := range p.Warnings {
+		u.warn(warning)
+	}
 	u.remark(p.LeftOut.String())
 	for _, advice := range p.Advice() {
 		u.hint(advice)

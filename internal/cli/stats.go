@@ -41,10 +41,11 @@ func (o *statsFlags) open(ctx context.Context, u *ui, m *family.Model, temp stri
 		if o.text = o.calibrate; tokens.HoldsIDs(o.calibrate) {
 			o.tokens = o.calibrate
 		}
-		windows, err := o.windows(m)
+		windows, err := o.windows(ctx, m)
 		if err != nil {
 			return nil, nil, nil, err
 		}
+		u.warnOfFew(m, windows)
 		if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
 			return nil, nil, nil, err
 		}

@@ -11,10 +11,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// maxCompanion is the size of the largest file that comes along with a model: a
-// tokenizer of many languages has 33 MB.
-const maxCompanion = 512 << 20
-
 // writeOthers writes the files beside the weights, the manifest with the digests of
 // all others.
 func (r *run) writeOthers() error {
@@ -43,7 +39,7 @@ func (r *run) writeOthers() error {
 func (r *run) content(name string) ([]byte, error) {
 	switch {
 	case slices.Contains(r.Companions, name):
-		return checkpoint.ReadFile(filepath.Join(r.Source.Source.Dir, name), maxCompanion)
+		return checkpoint.ReadFile(filepath.Join(r.Source.Source.Dir, name), plan.MaxCompanion)
 	case name == checkpoint.IndexFile:
 		return r.index()
 	case name == plan.CardFile:

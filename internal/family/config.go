@@ -38,6 +38,9 @@ func ParseConfig(text []byte) (*Config, error) {
 	return c, in.End()
 }
 
+// ValidJSON reports whether text is JSON, the constants of ParseConfig included.
+func ValidJSON(text []byte) bool { return json.Valid(hideConstants(text)) }
+
 // hideConstants replaces the constants that are not JSON by numbers of the same
 // length.
 func hideConstants(text []byte) []byte {

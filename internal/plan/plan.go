@@ -29,9 +29,10 @@ type Plan struct {
 	Tensors  []Tensor      `json:"tensors"`
 	Shards   []Shard       `json:"shards"`
 	Others   []string      `json:"other_files"`
-	Dropped  []string      `json:"dropped,omitempty"` // tensors of the source without a place
-	Clamp    bool          `json:"clamp,omitempty"`   // values that do not fit their type become its largest
-	LeftOut  LeftOut       `json:"left_out"`          // files of the source
+	Dropped  []string      `json:"dropped,omitempty"`  // tensors of the source without a place
+	Clamp    bool          `json:"clamp,omitempty"`    // values that do not fit their type become its largest
+	LeftOut  LeftOut       `json:"left_out"`           // files of the source
+	Warnings []string      `json:"warnings,omitempty"` // about files
 
 	Whole      bool        `json:"-"` // the output is a directory
 	Companions []string    `json:"-"` // those of Others that are copied from the source
