@@ -107,6 +107,9 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err != nil {
 		return nil, err
 	}
+	if err := enoughMemory(baseMemory + convert.LayerMemory(m.Shape(), o.Maths(sizes), stats != nil)); err != nil {
+		return nil, err
+	}
 	if sizes, err = searched(ctx, u, input, o.Options, sizes, convert.Resources{}); err != nil {
 		return nil, err
 	}
