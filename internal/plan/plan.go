@@ -108,6 +108,7 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p.Cache.Saving = 1 - float64(p.Cache.After)/float64(p.Cache.Before)
 	p.listTensors()
 	p.shard(o.MaxShard)
+	p.Warnings = append(p.Warnings, m.Notes...)
 	if err := p.listOthers(); err != nil {
 		return nil, err
 	}
