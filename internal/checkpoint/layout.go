@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -84,8 +85,19 @@ func (l *listing) weights() ([]string, *index, error) {
 	case len(l.foreign) > 0:
 		return nil, nil, &NoModelError{l.dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", l.foreign[0]), "save the checkpoint as safetensors first"}
 	default:
-		return nil, nil, &NoModelError{l.dir, "no safetensors file", "name a folder with config.json and model.safetensors"}
+		return nil, nil, &NoModelError{l.dir, "no safetensors file", l.elsewhere()}
 	}
+}
+
+// elsewhere says where below there are weights, in a folder of checkpoints or of the
+// hub's cache; else what should be named.
+func (l *listing) elsewhere() string {
+	for _, pattern := range []string{"*/*.safetensors", "*/*/*.safetensors"} {
+		if found, _ := fs.Glob(os.DirFS(l.dir), pattern); len(found) > 0 {
+			return fmt.Sprintf("there are weights below it: name %q", filepath.Join(l.dir, filepath.Dir(found[len(found)-1])))
+		}
+	}
+	return "name a folder with config.json and model.safetensors"
 }
 
 func (l *listing) indexedWeights() ([]string, *index, error) {

@@ -59,6 +59,7 @@ type Output struct {
 	mine     fsys.Folder // in it, of this attempt alone
 	staged   fsys.Folder // from Declare to Commit
 	lock     fsys.Lock
+	open     openFiles
 }
 
 // NewOutput prepares to write files of the given names to folder: Reserve and
@@ -192,7 +193,7 @@ func (o *Output) Kept(name string, most int64) ([]byte, error) {
 }
 
 // Create opens the file that will be published as name.
-func (o *Output) Create(name string) (fsys.File, error) { return o.staged.Create(name) }
+func (o *Output) Create(name string) (fsys.File, error) { return o.open.create(o.staged, name) }
 
 // WriteFile writes a whole file that will be published as name.
 func (o *Output) WriteFile(name string, content []byte) error {

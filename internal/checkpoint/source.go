@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ type file struct {
 // Hugging Face layout, sharded or not. Symbolic links are followed.
 func Open(path string) (*Source, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &MissingError{path, err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +77,28 @@ func Open(path string) (*Source, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// MissingError says that there is no checkpoint of a name.
+type MissingError struct {
+	Path string
+	Err  error
+}
+
+func (e *MissingError) Error() string { return e.Err.Error() }
+
+// Unwrap is what the system said.
+func (e *MissingError) Unwrap() error { return e.Err }
+
+// hubName is how models are called on a hub.
+var hubName = regexp.MustCompile(`^(https?://.*|[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)$`)
+
+// Hint says what to do about the error.
+func (e *MissingError) Hint() string {
+	if hubName.MatchString(e.Path) {
+		return "nothing is downloaded: if this is the name of a model, fetch it first, and name the folder it is in"
+	}
+	return ""
 }
 
 // openFile opens a safetensors file and checks its header.

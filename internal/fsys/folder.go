@@ -130,9 +130,16 @@ func (f *folder) Open(name string) (Input, error) {
 	return file, nil
 }
 
+// Reopen opens a file to write at any place.
+func (f *folder) Reopen(name string) (File, error) { return f.writing(name, os.O_RDWR) }
+
 // Append opens a file to write at its end.
 func (f *folder) Append(name string) (File, error) {
-	file, err := f.open(name, os.O_WRONLY|os.O_APPEND)
+	return f.writing(name, os.O_WRONLY|os.O_APPEND)
+}
+
+func (f *folder) writing(name string, flag int) (File, error) {
+	file, err := f.open(name, flag)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,8 @@ type Folder interface {
 	Open(name string) (Input, error)
 	// Create creates a file that is not there yet.
 	Create(name string) (File, error)
+	// Reopen opens a file that is there, of the user's own, to write at any place.
+	Reopen(name string) (File, error)
 	// Append opens a file that is there, of the user's own, to write at its end.
 	Append(name string) (File, error)
 	// Rename gives a file another name, in the place of a file that has it.

@@ -174,6 +174,9 @@ func (d *folder) Mkdir(name string, private bool) error {
 // Create creates a file.
 func (d *folder) Create(name string) (fsys.File, error) { return d.writing(name, d.Folder.Create) }
 
+// Reopen opens a file.
+func (d *folder) Reopen(name string) (fsys.File, error) { return d.writing(name, d.Folder.Reopen) }
+
 // Append opens a file.
 func (d *folder) Append(name string) (fsys.File, error) { return d.writing(name, d.Folder.Append) }
 
