@@ -104,6 +104,9 @@ func layHeader(specs []Spec, metadata map[string]string) ([]byte, []Spec, error)
 	for len(text)%8 != 0 {
 		text = append(text, ' ')
 	}
+	if len(text) > maxHeader {
+		return nil, nil, fmt.Errorf("a header of %d tensors would have %d bytes, and no reader takes more than %d", len(order), len(text), maxHeader)
+	}
 	if err := crossCheck(text, order); err != nil {
 		return nil, nil, err
 	}

@@ -114,6 +114,11 @@ func (c *Config) Set(key string, value any) {
 	c.text[key] = text
 }
 
+// Constants lists the keys whose values hold constants that are not JSON.
+func (c *Config) Constants() []string {
+	return slices.DeleteFunc(slices.Clone(c.keys), func(key string) bool { return json.Valid(c.text[key]) })
+}
+
 // Delete removes keys.
 func (c *Config) Delete(keys ...string) {
 	for _, key := range keys {

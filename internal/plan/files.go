@@ -29,6 +29,17 @@ func Place(out string) (folder, file string) {
 	return out, ""
 }
 
+// mostShards is how many shards their names can count.
+const mostShards = 99999
+
+// countable is an error if there are more shards than that.
+func (p *Plan) countable() error {
+	if len(p.Shards) > mostShards {
+		return &UsageError{What: fmt.Sprintf("--max-shard-size makes %d files, and their names count no further than %d", len(p.Shards), mostShards), Tip: "raise it"}
+	}
+	return nil
+}
+
 // shard spreads the tensors over files of at most most bytes, in the order of
 // their names. One file is always one shard.
 func (p *Plan) shard(most int64) {
@@ -142,7 +153,9 @@ func (p *Plan) warnOfOthers() error {
 	return nil
 }
 
-// warn adds a warning.
+// warn adds a warning, once.
 func (p *Plan) warn(format string, args ...any) {
-	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+		p.Warnings = append(p.Warnings, text)
+	}
 }

@@ -108,6 +108,9 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p.Cache.Saving = 1 - float64(p.Cache.After)/float64(p.Cache.Before)
 	p.listTensors()
 	p.shard(o.MaxShard)
+	if err := p.countable(); err != nil {
+		return nil, err
+	}
 	p.Warnings = append(p.Warnings, m.Notes...)
 	if err := p.listOthers(); err != nil {
 		return nil, err
@@ -123,6 +126,10 @@ func (p *Plan) configure() *family.Config {
 		if c.Has(key) {
 			c.Set(key, name)
 		}
+	}
+	if odd := c.Constants(); len(odd) > 0 {
+		c.Delete(odd...)
+		p.warn("the configuration has NaN or Infinity, which JSON has not, in %s: not carried over", strings.Join(odd, ", "))
 	}
 	return c
 }
