@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race torture bench lint tidy generate generated cross man ci demo clean
+.PHONY: build test race torture cases bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -28,6 +28,10 @@ race:
 # form of it. Root is needed to fill a disk.
 torture:
 	MHA2MLA_TORTURE=1 $(GO) test -count=1 -timeout 20m -v ./internal/torture
+
+# replays what has broken once, if the scripts that do are beside the repository
+cases: build
+	.ci/cases $(PROGRAM)
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out
@@ -83,7 +87,7 @@ demo: build
 	$(PROGRAM) verify --skip-tokens 16384 --max-tokens 16384 --max-kl 0.22 --tokens $(IDS) $(MODEL) $(BUILD)/demo
 
 # what the README promises must hold in a clean copy of what is committed
-ci: tidy lint generated build cross race
+ci: tidy lint generated build cross race cases
 	rm -rf $(BUILD)/clean && mkdir -p $(BUILD)/clean
 	git -c safe.directory='*' archive HEAD | tar -x -C $(BUILD)/clean
 	$(MAKE) -C $(BUILD)/clean demo test

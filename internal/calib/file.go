@@ -92,6 +92,24 @@ func (f *File) For(m *family.Model) error {
 	return nil
 }
 
+// Memory estimates the bytes that the sums of a layer take.
+func (f *File) Memory() int64 {
+	most := int64(0)
+	for _, t := range f.src.Tensors() {
+		most += 2 * 8 * t.Elements() // as they are read, and as what is made of them
+	}
+	return most / max(1, f.layers())
+}
+
+// layers is how many layers there are sums of.
+func (f *File) layers() int64 {
+	n := int64(0)
+	for f.src.Lookup(inFile(int(n), sampleInputs)) != nil {
+		n++
+	}
+	return n
+}
+
 // Sums reads the sums of a layer. The file must be For the model.
 func (f *File) Sums(layer int) (*Sums, error) {
 	s := &Sums{Tokens: float64(f.Tokens)}
@@ -180,6 +198,15 @@ func Merge(m *family.Model, files []*File) (Merged, error) {
 		}
 	}
 	return files, nil
+}
+
+// Memory estimates the bytes that the added sums of a layer take.
+func (m Merged) Memory() int64 {
+	most := int64(0)
+	for _, f := range m {
+		most = max(most, f.Memory())
+	}
+	return 2 * most
 }
 
 // Unchanged is an error if one of the files was changed since it was opened.

@@ -1,13 +1,17 @@
 package checkpoint
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
 // ExistsError says that an output is already there.
@@ -36,46 +40,83 @@ func (e *NotAFileError) Error() string { return fmt.Sprintf("%q is %s", e.Path, 
 // Hint says what to do about the error.
 func (e *NotAFileError) Hint() string { return "name another output" }
 
+// OwnedError says that a file belongs to an output other than the one that would
+// replace it.
+type OwnedError struct{ Path, Owner string }
+
+func (e *OwnedError) Error() string {
+	return fmt.Sprintf("%q belongs to %q, which would be left with parts of another", e.Path, e.Owner)
+}
+
+// Hint says what to do about the error.
+func (e *OwnedError) Hint() string { return "name another output" }
+
 // CheckOutput makes sure that files of the given names may be written to
 // folder. It refuses a folder without a parent, every name that is, through any
-// link, a file of in, and every name that is no regular file; and, unless force,
-// whatever exists: the folder itself if whole says that it is the output, else
-// the names. It touches nothing.
+// link, a file of in, every name that is no regular file, and every name that
+// belongs to another output; and, unless force, whatever exists: the folder itself if
+// whole says that it is the output, else the names, of which the first is the one
+// that the others come with. It touches nothing.
 func CheckOutput(in *Source, folder string, names []string, whole, force bool) error {
-	info, err := os.Stat(folder)
+	return checkOutput(fsys.OS{}, in, folder, names, whole, force)
+}
+
+func checkOutput(files fsys.FS, in *Source, folder string, names []string, whole, force bool) error {
+	info, err := files.Stat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && whole:
-		if _, err := os.Lstat(folder); err == nil {
-			return &NotAFileError{folder, "a symbolic link to nothing"}
+		if there, err := fsys.ExistsAt(files, folder); there || err != nil {
+			return cmp.Or(err, error(&NotAFileError{folder, "a symbolic link to nothing"}))
 		}
-		_, err := os.Stat(filepath.Dir(filepath.Clean(folder)))
+		_, err := files.Stat(filepath.Dir(filepath.Clean(folder)))
 		return err
 	case err != nil:
 		return err
+	case !info.IsDir():
+		return &NotAFileError{folder, "no folder"}
 	case whole && os.SameFile(info, in.folder):
 		return &SameFileError{folder}
 	case whole && !force:
 		return &ExistsError{folder}
 	}
 	if whole {
-		stale, err := weightsIn(folder)
+		stale, err := weightsIn(files, folder)
 		if err != nil {
 			return err
 		}
 		names = append(stale, names...) // they will be removed
+	} else if err := belongsElsewhere(folder, names); err != nil {
+		return err
 	}
 	for _, name := range names {
-		path := filepath.Join(folder, name)
-		if err := in.refuseOwn(path); err != nil {
+		if err := checkFile(files, in, filepath.Join(folder, name), force); err != nil {
 			return err
 		}
-		info, err := os.Stat(path)
-		switch {
-		case err == nil && !info.Mode().IsRegular():
-			return &NotAFileError{path, "no regular file"}
-		case !force && exists(path): // be it a link to nothing
+	}
+	return nil
+}
+
+// checkFile is CheckOutput for one file.
+func checkFile(files fsys.FS, in *Source, path string, force bool) error {
+	info, err := files.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		there, err := fsys.ExistsAt(files, path)
+		if there && !force { // be it a link to nothing
 			return &ExistsError{path}
 		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if err := in.refuseOwn(files, path, info); err != nil {
+		return err
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return &NotAFileError{path, "no regular file"}
+	case !force:
+		return &ExistsError{path}
 	}
 	return nil
 }
@@ -87,16 +128,19 @@ func PlainName(name string) bool {
 		!strings.ContainsAny(name, `/\:`) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// refuseOwn is an error if path is, through any link, a file that the source is
-// read from.
-func (s *Source) refuseOwn(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil // nothing there to overwrite
-	}
+// refuseOwn is an error if what info says is at path is, through any link, a file that
+// the source is read from.
+func (s *Source) refuseOwn(files fsys.FS, path string, info fs.FileInfo) error {
 	for _, own := range append(s.Files(), s.config, filepath.Join(s.Dir, ConfigFile), filepath.Join(s.Dir, IndexFile)) {
-		if ownInfo, err := os.Stat(own); err == nil && os.SameFile(info, ownInfo) {
+		if own == "" {
+			continue
+		}
+		ownInfo, err := files.Stat(own)
+		switch {
+		case err == nil && os.SameFile(info, ownInfo):
 			return &SameFileError{path}
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
 		}
 	}
 	return nil
@@ -104,13 +148,18 @@ func (s *Source) refuseOwn(path string) error {
 
 // weightsIn lists what a loader takes for the weights of a folder, under the
 // names that this program gives them.
-func weightsIn(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
+func weightsIn(files fsys.FS, folder string) ([]string, error) {
+	open, err := files.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer open.Close()
+	all, err := open.List()
+	slices.Sort(all)
 	var names []string
-	for _, e := range entries {
-		shard := strings.HasPrefix(e.Name(), "model-") && len(e.Name()) == len("model-00001-of-00001.safetensors") && shardName.MatchString(e.Name())
-		if shard || e.Name() == SingleFile || e.Name() == IndexFile {
-			names = append(names, e.Name())
+	for _, name := range all {
+		if OwnWeights(name) {
+			names = append(names, name)
 		}
 	}
 	return names, err

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
 // Digests are SHA-256 of the parts of a safetensors file, in hexadecimal. All
@@ -23,11 +25,20 @@ type Digests struct {
 
 // Digest reads a whole safetensors file, of which the header must be sound.
 func Digest(ctx context.Context, path string) (*Digests, error) {
-	f, err := openFile(path)
+	f, _, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.f.Close()
+	defer f.Close()
+	return digestFile(ctx, path, f)
+}
+
+// digestFile is Digest of a file that is open.
+func digestFile(ctx context.Context, path string, in fsys.Input) (*Digests, error) {
+	f, err := readFile(path, in)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range f.tensors {
 		t.file = f
 	}

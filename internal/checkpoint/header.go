@@ -117,6 +117,14 @@ func foreign(prefix []byte) string {
 		return "a zip archive, probably a PyTorch checkpoint"
 	case bytes.HasPrefix(prefix, []byte("<!")), bytes.HasPrefix(bytes.ToLower(prefix), []byte("<html")):
 		return "an HTML page, probably a failed download"
+	case bytes.HasPrefix(prefix, []byte("\x1f\x8b")), bytes.HasPrefix(prefix, []byte("BZh")), bytes.HasPrefix(prefix, []byte("\xfd7zXZ")), bytes.HasPrefix(prefix, []byte("(\xb5/\xfd")):
+		return "a compressed archive (unpack it)"
+	case bytes.HasPrefix(prefix, []byte("\x89HDF")):
+		return "an HDF5 file"
+	case bytes.HasPrefix(prefix, []byte("\x80\x02")) && prefix[2] != 0:
+		return "a Python pickle, probably an old PyTorch checkpoint"
+	case prefix[0] == '{' && !bytes.Contains(prefix, []byte{0}), prefix[0] == '[' && !bytes.Contains(prefix, []byte{0}):
+		return "JSON (name the folder it is in, or the weights)"
 	default:
 		return ""
 	}

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,6 +33,14 @@ type listing struct {
 	foreign []string // weights of other formats
 }
 
+// weightFormats are the ends of the names of weights.
+var weightFormats = []string{".safetensors", ".bin", ".gguf", ".ggml", ".pth", ".pt", ".ckpt", ".h5", ".msgpack", ".onnx", ".npz", ".nemo", ".pdparams"}
+
+// isWeights reports whether a file of such a name holds weights of some form.
+func isWeights(name string) bool {
+	return strings.HasPrefix(name, "consolidated") || slices.Contains(weightFormats, strings.ToLower(filepath.Ext(name)))
+}
+
 // list lists the directory.
 func list(dir string) (*listing, error) {
 	entries, err := os.ReadDir(dir)
@@ -41,6 +50,7 @@ func list(dir string) (*listing, error) {
 	l := &listing{dir: dir}
 	for _, e := range entries {
 		switch name := e.Name(); {
+		case strings.HasPrefix(name, "."): // what other systems leave, as ._model.safetensors
 		case name == IndexFile:
 			l.indexed = true
 		case name == SingleFile:
@@ -50,7 +60,7 @@ func list(dir string) (*listing, error) {
 			l.shards = append(l.shards, name)
 		case filepath.Ext(name) == ".safetensors":
 			l.files = append(l.files, name)
-		case slices.Contains([]string{".bin", ".gguf", ".pth", ".pt"}, filepath.Ext(name)):
+		case isWeights(name):
 			l.foreign = append(l.foreign, name)
 		}
 	}
@@ -75,8 +85,19 @@ func (l *listing) weights() ([]string, *index, error) {
 	case len(l.foreign) > 0:
 		return nil, nil, &NoModelError{l.dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", l.foreign[0]), "save the checkpoint as safetensors first"}
 	default:
-		return nil, nil, &NoModelError{l.dir, "no safetensors file", "name a folder with config.json and model.safetensors"}
+		return nil, nil, &NoModelError{l.dir, "no safetensors file", l.elsewhere()}
 	}
+}
+
+// elsewhere says where below there are weights, in a folder of checkpoints or of the
+// hub's cache; else what should be named.
+func (l *listing) elsewhere() string {
+	for _, pattern := range []string{"*/*.safetensors", "*/*/*.safetensors"} {
+		if found, _ := fs.Glob(os.DirFS(l.dir), pattern); len(found) > 0 {
+			return fmt.Sprintf("there are weights below it: name %q", filepath.Join(l.dir, filepath.Dir(found[len(found)-1])))
+		}
+	}
+	return "name a folder with config.json and model.safetensors"
 }
 
 func (l *listing) indexedWeights() ([]string, *index, error) {

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,16 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
+// What is in a temporary folder.
+const (
+	lockFile     = "lock"
+	stagedFolder = "new"
+	asideFolder  = "old"
+	markerFile   = "commit"
+	journalFile  = "journal"
+	keptFolder   = "kept"
+)
+
 // Output is files that get their final names together. Until then they are in a
 // folder of a temporary name beside them, which belongs to this process alone:
 //
@@ -19,22 +30,36 @@ import (
 //	old/     what they replace, while they do
 //	commit   is there while they do; what died with it is undone by the next run
 //	journal  of a run that may be resumed
-//	kept/    what else such a run has done; and whatever else the run puts there
+//	kept/    what else such a run has done
+//	…/       whatever else the run puts there, under a name nobody has twice
 //
 // An output directory that does not exist yet is new/, renamed. Otherwise the
 // files that are replaced are set aside, then the new ones get their names.
+//
+// The folder is reached by its handle and nothing in it is followed elsewhere. The lock
+// saves work; that what is published is whole does not depend on it: no name is ever
+// given to anything that another run may have put there, and no name that has a file
+// is given to another.
 type Output struct {
 	fs     fsys.FS
 	in     *Source
 	folder string   // final folder of the files
-	path   string   // of the output: folder, or a file in it
-	names  []string // of all of them, in the order in which they appear
+	main   string   // name of the file that is the output; empty: folder is
+	path   string   // of the output
+	names  []string // of all files, in the order in which they appear
 	whole  bool     // folder is the output, not only where it goes
 	force  bool     // what exists may be replaced
 	fresh  bool     // folder does not exist yet
 	resume bool     // what an earlier run left is kept
-	work   string   // the temporary folder
-	lock   fsys.Lock
+
+	id       string      // of this attempt
+	base     fsys.Folder // in which the temporary folder is: folder, unless it is fresh
+	workName string
+	work     fsys.Folder // the temporary folder
+	mine     fsys.Folder // in it, of this attempt alone
+	staged   fsys.Folder // from Declare to Commit
+	lock     fsys.Lock
+	open     openFiles
 }
 
 // NewOutput prepares to write files of the given names to folder: Reserve and
@@ -55,42 +80,66 @@ func NewOutput(in *Source, folder string, names []string, whole, force bool) (*O
 }
 
 // Declare says which files will be written, in the order in which they are to
-// appear, after the checks of CheckOutput.
+// appear, after the checks of CheckOutput. From here on the run is accepted: what one that died has left is undone, and removed or resumed.
 func (o *Output) Declare(names []string) error {
-	if err := CheckOutput(o.in, o.folder, names, o.whole, o.force); err != nil {
+	if err := checkOutput(o.fs, o.in, o.folder, names, o.whole, o.force); err != nil {
+		return err
+	}
+	if err := o.accept(); err != nil {
+		return err
+	}
+	if err := checkOutput(o.fs, o.in, o.folder, names, o.whole, o.force); err != nil {
 		return err
 	}
 	o.names = names
-	if err := o.fs.Mkdir(o.staged()); !errors.Is(err, fs.ErrExist) {
+	if err := o.work.Mkdir(stagedFolder, false); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return nil
+	var err error
+	o.staged, err = o.work.Enter(stagedFolder)
+	return err
 }
 
 // Retain removes all that an earlier run has left of the files but for the given
 // ones.
 func (o *Output) Retain(names []string) error {
-	entries, err := os.ReadDir(o.staged())
+	return fsys.RemoveIn(o.staged, func(name string) bool { return slices.Contains(names, name) })
+}
+
+// CheckSpace makes sure that so many bytes can be written, as far as the system
+// says. What will be removed before counts as free.
+func (o *Output) CheckSpace(bytes int64) error {
+	free, err := o.work.Free()
 	if err != nil {
-		return err
+		return nil // nobody knows
 	}
-	for _, e := range entries {
-		if !slices.Contains(names, e.Name()) {
-			if err := fsys.RemoveAll(o.fs, o.Staged(e.Name())); err != nil {
-				return err
-			}
-		}
+	if o.staged == nil && !o.resume {
+		free += size(o.work)
+	}
+	if free < bytes {
+		return &SpaceError{Folder: o.base.Path(), Needed: bytes, Free: free}
 	}
 	return nil
 }
 
-// CheckSpace makes sure that so many bytes can be written, as far as the system
-// says.
-func (o *Output) CheckSpace(bytes int64) error {
-	if free, err := o.fs.Free(o.work); err == nil && free < bytes {
-		return &SpaceError{Folder: filepath.Dir(o.work), Needed: bytes, Free: free}
+// size adds up the files in a folder and below, as far as they can be seen.
+func size(in fsys.Folder) int64 {
+	names, _ := in.List()
+	total := int64(0)
+	for _, name := range names {
+		info, err := in.Stat(name)
+		switch {
+		case err != nil:
+		case info.Mode().IsRegular():
+			total += info.Size()
+		case info.IsDir():
+			if below, err := in.Enter(name); err == nil {
+				total += size(below)
+				below.Close() //nolint:errcheck // nothing was written
+			}
+		}
 	}
-	return nil
+	return total
 }
 
 // SpaceError says that there is no room for what would be written.
@@ -106,50 +155,101 @@ func (e *SpaceError) Error() string {
 // Hint says what to do about the error.
 func (e *SpaceError) Hint() string { return "free space, or name an output elsewhere" }
 
-// FS is the file system that is written to.
-func (o *Output) FS() fsys.FS { return o.fs }
+// Scratch is the path of something that goes when the output is done, in a folder of
+// this attempt alone.
+func (o *Output) Scratch(name string) string { return filepath.Join(o.mine.Path(), name) }
 
-// Scratch is the path of something that goes when the output is done. The names
-// above are taken.
-func (o *Output) Scratch(name string) string { return filepath.Join(o.work, name) }
-
-// Staged is where the file that will be published as name is until then.
-func (o *Output) Staged(name string) string { return filepath.Join(o.staged(), name) }
+// Staged is where a file is until Commit, to be read before it is published; without a
+// name, the folder.
+func (o *Output) Staged(name string) string { return filepath.Join(o.staged.Path(), name) }
 
 // Journal is where a run puts down what it has done, for another to resume.
-func (o *Output) Journal() string { return o.Scratch("journal") }
+func (o *Output) Journal() (in fsys.Folder, name string) { return o.work, journalFile }
 
-// Kept is where Keep puts the file of the given name.
-func (o *Output) Kept(name string) string { return filepath.Join(o.kept(), name) }
+// Forget removes the journal: there is nothing to be resumed.
+func (o *Output) Forget() error { return fsys.RemoveAll(o.work, journalFile) }
 
 // Keep writes a file for another run to resume, in the place of one of its name.
 func (o *Output) Keep(name string, content []byte) error {
-	if err := o.fs.Mkdir(o.kept()); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := o.work.Mkdir(keptFolder, true); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := fsys.RemoveAll(o.fs, o.Kept(name)); err != nil {
+	kept, err := o.work.Enter(keptFolder)
+	if err != nil {
 		return err
 	}
-	return fsys.WriteFile(o.fs, o.Kept(name), content)
+	defer kept.Close()
+	if err := fsys.RemoveAll(kept, name); err != nil {
+		return err
+	}
+	return fsys.WriteFile(kept, name, content)
 }
 
-func (o *Output) kept() string   { return o.Scratch("kept") }
-func (o *Output) staged() string { return o.Scratch("new") }
-func (o *Output) aside() string  { return o.Scratch("old") }
-func (o *Output) marker() string { return o.Scratch("commit") }
+// Kept returns what Keep wrote in this run or an earlier one, which has at most so many
+// bytes; the error is fs.ErrNotExist if there is nothing.
+func (o *Output) Kept(name string, most int64) ([]byte, error) {
+	kept, err := o.work.Enter(keptFolder)
+	if err != nil {
+		return nil, err
+	}
+	defer kept.Close()
+	return fsys.ReadFile(kept, name, most)
+}
 
 // Create opens the file that will be published as name.
-func (o *Output) Create(name string) (fsys.File, error) { return o.fs.Create(o.Staged(name)) }
+func (o *Output) Create(name string) (fsys.File, error) { return o.open.create(o.staged, name) }
 
 // WriteFile writes a whole file that will be published as name.
 func (o *Output) WriteFile(name string, content []byte) error {
-	return fsys.WriteFile(o.fs, o.Staged(name), content)
+	return fsys.WriteFile(o.staged, name, content)
+}
+
+// Size is that of the file that will be published as name.
+func (o *Output) Size(name string) (int64, error) {
+	info, err := o.staged.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// Digest reads the safetensors file that an earlier run left to be published as name,
+// as Digest does.
+func (o *Output) Digest(ctx context.Context, name string) (*Digests, error) {
+	f, err := o.staged.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return digestFile(ctx, filepath.Join(o.staged.Path(), name), f)
+}
+
+// PublishedError says that an output is complete, and what failed after that.
+type PublishedError struct {
+	Path string
+	Err  error
+}
+
+func (e *PublishedError) Error() string {
+	return fmt.Sprintf("%q is complete; what failed is to tidy up after it: %v", e.Path, e.Err)
+}
+
+// Unwrap is what failed.
+func (e *PublishedError) Unwrap() error { return e.Err }
+
+// Hint says what to do about the error.
+func (e *PublishedError) Hint() string {
+	return "see that the disk is sound: whether a power cut would undo it is not known"
 }
 
 // Commit gives every file its final name and puts the names on the disk. If that
-// fails, whatever was there before is there again.
+// fails, whatever was there before is there again, unless the error is a
+// PublishedError.
 func (o *Output) Commit() error {
-	if err := o.fs.SyncFolder(o.staged()); err != nil {
+	if !o.lock.Held() {
+		return &BusyError{o.path, o.work.Path(), &fsys.HeldError{}}
+	}
+	if err := o.staged.Sync(); err != nil {
 		return err
 	}
 	publish := o.replace
@@ -159,43 +259,93 @@ func (o *Output) Commit() error {
 	if err := publish(); err != nil {
 		return err
 	}
-	return o.close(false)
+	if err := o.close(false); err != nil {
+		return &PublishedError{o.path, err}
+	}
+	return nil
 }
 
-// appear makes the new folder the output.
+// appear makes the new folder the output. It takes it out of everybody's sight first,
+// to make sure that it is the one it has filled.
 func (o *Output) appear() error {
-	if err := o.fs.Rename(o.staged(), o.folder); err != nil {
+	filled, err := o.staged.Stat(".")
+	if err := errors.Join(err, o.staged.Close()); err != nil { // some systems rename no folder that is open
 		return err
 	}
-	return o.fs.SyncFolder(filepath.Dir(o.folder))
+	if err := o.work.Move(stagedFolder, o.mine, stagedFolder); err != nil {
+		return err
+	}
+	moved, err := o.mine.Stat(stagedFolder)
+	if err == nil && !os.SameFile(moved, filled) {
+		err = &BusyError{o.path, o.work.Path(), &fsys.HeldError{}}
+	}
+	if err == nil {
+		err = o.mine.Move(stagedFolder, o.base, filepath.Base(o.folder))
+	}
+	if err != nil {
+		return errors.Join(err, o.mine.Move(stagedFolder, o.work, stagedFolder))
+	}
+	if err := o.base.Sync(); err != nil {
+		return errors.Join(&PublishedError{o.path, err}, o.close(false))
+	}
+	return nil
 }
 
 // Discard removes whatever has not been published and gives the output up. What
 // may be resumed stays if the output was reserved for that, and so does an old
-// checkpoint that could not be put back. After Commit it does nothing.
+// checkpoint that could not be put back, and all that another run left if this one was
+// never accepted. After Commit it does nothing.
 func (o *Output) Discard() error {
-	if o.lock == nil {
+	if o.base == nil {
 		return nil
 	}
-	return o.close(exists(o.marker()) || o.resume && exists(o.Journal()))
+	stay := o.names == nil
+	if !stay {
+		marked, err := fsys.Exists(o.work, markerFile)
+		resumable, journalErr := fsys.Exists(o.work, journalFile)
+		// of what cannot be seen nothing is removed
+		stay = marked || err != nil || o.resume && (resumable || journalErr != nil)
+	}
+	return o.close(stay)
 }
 
 // close gives the temporary folder up, with what is in it if that is to stay.
 func (o *Output) close(stay bool) error {
 	var errs []error
-	if !stay {
-		errs = append(errs, clear(o.fs, o.work))
+	if o.lock != nil && o.lock.Held() {
+		if !stay && o.mine != nil {
+			errs = append(errs, o.clear(lockFile, o.id))
+		}
 	}
-	errs = append(errs, o.lock.Release())
-	o.lock = nil
-	if err := o.fs.Remove(o.work); err != nil && !stay && !exists(filepath.Join(o.work, lockFile)) { // another's by now
-		errs = append(errs, err)
+	for _, f := range []fsys.Folder{o.mine, o.staged} {
+		if f != nil {
+			f.Close() //nolint:errcheck // it was read, or what was written is on the disk
+		}
 	}
+	if o.mine != nil {
+		errs = append(errs, fsys.RemoveAll(o.work, o.id))
+	}
+	if o.lock != nil {
+		errs = append(errs, o.lock.Release())
+	}
+	errs = append(errs, o.leave())
+	o.mine, o.staged, o.lock = nil, nil, nil
 	return errors.Join(errs...)
 }
 
-// exists reports whether there is something at path.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
+// leave removes the temporary folder if it is empty, and closes what it is in.
+func (o *Output) leave() error {
+	if o.base == nil {
+		return nil
+	}
+	if o.work != nil {
+		o.work.Close() //nolint:errcheck // only names were changed
+	}
+	err := o.base.Remove(o.workName)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) { // gone, or what is in it stays
+		err = nil
+	}
+	o.base.Close() //nolint:errcheck
+	o.work, o.base = nil, nil
+	return err
 }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,10 +14,64 @@ import (
 func OpenRegular(path string) (*os.File, fs.FileInfo, error) { return open(path, 0) }
 
 // OpenStream is OpenRegular for what is read once from its beginning: it may be a
-// pipe, too.
-func OpenStream(path string) (*os.File, error) {
-	f, _, err := open(path, fs.ModeNamedPipe)
-	return f, err
+// pipe, too. Whoever is at its other end may stay silent: opening and reading end with
+// ctx.
+func OpenStream(ctx context.Context, path string) (io.ReadCloser, error) {
+	opened := make(chan func() (*os.File, error), 1)
+	go func() {
+		f, _, err := open(path, fs.ModeNamedPipe)
+		opened <- func() (*os.File, error) { return f, err }
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case result := <-opened:
+		f, err := result()
+		if err != nil {
+			return nil, err
+		}
+		return &stream{ctx: ctx, f: f}, nil
+	}
+}
+
+// stream is a file that may never answer. Once its context has ended, a read that goes
+// on has the buffer for itself.
+type stream struct {
+	ctx context.Context
+	f   *os.File
+	buf []byte
+}
+
+// Read reads what there is.
+func (s *stream) Read(p []byte) (int, error) {
+	p = p[:min(len(p), chunk)]
+	if cap(s.buf) < len(p) {
+		s.buf = make([]byte, len(p))
+	}
+	type result struct {
+		n   int
+		err error
+	}
+	buf, done := s.buf[:len(p)], make(chan result, 1)
+	go func() {
+		n, err := s.f.Read(buf)
+		done <- result{n, err}
+	}()
+	select {
+	case <-s.ctx.Done():
+		s.buf = nil
+		return 0, context.Cause(s.ctx)
+	case r := <-done:
+		return copy(p, buf[:r.n]), r.err
+	}
+}
+
+// Close closes the file, unless it is still being read.
+func (s *stream) Close() error {
+	if s.ctx.Err() != nil {
+		return nil
+	}
+	return s.f.Close()
 }
 
 // open opens a file that is regular or of the type allowed.

@@ -5,36 +5,87 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
 // exchange is what the file commit says: which files take the place of which.
 type exchange struct {
-	New []string `json:"new"` // in the order in which they appear
-	Old []string `json:"old"` // in the order in which they go
+	New []string         `json:"new"` // in the order in which they appear
+	Old []string         `json:"old"` // in the order in which they go
+	Is  map[string]state `json:"is"`  // what the new ones are
 }
+
+// state tells a file from another that has its name.
+type state struct {
+	Bytes   int64 `json:"bytes"`
+	Changed int64 `json:"changed"` // nanoseconds
+}
+
+func stateOf(info fs.FileInfo) state { return state{info.Size(), info.ModTime().UnixNano()} }
+
+// maxExchange is the size of the longest list: of more shards than a name can count.
+const maxExchange = 64 << 20
 
 // replace sets the old files aside and gives the new ones their names. At no time
 // does a loader find parts of both, and killed at any time, it leaves the old ones
 // where the next run puts them back from.
 func (o *Output) replace() error {
-	// hours later, there may be files that were not, of another output beside this
-	if err := CheckOutput(o.in, o.folder, o.names, o.whole, o.force); err != nil {
-		return err
+	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		// hours later, there may be files that were not, of another output beside this
+		if err := checkOutput(o.fs, o.in, o.folder, o.names, o.whole, o.force); err != nil {
+			return err
+		}
+		x, err := o.plan()
+		if err != nil {
+			return err
+		}
+		if err := o.announce(x); err != nil {
+			return errors.Join(err, o.withdraw())
+		}
+		other, err := o.rival(x)
+		if err == nil && other == "" {
+			return o.carryOut(x)
+		}
+		if err := errors.Join(err, o.withdraw()); err != nil {
+			return err
+		}
+		if time.Now().After(until) {
+			return &RivalError{o.path, other}
+		}
 	}
-	x, err := o.plan()
-	if err != nil {
-		return err
-	}
-	if err := o.announce(x); err != nil {
-		return err
-	}
+}
+
+// RivalError says that another run is exchanging files that are this one's, too.
+type RivalError struct{ Path, Folder string }
+
+func (e *RivalError) Error() string {
+	return fmt.Sprintf("%q shares files with another output, which is being exchanged, or was when that run died (%q)", e.Path, e.Folder)
+}
+
+// Hint says what to do about the error.
+func (e *RivalError) Hint() string {
+	return "run the other again with --force, which puts in order what it left, or name another output"
+}
+
+// patience is how long a run waits for another that exchanges files in the same
+// folder, which takes moments.
+const patience = 5 * time.Second
+
+// carryOut exchanges the files as announced, or not at all.
+func (o *Output) carryOut(x *exchange) error {
 	if err := o.exchange(x); err != nil {
+		if marked, statErr := fsys.Exists(o.work, markerFile); statErr == nil && !marked { // only the last call failed
+			return errors.Join(&PublishedError{o.path, err}, o.close(false))
+		}
 		return errors.Join(err, o.undo(x))
+	}
+	if err := o.work.Sync(); err != nil {
+		return errors.Join(&PublishedError{o.path, err}, o.close(false))
 	}
 	return nil
 }
@@ -44,12 +95,16 @@ func (o *Output) replace() error {
 func (o *Output) plan() (*exchange, error) {
 	x := &exchange{New: o.names, Old: slices.Clone(o.names)}
 	if o.whole {
-		weights, err := weightsIn(o.folder)
+		weights, err := weightsIn(o.fs, o.folder)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range weights {
-			if !slices.Contains(o.names, name) {
+		stale, err := Leftovers(o.folder, o.names)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range slices.Concat(stale, weights) {
+			if !slices.Contains(x.Old, name) {
 				x.Old = append([]string{name}, x.Old...)
 			}
 		}
@@ -58,8 +113,31 @@ func (o *Output) plan() (*exchange, error) {
 		}
 	}
 	slices.Reverse(x.Old)
-	x.Old = slices.DeleteFunc(x.Old, func(name string) bool { return !exists(filepath.Join(o.folder, name)) })
-	return x, nil
+	return x, errors.Join(o.onlyThere(x), o.identify(x))
+}
+
+// identify puts down what the new files are.
+func (o *Output) identify(x *exchange) error {
+	x.Is = make(map[string]state, len(x.New))
+	for _, name := range x.New {
+		info, err := o.staged.Stat(name)
+		if err != nil {
+			return err
+		}
+		x.Is[name] = stateOf(info)
+	}
+	return nil
+}
+
+// onlyThere leaves of the old files those that there are.
+func (o *Output) onlyThere(x *exchange) error {
+	var errs []error
+	x.Old = slices.DeleteFunc(x.Old, func(name string) bool {
+		there, err := fsys.Exists(o.base, name)
+		errs = append(errs, err)
+		return !there
+	})
+	return errors.Join(errs...)
 }
 
 // announce writes the file commit, whole or not at all.
@@ -68,96 +146,161 @@ func (o *Output) announce(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	draft := o.marker() + ".draft"
-	if err := fsys.WriteFile(o.fs, draft, text); err != nil {
+	if err := fsys.WriteFile(o.mine, markerFile, text); err != nil {
 		return err
 	}
-	if err := o.fs.Mkdir(o.aside()); err != nil {
+	if err := o.work.Mkdir(asideFolder, true); err != nil {
 		return err
 	}
-	if err := o.fs.Rename(draft, o.marker()); err != nil {
+	if err := o.mine.Move(markerFile, o.work, markerFile); err != nil {
 		return err
 	}
-	return o.fs.SyncFolder(o.work)
+	return o.work.Sync()
+}
+
+// withdraw takes back what was announced and not begun.
+func (o *Output) withdraw() error {
+	return errors.Join(fsys.RemoveAll(o.mine, markerFile), fsys.RemoveAll(o.work, markerFile), fsys.RemoveAll(o.work, asideFolder))
+}
+
+// rival returns where another run exchanges some of the same files, as far as this
+// user may look, or has died while it did. Whoever announces first and looks then, as
+// all do, is seen by whoever else does.
+func (o *Output) rival(x *exchange) (string, error) {
+	names, err := o.base.List()
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if name == o.workName || !strings.HasSuffix(name, tempSuffix) {
+			continue
+		}
+		other, err := o.base.Enter(name)
+		if err != nil {
+			continue // gone, or nothing of this user's
+		}
+		theirs, err := readExchange(other)
+		other.Close() //nolint:errcheck // nothing was written
+		if err != nil {
+			return other.Path(), err
+		}
+		if theirs != nil && theirs.meets(x) {
+			return other.Path(), nil
+		}
+	}
+	return "", nil
+}
+
+// meets reports whether a file is in both exchanges.
+func (x *exchange) meets(y *exchange) bool {
+	all := slices.Concat(y.New, y.Old)
+	return slices.ContainsFunc(slices.Concat(x.New, x.Old), func(name string) bool { return slices.Contains(all, name) })
 }
 
 // exchange exchanges the files. Without the file commit, the new ones hold.
 func (o *Output) exchange(x *exchange) error {
+	aside, err := o.work.Enter(asideFolder)
+	if err != nil {
+		return err
+	}
+	defer aside.Close()
 	for _, name := range x.Old {
-		if err := o.fs.Rename(filepath.Join(o.folder, name), filepath.Join(o.aside(), name)); err != nil {
+		if err := o.base.Move(name, aside, name); err != nil {
 			return err
 		}
 	}
-	if err := errors.Join(o.fs.SyncFolder(o.aside()), o.fs.SyncFolder(o.folder)); err != nil {
+	if err := errors.Join(aside.Sync(), o.base.Sync()); err != nil {
 		return err
 	}
 	for _, name := range x.New {
-		if err := o.fs.Rename(o.Staged(name), filepath.Join(o.folder, name)); err != nil {
+		if err := o.staged.Move(name, o.base, name); err != nil {
 			return err
 		}
 	}
-	if err := o.fs.SyncFolder(o.folder); err != nil {
+	if err := o.base.Sync(); err != nil {
 		return err
 	}
-	if err := o.fs.Remove(o.marker()); err != nil {
-		return err
-	}
-	return o.fs.SyncFolder(o.work)
+	return o.work.Remove(markerFile)
 }
 
 // undo puts everything back as it was before the exchange. It may itself be cut
 // short and done again: new files go before any old one comes back.
 func (o *Output) undo(x *exchange) error {
-	if !exists(o.marker()) {
-		return nil // done, and only the last call failed
-	}
-	for _, name := range x.New {
-		final, staged := filepath.Join(o.folder, name), o.Staged(name)
-		if !exists(staged) && exists(final) {
-			if err := o.fs.Rename(final, staged); err != nil {
-				return err
-			}
-		}
-	}
-	set, err := os.ReadDir(o.aside())
+	staged, err := o.work.Enter(stagedFolder)
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Backward(x.Old) {
-		if slices.ContainsFunc(set, func(e fs.DirEntry) bool { return e.Name() == name }) {
-			if err := o.fs.Rename(filepath.Join(o.aside(), name), filepath.Join(o.folder, name)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := o.fs.SyncFolder(o.folder); err != nil {
+	defer staged.Close()
+	aside, err := o.work.Enter(asideFolder)
+	if err != nil {
 		return err
 	}
-	return o.fs.Remove(o.marker())
+	defer aside.Close()
+	for _, name := range x.New {
+		if err := x.restage(o.base, staged, name); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Backward(x.Old) {
+		if err := aside.Move(name, o.base, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := o.base.Sync(); err != nil {
+		return err
+	}
+	return o.work.Remove(markerFile)
 }
 
-// damaged says that the file commit cannot be followed.
-func (o *Output) damaged(what string) error {
-	return &FormatError{o.marker(), what, fmt.Sprintf("a run was cut short here; what it was to replace is in %q", o.aside())}
+// restage takes the name of a new file back, if it has it already. A file that has it
+// and is another is nobody's to take.
+func (x *exchange) restage(base, staged fsys.Folder, name string) error {
+	waiting, err := fsys.Exists(staged, name)
+	if err != nil || waiting {
+		return err
+	}
+	info, err := base.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || stateOf(info) != x.Is[name] {
+		return err
+	}
+	return base.Move(name, staged, name)
+}
+
+// readExchange reads the file commit of a temporary folder; nil if there is none.
+func readExchange(work fsys.Folder) (*exchange, error) {
+	text, err := fsys.ReadFile(work, markerFile, maxExchange)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	damaged := func(what string) error {
+		return &FormatError{filepath.Join(work.Path(), markerFile), what, fmt.Sprintf("a run was cut short here; what it was to replace is in %q", filepath.Join(work.Path(), asideFolder))}
+	}
+	var x exchange
+	if err := json.Unmarshal(text, &x); err != nil {
+		return nil, damaged(err.Error())
+	}
+	for _, name := range slices.Concat(x.New, x.Old) {
+		if !PlainName(name) { // never beyond the folder, whoever wrote this
+			return nil, damaged(fmt.Sprintf("%q is not the name of a file", name))
+		}
+	}
+	return &x, nil
 }
 
 // recover undoes an exchange that a dead run has left half-done.
 func (o *Output) recover() error {
-	text, err := os.ReadFile(o.marker())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	x, err := readExchange(o.work)
+	if err != nil || x == nil {
 		return err
 	}
-	var x exchange
-	if err := json.Unmarshal(text, &x); err != nil {
-		return o.damaged(err.Error())
+	if o.fresh {
+		return &FormatError{filepath.Join(o.work.Path(), markerFile), "it speaks of files in a folder that is not there", "see what is beside it, and remove it"}
 	}
-	for _, name := range slices.Concat(x.New, x.Old) {
-		if !PlainName(name) { // never beyond the folder, whoever wrote this
-			return o.damaged(fmt.Sprintf("%q is not the name of a file", name))
-		}
-	}
-	return o.undo(&x)
+	return o.undo(x)
 }

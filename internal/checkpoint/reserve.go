@@ -1,10 +1,12 @@
 package checkpoint
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -14,8 +16,8 @@ import (
 // tempSuffix ends the name of everything that is not published yet.
 const tempSuffix = ".mha2mla-tmp"
 
-// lockFile is the name of the lock in a temporary folder.
-const lockFile = "lock"
+// maxName is the size of the longest name that file systems take.
+const maxName = 255
 
 // Replace says what may be done about what is there already.
 type Replace struct {
@@ -26,8 +28,9 @@ type Replace struct {
 
 // BusyError says that another process is writing an output.
 type BusyError struct {
-	Path string
-	Held *fsys.HeldError
+	Path   string
+	Folder string // where it does, if nobody can tell whether it still does
+	Held   *fsys.HeldError
 }
 
 func (e *BusyError) Error() string {
@@ -35,30 +38,45 @@ func (e *BusyError) Error() string {
 	if e.Held.PID != 0 {
 		who = fmt.Sprintf("process %d", e.Held.PID)
 	}
+	if e.Held.Unknown != "" {
+		return fmt.Sprintf("%q is being written, or was, by %s on %s", e.Path, who, e.Held.Unknown)
+	}
 	return fmt.Sprintf("%q is being written by %s", e.Path, who)
 }
 
 // Hint says what to do about the error.
-func (e *BusyError) Hint() string { return "wait for it, or name another output" }
+func (e *BusyError) Hint() string {
+	if e.Held.Unknown != "" {
+		return fmt.Sprintf("if that process is gone, remove %q; or name another output", e.Folder)
+	}
+	return "wait for it, or name another output"
+}
+
+// CutShortError says that a run that died was replacing an output.
+type CutShortError struct{ Path, Folder string }
+
+func (e *CutShortError) Error() string {
+	return fmt.Sprintf("%q was being replaced when that run was cut short; what it held is set aside in %q", e.Path, e.Folder)
+}
+
+// Hint says what to do about the error.
+func (e *CutShortError) Hint() string {
+	return "with --force it is put back, and replaced once the new one is whole; or name another output"
+}
 
 // Reserve makes the output in folder, a directory or if main is not empty that
-// file and others with it, this process's own until Commit or Discard. It undoes
-// what a run that died has left half-done and removes the rest of it, unless it is
-// to be resumed. The checks are those of CheckOutput.
+// file and others with it, this process's own until Commit or Discard. What a run
+// that died has left stays as it is until Declare. The checks are those of
+// CheckOutput.
 func Reserve(in *Source, folder, main string, r Replace) (*Output, error) {
-	o := &Output{fs: r.FS, in: in, folder: filepath.Clean(folder), path: filepath.Join(folder, main), whole: main == "", force: r.Force, resume: r.Resume}
+	o := &Output{fs: r.FS, in: in, folder: filepath.Clean(folder), path: filepath.Join(folder, main), main: main, whole: main == "", force: r.Force, resume: r.Resume, id: rand.Text()[:12]}
 	if o.fs == nil {
 		o.fs = fsys.OS{}
 	}
-	names := Names(main)
-	// what a dead run left may come first; CheckOutput is asked again after it
-	if err := CheckOutput(in, folder, names, o.whole, r.Force || exists(o.place(main))); err != nil {
+	if err := checkOutput(o.fs, in, o.folder, Names(main), o.whole, o.force); err != nil {
 		return nil, err
 	}
-	if err := o.enter(main); err != nil {
-		return nil, err
-	}
-	if err := CheckOutput(in, folder, names, o.whole, r.Force); err != nil {
+	if err := o.enter(); err != nil {
 		return nil, errors.Join(err, o.Discard())
 	}
 	return o, nil
@@ -72,100 +90,164 @@ func Names(main string) []string {
 	return []string{main}
 }
 
-// place is the path of the temporary folder: inside an output directory that is
-// there already, whatever kind of link or mount it is, else beside the output.
-func (o *Output) place(main string) string {
-	switch {
-	case !o.whole:
-		return filepath.Join(o.folder, "."+main+tempSuffix)
-	case exists(o.folder):
-		return filepath.Join(o.folder, tempSuffix)
-	default:
-		return o.beside()
+// place is the temporary folder: inside an output directory that is there already,
+// whatever kind of link or mount it is, else beside the output.
+func (o *Output) place() (folder, name string, err error) {
+	if !o.whole {
+		return o.folder, temporaryName(o.main), nil
 	}
+	there, err := fsys.ExistsAt(o.fs, o.folder)
+	if there {
+		return o.folder, tempSuffix, err
+	}
+	folder, name = o.beside()
+	return folder, name, err
 }
 
-// beside is the path of the temporary folder of a directory that does not exist
-// yet.
-func (o *Output) beside() string {
-	return filepath.Join(filepath.Dir(o.folder), "."+filepath.Base(o.folder)+tempSuffix)
+// beside is the temporary folder of a directory that does not exist yet.
+func (o *Output) beside() (folder, name string) {
+	return filepath.Dir(o.folder), temporaryName(filepath.Base(o.folder))
 }
 
-// enter takes the temporary folder and puts it in order. While somebody else makes
-// the output directory, its place changes.
-func (o *Output) enter(main string) error {
+// temporaryName is the name of the temporary folder beside an output. A name of which
+// no more is possible is cut, and told from others by its digest.
+func temporaryName(name string) string {
+	if len(name)+len(".")+len(tempSuffix) > maxName {
+		sum := sha256.Sum256([]byte(name))
+		name = name[:maxName/2] + "-" + hex.EncodeToString(sum[:8])
+	}
+	return "." + name + tempSuffix
+}
+
+// enter takes the temporary folder. While somebody else makes the output directory,
+// its place changes.
+func (o *Output) enter() error {
 	for {
-		o.work = o.place(main)
-		if err := o.take(); err != nil {
+		folder, name, err := o.place()
+		if err != nil {
 			return err
 		}
-		if o.place(main) == o.work {
+		if err := o.take(folder, name); err != nil {
+			return err
+		}
+		nowFolder, nowName, err := o.place()
+		if err != nil {
+			return err
+		}
+		if nowFolder == folder && nowName == name {
 			break
 		}
 		if err := o.close(true); err != nil {
 			return err
 		}
 	}
-	o.fresh = o.whole && !exists(o.folder)
-	err := o.recover()
-	if err == nil {
-		var keep []string
-		if o.resume && exists(o.Journal()) {
-			keep = []string{filepath.Base(o.Journal()), filepath.Base(o.kept()), filepath.Base(o.staged())}
-		}
-		err = clear(o.fs, o.work, keep...)
-	}
-	if err == nil && o.whole && !o.fresh && exists(o.beside()) {
-		err = o.sweep(o.beside())
-	}
+	o.fresh = o.whole && o.base.Path() != o.folder
+	marked, err := fsys.Exists(o.work, markerFile)
 	if err != nil {
-		return errors.Join(err, o.Discard())
+		return err
+	}
+	if marked && !o.force {
+		return &CutShortError{o.path, filepath.Join(o.work.Path(), asideFolder)}
 	}
 	return nil
 }
 
-// sweep removes the temporary folder that a dead run left at another place.
-func (o *Output) sweep(path string) error {
-	left := &Output{fs: o.fs, path: o.path, work: path}
-	if err := left.take(); err != nil {
+// take locks the temporary folder, which it creates if need be, and makes a folder of
+// this attempt's own in it. Nobody else may put anything there: what there is is taken
+// for this user's work.
+func (o *Output) take(folder, name string) (err error) {
+	if o.base, err = o.fs.Open(folder); err != nil {
 		return err
 	}
-	return left.close(false)
-}
-
-// take locks the temporary folder, which it creates if need be.
-func (o *Output) take() error {
+	o.workName = name
 	for {
-		if err := o.fs.Mkdir(o.work); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := o.base.Mkdir(name, true); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if info, err := os.Lstat(o.work); err == nil && !info.IsDir() {
-			return &NotAFileError{o.work, "no folder, and in the way of one"}
-		}
-		var err error
-		o.lock, err = o.fs.Lock(filepath.Join(o.work, lockFile))
+		err := o.lockIn(name)
 		var held *fsys.HeldError
 		switch {
+		case err == nil:
+			return o.settle()
 		case errors.As(err, &held):
-			return &BusyError{o.path, held}
-		case errors.Is(err, fs.ErrNotExist): // its owner has just removed it
-			if _, err := os.Stat(filepath.Dir(o.work)); err != nil {
-				return err
-			}
-		default:
+			return &BusyError{o.path, filepath.Join(folder, name), held}
+		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
+		// its owner has just removed it
 	}
 }
 
-// clear removes what is in a temporary folder but for the lock and the given names.
-func clear(files fsys.FS, work string, keep ...string) error {
-	entries, err := os.ReadDir(work)
-	errs := []error{err}
-	for _, e := range entries {
-		if e.Name() != lockFile && !slices.Contains(keep, e.Name()) {
-			errs = append(errs, fsys.RemoveAll(files, filepath.Join(work, e.Name())))
+// lockIn enters a temporary folder and takes its lock.
+func (o *Output) lockIn(name string) (err error) {
+	if o.work, err = o.base.Enter(name); err != nil {
+		return err
+	}
+	if o.lock, err = o.work.Lock(lockFile); errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(err, o.work.Close())
+	}
+	return err
+}
+
+// settle makes the folder of this attempt.
+func (o *Output) settle() (err error) {
+	if err := o.work.Mkdir(o.id, true); err != nil {
+		return err
+	}
+	o.mine, err = o.work.Enter(o.id)
+	return err
+}
+
+// accept puts the temporary folder in order: it undoes what a run that died has left
+// half-done and removes the rest of it, unless it is to be resumed.
+func (o *Output) accept() error {
+	if err := o.recover(); err != nil {
+		return err
+	}
+	keep := []string{lockFile, o.id}
+	if o.resume {
+		resumable, err := fsys.Exists(o.work, journalFile)
+		if err != nil {
+			return err
+		}
+		if resumable {
+			keep = append(keep, journalFile, keptFolder, stagedFolder)
 		}
 	}
+	if err := o.clear(keep...); err != nil || !o.whole || o.fresh {
+		return err
+	}
+	return o.sweep()
+}
+
+// clear removes what is in the temporary folder but for the given names. Each goes
+// out of everybody's sight first: a run that has lost its lock must not publish what
+// is left of its files.
+func (o *Output) clear(keep ...string) error {
+	names, err := o.work.List()
+	errs := []error{err}
+	for _, name := range names {
+		if slices.Contains(keep, name) {
+			continue
+		}
+		if err := o.work.Move(name, o.mine, name); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, fsys.RemoveAll(o.mine, name))
+	}
 	return errors.Join(errs...)
+}
+
+// sweep removes the temporary folder that a dead run left beside a directory that has
+// appeared since.
+func (o *Output) sweep() error {
+	folder, name := o.beside()
+	there, err := fsys.ExistsAt(o.fs, filepath.Join(folder, name))
+	if err != nil || !there {
+		return err
+	}
+	left := &Output{fs: o.fs, path: o.path, id: o.id}
+	err = left.take(folder, name)
+	return errors.Join(err, left.close(err != nil))
 }

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
 // MetadataConfig is the __metadata__ key under which a file carries its own
@@ -34,7 +37,7 @@ type Source struct {
 type file struct {
 	*header
 	path  string
-	f     *os.File
+	f     fsys.Input
 	state os.FileInfo // when it was opened
 }
 
@@ -42,6 +45,9 @@ type file struct {
 // Hugging Face layout, sharded or not. Symbolic links are followed.
 func Open(path string) (*Source, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &MissingError{path, err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -73,15 +79,50 @@ func Open(path string) (*Source, error) {
 	return s, nil
 }
 
+// MissingError says that there is no checkpoint of a name.
+type MissingError struct {
+	Path string
+	Err  error
+}
+
+func (e *MissingError) Error() string { return e.Err.Error() }
+
+// Unwrap is what the system said.
+func (e *MissingError) Unwrap() error { return e.Err }
+
+// hubName is how models are called on a hub.
+var hubName = regexp.MustCompile(`^(https?://.*|[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)$`)
+
+// Hint says what to do about the error.
+func (e *MissingError) Hint() string {
+	if hubName.MatchString(e.Path) {
+		return "nothing is downloaded: if this is the name of a model, fetch it first, and name the folder it is in"
+	}
+	return ""
+}
+
 // openFile opens a safetensors file and checks its header.
 func openFile(path string) (*file, error) {
-	f, info, err := OpenRegular(path)
+	f, _, err := OpenRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := readFile(path, f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return opened, nil
+}
+
+// readFile checks the header of a safetensors file that is open.
+func readFile(path string, f fsys.Input) (*file, error) {
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	h, err := readHeader(f, info.Size())
 	if err != nil {
-		return nil, errors.Join(malformed(path, err), f.Close())
+		return nil, malformed(path, err)
 	}
 	return &file{header: h, path: path, f: f, state: info}, nil
 }
@@ -160,6 +201,34 @@ func (s *Source) Files() []string {
 func (s *Source) In(folder string) bool {
 	info, err := os.Stat(folder)
 	return err == nil && os.SameFile(info, s.folder)
+}
+
+// Holds reports whether a file beside the weights is the source's own: it lies, once
+// links are followed, in the source's folder, or if that is a revision in a cache of the
+// Hugging Face hub, among the cache's blobs. A link that leads elsewhere may have come
+// with a checkpoint of a stranger, to whatever its user has.
+func (s *Source) Holds(name string) (bool, error) {
+	dir, err := filepath.EvalSymlinks(s.Dir)
+	if err != nil {
+		return false, err
+	}
+	path, err := filepath.EvalSymlinks(filepath.Join(s.Dir, name))
+	if err != nil {
+		return false, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return false, err
+	}
+	homes := []string{dir}
+	if snapshots := filepath.Dir(dir); filepath.Base(snapshots) == "snapshots" {
+		homes = append(homes, filepath.Join(filepath.Dir(snapshots), "blobs"))
+	}
+	return slices.ContainsFunc(homes, func(home string) bool {
+		return strings.HasPrefix(path, home+string(filepath.Separator))
+	}), nil
 }
 
 // IsDir reports whether the source is a directory rather than one file.

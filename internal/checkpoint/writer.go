@@ -104,6 +104,9 @@ func layHeader(specs []Spec, metadata map[string]string) ([]byte, []Spec, error)
 	for len(text)%8 != 0 {
 		text = append(text, ' ')
 	}
+	if len(text) > maxHeader {
+		return nil, nil, fmt.Errorf("a header of %d tensors would have %d bytes, and no reader takes more than %d", len(order), len(text), maxHeader)
+	}
 	if err := crossCheck(text, order); err != nil {
 		return nil, nil, err
 	}
@@ -266,7 +269,6 @@ func (t *TensorWriter) put(p []byte) error {
 	t.w.turn.Lock()
 	n, err := t.w.f.WriteAt(p, at)
 	t.w.turn.Unlock()
-	fsys.WriteBehind(t.w.f, at, int64(n))
 	t.hash.Write(p[:n])
 	t.slot.written += int64(n)
 	return err

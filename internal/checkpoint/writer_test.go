@@ -293,34 +293,6 @@ func TestOutputRefusals(t *testing.T) {
 	}
 }
 
-// TestHostileCommit: what is found in a temporary folder never leads out of the
-// output's folder.
-func TestHostileCommit(t *testing.T) {
-	parent := t.TempDir()
-	writeText(t, filepath.Join(parent, "secret"), "mine")
-	for _, text := range []string{`{"new":["../secret"]}`, `{"old":["..","a"]}`, `{"new":["/etc/passwd"]}`, `{"new":["."]}`, `{`} {
-		dir := filepath.Join(parent, "out")
-		work := filepath.Join(dir, tempSuffix)
-		if err := os.MkdirAll(filepath.Join(work, "old"), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		writeText(t, filepath.Join(work, "commit"), text)
-		if _, err := Reserve(input(t), dir, "", Replace{Force: true}); !errors.As(err, new(*FormatError)) {
-			t.Errorf("%s: %v", text, err)
-		}
-		if got, err := os.ReadFile(filepath.Join(parent, "secret")); err != nil || string(got) != "mine" {
-			t.Errorf("%s: %q, %v", text, got, err)
-		}
-	}
-	link := filepath.Join(parent, ".fresh"+tempSuffix)
-	if err := os.Symlink(t.TempDir(), link); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Reserve(input(t), filepath.Join(parent, "fresh"), "", Replace{}); !errors.As(err, new(*NotAFileError)) {
-		t.Errorf("a link in the place of the temporary folder: %v", err)
-	}
-}
-
 // TestReplace replaces the checkpoint of a folder: what a loader would take for
 // weights goes, and what is not this program's stays.
 func TestReplace(t *testing.T) {

@@ -101,7 +101,9 @@ func runCalibrate(ctx context.Context, u *ui, o *calibrateFlags, in, out string)
 func (o *calibrateFlags) windowsOf(ctx context.Context, u *ui, m *family.Model, out string) (windows [][]int, made *sample.Plan, err error) {
 	switch {
 	case o.tokens != "" || o.text != "":
-		windows, err = o.windows(m)
+		if windows, err = o.windows(ctx, m); err == nil {
+			u.warnOfFew(tokensIn(windows), m)
+		}
 		return windows, nil, err
 	case len(o.add) > 0:
 		return nil, nil, nil

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/tokenizer"
@@ -58,8 +60,24 @@ EXIT STATUS
 func Main() int {
 	ctx, stop := signalContext()
 	defer stop()
-	return Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	done := make(chan int, 1)
+	go func() { done <- Run(ctx, os.Args[1:], os.Stdout, os.Stderr) }()
+	select {
+	case status := <-done:
+		return status
+	case <-ctx.Done():
+	}
+	select {
+	case status := <-done:
+		return status
+	case <-time.After(patience):
+		return exitStatus(context.Cause(ctx))
+	}
 }
+
+// patience is how long work may take to end once a signal says so. A read whose source
+// stays silent would never; what it leaves behind is what a killed run leaves.
+const patience = 20 * time.Second
 
 // interrupted is the error of a context that a signal ended.
 type interrupted struct{ signal syscall.Signal }
@@ -67,12 +85,17 @@ type interrupted struct{ signal syscall.Signal }
 func (e interrupted) Error() string { return e.signal.String() }
 
 // signalContext returns a context that ends with the first SIGINT, SIGTERM or
-// SIGHUP.
-// The second one kills the process, as it would without this.
+// SIGHUP, but for those that were ignored when the process began: whoever started it
+// with nohup, or in the background of a script, wants it to go on. The second one kills
+// the process, as it would without this.
 func signalContext() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
 	// a reader that goes away must not kill a conversion half-way: writing fails instead
 	signal.Ignore(syscall.SIGPIPE)
 	ignoreSizeLimit()
@@ -163,6 +186,9 @@ func exitStatus(err error) int {
 		exists      *checkpoint.ExistsError
 		same        *checkpoint.SameFileError
 		notAFile    *checkpoint.NotAFileError
+		cutShort    *checkpoint.CutShortError
+		owned       *checkpoint.OwnedError
+		unsafe      *fsys.UnsafeError
 		shapes      *verify.ShapeError
 		format      *checkpoint.FormatError
 		value       *checkpoint.ValueError
@@ -183,9 +209,9 @@ func exitStatus(err error) int {
 		return exitSignal + int(signal.signal)
 	case errors.As(err, &threshold):
 		return exitThreshold
-	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &shapes), errors.As(err, &resume), !errors.As(err, &fail):
+	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &cutShort), errors.As(err, &owned), errors.As(err, &shapes), errors.As(err, &resume), !errors.As(err, &fail):
 		return exitUsage
-	case errors.As(err, &format), errors.As(err, &value), errors.As(err, &integrity):
+	case errors.As(err, &format), errors.As(err, &unsafe), errors.As(err, &value), errors.As(err, &integrity):
 		return exitMalformed
 	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &tokenising), errors.As(err, &refused), errors.As(err, &notLoaded), errors.As(err, &extreme), errors.As(err, &computed):
 		return exitUnsupported

@@ -28,7 +28,7 @@ func runCompare(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (r *compa
 	if o.text = o.compare; tokens.HoldsIDs(o.compare) {
 		o.tokens = o.compare
 	}
-	windows, err := o.windows(m)
+	windows, err := o.windows(ctx, m)
 	if err != nil {
 		return nil, err
 	}

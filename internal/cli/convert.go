@@ -67,7 +67,7 @@ Nothing appears under its final name before all of it is whole, and with --force
 the old OUT stays so long. Until then everything is in a folder of OUT's name with
 a dot before and .mha2mla-tmp after it, or in OUT/.mha2mla-tmp if that is a
 directory already. What a run that was killed has left there, the next run on OUT
-removes, and what of the old OUT it had set aside, it puts back. With --resume it
+that is accepted removes, and what of the old OUT it had set aside, it puts back. With --resume it
 goes on instead: shards that are complete and layers that are healed stay, every
 bit checked, if the source, the tokens, the flags and the program are the same;
 else it refuses. A run with --resume that is interrupted or fails leaves what is
@@ -294,6 +294,9 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows []
 
 // advise says what is not written, and who will not load what is.
 func advise(u *ui, p *plan.Plan) {
+	for _, warning := range p.Warnings {
+		u.warn(warning)
+	}
 	u.remark(p.LeftOut.String())
 	for _, advice := range p.Advice() {
 		u.hint(advice)

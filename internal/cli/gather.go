@@ -82,14 +82,14 @@ func (o *gatherFlags) share(cmd *cobra.Command, options *plan.Options) (float64,
 func (o *gatherFlags) named() bool { return o.calibrate != "" && o.calibrate != noText }
 
 // read reads the text of the user's, if one is named, and holds some of it out.
-func (o *gatherFlags) read(m *family.Model) (held [][]int, err error) {
+func (o *gatherFlags) read(ctx context.Context, m *family.Model) (held [][]int, err error) {
 	if !o.named() {
 		return nil, nil
 	}
 	if o.text = o.calibrate; tokens.HoldsIDs(o.calibrate) {
 		o.tokens = o.calibrate
 	}
-	windows, err := o.windows(m)
+	windows, err := o.windows(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +245,7 @@ func fraction(text string) (float64, error) {
 // statistics gathers what a conversion of m goes by, with the given share of text of the
 // model's own. A dry run says what that would be, and runs nothing.
 func (o *convertFlags) statistics(ctx context.Context, u *ui, m *family.Model, share float64, output *checkpoint.Output) (*statistics, error) {
-	held, err := o.read(m)
+	held, err := o.read(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +262,7 @@ func (o *convertFlags) statistics(ctx context.Context, u *ui, m *family.Model, s
 		return s, err
 	}
 	if t := s.text; t != nil {
-		warnOfFew(u, t, m)
+		u.warnOfFew(t.Tokens(), m)
 	}
 	if o.bounded() && len(s.held) == 0 {
 		_, text, err := g.makeText(ctx, heldTokens)
@@ -304,15 +304,4 @@ func tokensIn(windows [][]int) int64 {
 		n += int64(len(w))
 	}
 	return n
-}
-
-// warnOfFew warns of statistics that cannot know every direction of a layer's input.
-func warnOfFew(u *ui, t *convert.Text, m *family.Model) {
-	n := t.Given
-	if t.Made != nil {
-		n += int64(t.Made.Tokens)
-	}
-	if n < int64(m.Hidden) {
-		u.warn(fmt.Sprintf("statistics of %d tokens say nothing of most directions of a hidden size of %d: give a longer text, or more --made-tokens", n, m.Hidden))
-	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ type inspectFlags struct {
 	statsFlags
 	config  string
 	picture string
+	force   bool
 	compare string
 }
 
@@ -55,6 +57,7 @@ is from the source.
 	o.amountFlags(cmd, compareTokens)
 	config := configFlag(cmd, "config")
 	cmd.Flags().StringVar(&o.picture, "plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
+	cmd.Flags().BoolVar(&o.force, "force", false, "replace the picture if it exists")
 	heads := cmd.Flags().BoolP("verbose", "v", false, "the sensitivity of every head, too")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
@@ -89,6 +92,11 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 		return nil, err
 	}
 	defer m.Source.Close()
+	if o.picture != "" { // before the work, which takes time
+		if err := checkpoint.CheckOutput(m.Source, filepath.Dir(o.picture), []string{filepath.Base(o.picture)}, false, o.force); err != nil {
+			return nil, err
+		}
+	}
 	if o.Form() == mla.FormGrouped {
 		return nil, &plan.UsageError{What: fmt.Sprintf("--method %s has no latent to inspect", o.Method), Tip: "convert, and verify the result"}
 	}
@@ -108,6 +116,9 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err != nil {
 		return nil, err
 	}
+	if err := enoughMemory(baseMemory + convert.LayerMemory(m.Shape(), o.Maths(sizes), stats != nil)); err != nil {
+		return nil, err
+	}
 	if sizes, err = searched(ctx, u, input, o.Options, sizes, convert.Resources{}); err != nil {
 		return nil, err
 	}
@@ -117,7 +128,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	if err != nil || o.picture == "" {
 		return r, err
 	}
-	return r, drawPicture(r, m.Source, o.picture)
+	return r, drawPicture(r, m.Source, o.picture, o.force)
 }
 
 // printInspection prints the report for people.
@@ -177,7 +188,7 @@ func pictureFormat(path string) string {
 }
 
 // drawPicture draws the sensitivities of all layers of in.
-func drawPicture(r *inspect.Report, in *checkpoint.Source, path string) (err error) {
+func drawPicture(r *inspect.Report, in *checkpoint.Source, path string, force bool) (err error) {
 	h := &report.HeatMap{
 		Title: "RoPE sensitivity of " + filepath.Base(filepath.Clean(in.Path)),
 		Rows:  "layer", Columns: "rotary pair, fast to slow",
@@ -188,16 +199,16 @@ func drawPicture(r *inspect.Report, in *checkpoint.Source, path string) (err err
 		h.Marked = append(h.Marked, l.Kept)
 	}
 	name := filepath.Base(path)
-	out, err := checkpoint.NewOutput(in, filepath.Dir(path), []string{name}, false, true)
+	out, err := checkpoint.NewOutput(in, filepath.Dir(path), []string{name}, false, force)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Discard()) }()
-	f, err := out.Create(name)
-	if err != nil {
+	var picture bytes.Buffer
+	if err := h.Write(&picture, pictureFormat(path)); err != nil {
 		return err
 	}
-	if err := errors.Join(h.Write(f, pictureFormat(path)), f.Close()); err != nil {
+	if err := out.WriteFile(name, picture.Bytes()); err != nil {
 		return err
 	}
 	return out.Commit()

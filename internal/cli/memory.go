@@ -58,12 +58,12 @@ func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool,
 type memoryError struct{ need, free int64 }
 
 func (e *memoryError) Error() string {
-	return fmt.Sprintf("one layer at a time takes about %s of memory, and the machine has %s free", byteSize(e.need), byteSize(e.free))
+	return fmt.Sprintf("this takes about %s of memory, one layer at a time, and the machine has %s free", byteSize(e.need), byteSize(e.free))
 }
 
 // Hint says what to do about the error.
 func (e *memoryError) Hint() string {
-	return "free some, or name what there is with --memory, swap space included"
+	return "free some, or name what there is, swap space included: with --memory, if it is a conversion"
 }
 
 // checkMemory compares what a conversion needs at least with what --memory allows or

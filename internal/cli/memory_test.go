@@ -23,7 +23,7 @@ func TestEnoughMemory(t *testing.T) {
 	}
 	var stderr bytes.Buffer
 	newLogger(&stderr, logText).fail(failure{err}, exitFailed)
-	if !strings.HasPrefix(stderr.String(), "mha2mla: one layer at a time takes about") || !strings.Contains(stderr.String(), "\nhint: ") {
+	if !strings.HasPrefix(stderr.String(), "mha2mla: this takes about ") || !strings.Contains(stderr.String(), "\nhint: ") {
 		t.Errorf("prints %q", &stderr)
 	}
 	for memory, want := range map[int64]string{1 << 20: "--memory says", 1 << 60: "", 0: ""} {

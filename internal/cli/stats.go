@@ -42,6 +42,9 @@ func openStats(m *family.Model, paths []string) (calib.Merged, error) {
 		files = append(files, f)
 	}
 	merged, err := calib.Merge(m, files)
+	if err == nil {
+		err = enoughMemory(baseMemory + merged.Memory())
+	}
 	if err != nil {
 		closeStats(files)
 	}

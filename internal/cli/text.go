@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"math"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,16 +47,16 @@ func (o *textFlags) amountFlags(cmd *cobra.Command, most string) {
 }
 
 // windows reads the tokens and cuts them into windows.
-func (o *textFlags) windows(m *family.Model) ([][]int, error) {
+func (o *textFlags) windows(ctx context.Context, m *family.Model) ([][]int, error) {
 	var sequences [][]int
 	var err error
 	path := o.tokens
 	switch {
 	case o.tokens != "":
-		sequences, err = tokens.ReadSome(o.tokens, m.Vocab, o.ids())
+		sequences, err = tokens.ReadSome(ctx, o.tokens, m.Vocab, o.ids())
 	case o.text != "":
 		path = o.text
-		sequences, err = tokenize(o.text, m)
+		sequences, err = tokenize(ctx, o.text, m, o.ids())
 	default:
 		return nil, &plan.UsageError{What: "no tokens are named", Tip: "name a file of token ids with --tokens, or a text with --text"}
 	}
@@ -80,30 +83,50 @@ func (o *textFlags) ids() int {
 	return o.skip + 2*o.maxTokens
 }
 
-// tokenize reads a text and cuts it into the tokens of m.
-func tokenize(path string, m *family.Model) ([][]int, error) {
+// warnOfFew warns of tokens too few to say what a model does: below one for each
+// dimension, most of what the statistics measure they have never seen.
+func (u *ui) warnOfFew(tokens int64, m *family.Model) {
+	if tokens < int64(m.Hidden) {
+		u.warn(fmt.Sprintf("%d tokens are too few to calibrate on: they say nothing of most of %d dimensions", tokens, m.Hidden))
+		u.hint("name a longer text, or have the model make more (--made-tokens)")
+	}
+}
+
+// tokenize reads a text and cuts it into the tokens of m, no further than there are so
+// many (0: all).
+func tokenize(ctx context.Context, path string, m *family.Model, most int) ([][]int, error) {
+	if ext := strings.ToLower(filepath.Ext(path)); ext == ".jsonl" || ext == ".ndjson" {
+		return nil, records(path)
+	}
 	t, err := tokenizer.Open(m.Source.Dir)
 	if err != nil {
 		return nil, err
 	}
-	if t.Vocab() > m.Vocab {
-		return nil, &checkpoint.FormatError{Path: m.Source.Dir, What: "its tokenizer has more tokens than its vocabulary", Tip: "name a file of token ids with --tokens"}
-	}
-	f, err := checkpoint.OpenStream(path)
+	f, err := checkpoint.OpenStream(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, tokenizer.MaxText+1))
-	if err != nil {
+	ids, err := t.EncodeSome(f, most, func(bytes int64) error { return enoughMemory(baseMemory + bytes) })
+	var cannot *tokenizer.TextError
+	switch {
+	case errors.As(err, &cannot) && cannot.Records:
+		return nil, records(path)
+	case errors.As(err, &cannot):
+		return nil, &checkpoint.FormatError{Path: path, What: err.Error(), Tip: "name a text in UTF-8, or a part of it with --max-tokens"}
+	case err != nil:
 		return nil, err
 	}
-	if len(text) > tokenizer.MaxText {
-		return nil, &checkpoint.FormatError{Path: path, What: fmt.Sprintf("a text of more than %d bytes", tokenizer.MaxText), Tip: "name a part of it"}
-	}
-	ids, err := t.Encode(string(text))
-	if err != nil {
-		return nil, &checkpoint.FormatError{Path: path, What: err.Error()}
+	for _, id := range ids {
+		if id >= m.Vocab {
+			return nil, &checkpoint.FormatError{Path: path, What: fmt.Sprintf("it holds a token that the model has not (%d; the vocabulary has %d)", id, m.Vocab), Tip: "take it out of the text: the tokenizer knows more tokens than the model"}
+		}
 	}
 	return [][]int{ids}, nil
+}
+
+// records is the error of a data set that would be read as a text, with all its keys
+// and braces.
+func records(path string) error {
+	return &checkpoint.FormatError{Path: path, What: "JSON records (jsonl), not a text", Tip: "write what is to be read to a file of its own, as with jq -r .text"}
 }

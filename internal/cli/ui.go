@@ -86,17 +86,35 @@ func (u *ui) progressOf(what func() string) (report func(done, total int64), fin
 		return nil, func() {}
 	}
 	if f, ok := u.err.(*os.File); ok && u.log.objects == nil && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		return u.bar(what)
+		return u.bar(int(f.Fd()), what)
 	}
 	return u.lines(what), func() {}
 }
 
+// barNumbers is what a bar takes beside its description at least: percentage, brackets
+// and two times.
+const barNumbers = 26
+
+// fit cuts a description so that a bar fits a terminal of so many columns beside it: a
+// line that is wider would stay behind at every update.
+func fit(what string, columns int) string {
+	text := []rune(what)
+	if most := max(1, columns-barNumbers); columns > 0 && len(text) > most {
+		return string(text[:most-1]) + "…"
+	}
+	return what
+}
+
 // bar draws a bar. The library's own default is standard output, without
 // throttle.
-func (u *ui) bar(what func() string) (func(done, total int64), func()) {
+func (u *ui) bar(terminal int, what func() string) (func(done, total int64), func()) {
+	describe := func() string {
+		columns, _, _ := term.GetSize(terminal) // 0: not known
+		return fit(what(), columns)
+	}
 	bar := progressbar.NewOptions64(1,
 		progressbar.OptionSetWriter(u.err),
-		progressbar.OptionSetDescription(what()),
+		progressbar.OptionSetDescription(describe()),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionEnableColorCodes(false),
 		progressbar.OptionSetPredictTime(true),
@@ -104,7 +122,7 @@ func (u *ui) bar(what func() string) (func(done, total int64), func()) {
 		progressbar.OptionSetWidth(32))
 	report := func(done, total int64) {
 		bar.ChangeMax64(total)
-		bar.Describe(what())
+		bar.Describe(describe())
 		bar.Set64(done) //nolint:errcheck // a bar that cannot be drawn is no failure
 	}
 	return report, func() { bar.Finish() } //nolint:errcheck

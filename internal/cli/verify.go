@@ -124,7 +124,7 @@ func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedP
 		return err
 	}
 	defer converted.Source.Close()
-	windows, err := o.windows(source)
+	windows, err := o.windows(ctx, source)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ const stories = "../../testdata/stories260k"
 // is left behind.
 func TestRun(t *testing.T) {
 	m := testmodel.Open(t, stories)
-	sequences, err := tokens.Read(filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
+	sequences, err := tokens.Read(t.Context(), filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
 	if err != nil {
 		t.Fatal(err)
 	}

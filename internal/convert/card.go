@@ -3,11 +3,12 @@ package convert
 import (
 	"bytes"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -22,7 +23,7 @@ func (r *run) card() []byte {
 		title, tag = "fewer KV heads", "gqa"
 	}
 	fmt.Fprintf(&b, "---\nbase_model: %q\nlibrary_name: transformers\n", base)
-	for _, line := range carriedOver(r.Source.Source.Dir) {
+	for _, line := range carriedOver(r.Source.Source) {
 		fmt.Fprintln(&b, line)
 	}
 	fmt.Fprintf(&b, "tags:\n- %s\n- mha2mla\n---\n\n# %s with %s\n\n", tag, base, title)
@@ -99,22 +100,24 @@ func baseModel(path string) string {
 
 // carried matches the members of a card that hold for the converted model, too,
 // with values that need no quotes.
-var carried = regexp.MustCompile(`^(license|license_name|license_link|pipeline_tag): *[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
+var carried = regexp.MustCompile(`^(license|license_name|license_link|pipeline_tag): *[A-Za-z0-9](?:[A-Za-z0-9._:/-]*[A-Za-z0-9._/-])?$`)
 
 // mostCard bounds how much of the source's card is looked at.
 const mostCard = 64 << 10
 
 // carriedOver lists the lines of the source's card, if it has one, that the new
 // one takes over.
-func carriedOver(dir string) []string {
-	f, err := os.Open(filepath.Join(dir, plan.CardFile))
-	if err != nil {
+func carriedOver(src *checkpoint.Source) []string {
+	if inside, err := src.Holds(plan.CardFile); err != nil || !inside {
 		return nil
 	}
+	f, _, err := checkpoint.OpenRegular(filepath.Join(src.Dir, plan.CardFile))
+	if err != nil {
+		return nil // what cannot be read has nothing to say
+	}
 	defer f.Close()
-	text := make([]byte, mostCard)
-	n, _ := f.Read(text) // what cannot be read has nothing to say
-	lines := strings.Split(strings.ReplaceAll(string(text[:n]), "\r\n", "\n"), "\n")
+	text, _ := io.ReadAll(io.LimitReader(f, mostCard))
+	lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
 	if lines[0] != "---" {
 		return nil
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -181,7 +180,7 @@ func (r *run) keep() error {
 	if r.journal == nil { // what an earlier run has left was not touched
 		return nil
 	}
-	return fsys.RemoveAll(r.out.FS(), r.out.Journal())
+	return r.out.Forget()
 }
 
 // work converts all layers and copies everything else.

@@ -200,7 +200,7 @@ func kl(t *testing.T, o plan.Options) float64 {
 func storiesKL(t *testing.T, result *family.Model) float64 {
 	t.Helper()
 	m := testmodel.Open(t, stories)
-	sequences, err := tokens.Read(filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
+	sequences, err := tokens.Read(t.Context(), filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func TestShardedInput(t *testing.T) {
 func TestDirectory(t *testing.T) {
 	dir := testmodel.Llama{KVHeads: 2, Config: map[string]any{"head_dim": 8, "auto_map": map[string]string{"a": "b"}, "bos_token_id": 1, "pretraining_tp": 1}}.Write(t)
 	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "LICENSE", "generation_config.json", "tokenizer_code.py", "optimizer.pt", "consolidated.00.pth", "notes.txt"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strconv.Quote(name)), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +119,7 @@ func TestDirectory(t *testing.T) {
 		if !strings.HasSuffix(name, ".safetensors") {
 			names = append(names, name)
 		}
-		if slices.Contains(p.Companions, name) && content != name {
+		if slices.Contains(p.Companions, name) && content != strconv.Quote(name) {
 			t.Errorf("%s was changed", name)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/heal"
@@ -55,7 +54,7 @@ func (r *run) healedBefore(found *layerRecord, w *heal.Weights) (*heal.Weights, 
 	}
 	var healed *heal.Weights
 	if old.Healed != "" {
-		content, err := os.ReadFile(r.out.Kept(healedFile(found.Layer)))
+		content, err := r.out.Kept(healedFile(found.Layer), w.EncodedBytes())
 		if errors.Is(err, fs.ErrNotExist) || err == nil && checkpoint.DigestBytes(content) != old.Healed {
 			return nil, nil
 		}

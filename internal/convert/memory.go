@@ -20,6 +20,10 @@ func LayerMemory(s family.Shape, o mla.Options, stats bool) int64 {
 	if o.QueryRank > 0 { // after the stack of keys and values, which has gone by then
 		most = max(most, factoring(s.Heads*s.HeadDim, o.QueryRank))
 	}
+	// the stack beside the covariance of all keys and its parts, and what each head's
+	// queries and keys have in common
+	keys, heads := int64(s.KVHeads)*int64(s.HeadDim), int64(s.Heads)*int64(s.HeadDim)
+	most = max(most, 8*(2*keys*int64(s.Hidden)+5*keys*keys/2+6*heads*int64(s.HeadDim)))
 	if stats { // C, two parts of it, and its factor
 		most += 4 * 8 * int64(s.Hidden) * int64(s.Hidden)
 	}

@@ -12,10 +12,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// maxCompanion is the size of the largest file that comes along with a model: a
-// tokenizer of many languages has 33 MB.
-const maxCompanion = 512 << 20
-
 // writeOthers writes the files beside the weights: those that say what came of it after
 // the output is measured, and last the manifest with the digests of all others.
 func (r *run) writeOthers(ctx context.Context) error {
@@ -66,7 +62,7 @@ func (r *run) writeAll(names []string) (digests []checkpoint.FileDigest, err err
 func (r *run) content(name string) ([]byte, error) {
 	switch {
 	case slices.Contains(r.Companions, name):
-		return checkpoint.ReadFile(filepath.Join(r.Source.Source.Dir, name), maxCompanion)
+		return checkpoint.ReadFile(filepath.Join(r.Source.Source.Dir, name), plan.MaxCompanion)
 	case name == checkpoint.IndexFile:
 		return r.index()
 	case name == plan.CardFile:

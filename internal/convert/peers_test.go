@@ -45,7 +45,7 @@ func calibrated(t *testing.T, m *family.Model, windows [][]int) gathered {
 func storyWindows(t *testing.T, m *family.Model, from, to int) [][]int {
 	t.Helper()
 	const length = 128
-	sequences, err := tokens.Read(filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
+	sequences, err := tokens.Read(t.Context(), filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package convert
 import (
 	"context"
 	"encoding/json"
-	"os"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -75,11 +74,11 @@ func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
 		Conversion: conversion, Engines: r.Loaders(), Whole: r.Whole, Files: others,
 	}
 	for _, s := range r.shards {
-		info, err := os.Stat(r.out.Staged(s.file))
+		size, err := r.out.Size(s.file)
 		if err != nil {
 			return nil, err
 		}
-		m.Weights = append(m.Weights, checkpoint.WeightsDigest{File: s.file, Bytes: info.Size(), Digests: s.digests})
+		m.Weights = append(m.Weights, checkpoint.WeightsDigest{File: s.file, Bytes: size, Digests: s.digests})
 	}
 	return m.Encode()
 }

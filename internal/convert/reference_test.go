@@ -141,7 +141,7 @@ func TestReferenceRealCheckpoint(t *testing.T) {
 // nearer to its source; they serve the paper's choices, too.
 func TestReferenceCalibrated(t *testing.T) {
 	m := testmodel.Open(t, stories)
-	sequences, err := tokens.Read(filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
+	sequences, err := tokens.Read(t.Context(), filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
 	if err != nil {
 		t.Fatal(err)
 	}

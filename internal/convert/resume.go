@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"reflect"
 	"runtime"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
+	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -99,7 +100,7 @@ func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 		Command: r.command(), Statistics: r.statistics,
 	}
 	p := *r.Plan
-	p.Input, p.Output = "", "" // the same wherever it is
+	p.Input, p.Output, p.Warnings = "", "", nil // the same wherever it is
 	text, err := json.Marshal(struct {
 		Plan   any
 		Config string
@@ -129,7 +130,8 @@ func (r *run) resume(ctx context.Context) ([]record, error) {
 		return nil, err
 	}
 	kept := []record{{Begin: r.begin}}
-	old, err := journal.Read[record](r.out.Journal())
+	folder, name := r.out.Journal()
+	old, err := journal.Read[record](folder, name)
 	if errors.Is(err, journal.ErrDamaged) {
 		r.warn("the journal of the earlier run is damaged; starting from the beginning")
 	} else if err != nil {
@@ -167,13 +169,9 @@ func (r *run) adopt(ctx context.Context, rec *shardRecord) (bool, error) {
 		if s.file != rec.File {
 			continue
 		}
-		info, err := os.Lstat(r.out.Staged(s.file))
-		if err != nil || !info.Mode().IsRegular() {
+		got, err := r.out.Digest(ctx, s.file)
+		if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*checkpoint.FormatError)) || errors.As(err, new(*fsys.UnsafeError)) {
 			return false, nil // gone, or not what a run writes
-		}
-		got, err := checkpoint.Digest(ctx, r.out.Staged(s.file))
-		if errors.As(err, new(*checkpoint.FormatError)) {
-			return false, nil
 		}
 		if err != nil || !reflect.DeepEqual(got, rec.Digests) {
 			return false, err

@@ -37,7 +37,8 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.room(); err != nil {
 		return err
 	}
-	if r.journal, err = journal.Create(r.out.FS(), r.out.Journal(), records); err != nil {
+	folder, name := r.out.Journal()
+	if r.journal, err = journal.Create(folder, name, records); err != nil {
 		return err
 	}
 	metadata := map[string]string{"format": "pt", "mha2mla": r.Version, checkpoint.MetadataConfig: string(r.Config)}

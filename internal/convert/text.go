@@ -18,6 +18,14 @@ type Text struct {
 	Read  bool         `json:"-"`               // some of the user's are read from --calibrate, not all in --stats
 }
 
+// Tokens is how many tokens the statistics are of.
+func (t *Text) Tokens() int64 {
+	if t.Made == nil {
+		return t.Given
+	}
+	return t.Given + int64(t.Made.Tokens)
+}
+
 // String says it in words.
 func (t *Text) String() string {
 	words := fmt.Sprintf("of %d tokens", t.Given)

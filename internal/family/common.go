@@ -37,6 +37,9 @@ func (f *fields) grouped(m *Model) error {
 	if f.Has("partial_rotary_factor") && f.number("partial_rotary_factor", 1) != 1 {
 		return &UnsupportedError{fmt.Sprintf("partial rotary embeddings (%q below 1) are not supported", "partial_rotary_factor"), "choose a model that rotates all of a head"}
 	}
+	if f.boolean("rope_interleaved") {
+		return &UnsupportedError{`"rope_interleaved" is true: the pairs of its weights are neighbours, which the class it names does not know`, "convert it to the class that it names first"}
+	}
 	if err := f.scaleRope(m, scaling); err != nil {
 		return err
 	}

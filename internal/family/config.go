@@ -38,6 +38,9 @@ func ParseConfig(text []byte) (*Config, error) {
 	return c, in.End()
 }
 
+// ValidJSON reports whether text is JSON, the constants of ParseConfig included.
+func ValidJSON(text []byte) bool { return json.Valid(hideConstants(text)) }
+
 // hideConstants replaces the constants that are not JSON by numbers of the same
 // length.
 func hideConstants(text []byte) []byte {
@@ -109,6 +112,11 @@ func (c *Config) Set(key string, value any) {
 		c.keys = append(c.keys, key)
 	}
 	c.text[key] = text
+}
+
+// Constants lists the keys whose values hold constants that are not JSON.
+func (c *Config) Constants() []string {
+	return slices.DeleteFunc(slices.Clone(c.keys), func(key string) bool { return json.Valid(c.text[key]) })
 }
 
 // Delete removes keys.

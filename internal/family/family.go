@@ -38,6 +38,7 @@ type Model struct {
 	Activation Activation    `json:"hidden_act,omitempty"`     // of the MLP; empty: silu
 	Window     Window        `json:"sliding_window,omitzero"`
 
+	Notes  []string           `json:"-"` // what of the configuration was not taken at its word
 	Config *Config            `json:"-"` // the whole configuration
 	Source *checkpoint.Source `json:"-"` // the weights
 
@@ -172,6 +173,9 @@ func Read(src *checkpoint.Source, configPath string) (*Model, error) {
 		return nil, &checkpoint.FormatError{Path: from, What: err.Error()}
 	}
 	m.Source = src
+	if err := m.untie(); err != nil {
+		return nil, err
+	}
 	if err := m.bind(); err != nil || m.PerHead == nil {
 		return m, err
 	}
@@ -213,6 +217,7 @@ func describe(config *Config) (*Model, error) {
 	if err := family.read(f, m); err != nil {
 		return nil, cmp.Or(f.err, err)
 	}
+	m.Notes = append(m.Notes, f.unknownRope()...)
 	return m, f.err
 }
 

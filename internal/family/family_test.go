@@ -34,21 +34,38 @@ func latent(kind string, mscale, mscaleAll float64) testmodel.Llama {
 		"rope_scaling": map[string]any{"type": kind, "factor": 4, "original_max_position_embeddings": 64, "mscale": mscale, "mscale_all_dim": mscaleAll}}}
 }
 
+// ropeOf is a model that describes RoPE in the older, the newer form, or both.
+func ropeOf(scaling, parameters map[string]any) testmodel.Llama {
+	c := map[string]any{"rope_parameters": parameters}
+	if scaling != nil {
+		c["rope_scaling"] = scaling
+	} else {
+		c["rope_theta"] = nil
+	}
+	return testmodel.Llama{Config: c}
+}
+
 func TestRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		make  testmodel.Llama
 		check func(*family.Model) bool
 	}{
-		"MHA":                 {testmodel.Llama{}, func(m *family.Model) bool { return m.KVHeads == 4 && m.CacheFloats() == 64 && m.TiedHead }},
-		"GQA":                 {testmodel.Llama{KVHeads: 2}, func(m *family.Model) bool { return m.KVHeads == 2 && m.Shape().KVHead(3) == 1 }},
-		"MQA":                 {testmodel.Llama{KVHeads: 1}, func(m *family.Model) bool { return m.KVHeads == 1 && m.CacheFloats() == 16 }},
-		"untied":              {testmodel.Llama{Untied: true}, func(m *family.Model) bool { return !m.TiedHead }},
-		"head_dim derived":    {testmodel.Llama{Config: map[string]any{"head_dim": nil}}, func(m *family.Model) bool { return m.HeadDim == 8 }},
-		"head_dim of its own": {testmodel.Llama{HeadDim: 16}, func(m *family.Model) bool { return m.HeadDim == 16 }},
-		"KV heads left out":   {testmodel.Llama{Config: map[string]any{"num_key_value_heads": nil}}, func(m *family.Model) bool { return m.KVHeads == 4 }},
-		"defaults":            {testmodel.Llama{Config: map[string]any{"rms_norm_eps": nil, "rope_theta": nil, "max_position_embeddings": nil}}, func(m *family.Model) bool { return m.NormEps == 1e-6 && m.RopeTheta == 10000 && m.MaxPositions == 2048 }},
-		"rope_parameters":     {testmodel.Llama{Config: map[string]any{"rope_theta": nil, "rope_parameters": map[string]any{"rope_theta": 5e5, "rope_type": "default"}}}, func(m *family.Model) bool { return m.RopeTheta == 5e5 }},
-		"default scaling":     {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{"type": "default"}}}, func(m *family.Model) bool { return true }},
+		"MHA":                   {testmodel.Llama{}, func(m *family.Model) bool { return m.KVHeads == 4 && m.CacheFloats() == 64 && m.TiedHead }},
+		"GQA":                   {testmodel.Llama{KVHeads: 2}, func(m *family.Model) bool { return m.KVHeads == 2 && m.Shape().KVHead(3) == 1 }},
+		"MQA":                   {testmodel.Llama{KVHeads: 1}, func(m *family.Model) bool { return m.KVHeads == 1 && m.CacheFloats() == 16 }},
+		"untied":                {testmodel.Llama{Untied: true}, func(m *family.Model) bool { return !m.TiedHead }},
+		"head_dim derived":      {testmodel.Llama{Config: map[string]any{"head_dim": nil}}, func(m *family.Model) bool { return m.HeadDim == 8 }},
+		"head_dim of its own":   {testmodel.Llama{HeadDim: 16}, func(m *family.Model) bool { return m.HeadDim == 16 }},
+		"KV heads left out":     {testmodel.Llama{Config: map[string]any{"num_key_value_heads": nil}}, func(m *family.Model) bool { return m.KVHeads == 4 }},
+		"defaults":              {testmodel.Llama{Config: map[string]any{"rms_norm_eps": nil, "rope_theta": nil, "max_position_embeddings": nil}}, func(m *family.Model) bool { return m.NormEps == 1e-6 && m.RopeTheta == 10000 && m.MaxPositions == 2048 }},
+		"rope_parameters":       {testmodel.Llama{Config: map[string]any{"rope_theta": nil, "rope_parameters": map[string]any{"rope_theta": 5e5, "rope_type": "default"}}}, func(m *family.Model) bool { return m.RopeTheta == 5e5 }},
+		"for each layer type":   {ropeOf(nil, map[string]any{"full_attention": map[string]any{"rope_theta": 5e5, "rope_type": "default"}, "sliding_attention": map[string]any{"rope_theta": 5e5}}), func(m *family.Model) bool { return m.RopeTheta == 5e5 }},
+		"said twice alike":      {ropeOf(map[string]any{"type": "linear", "factor": 2}, map[string]any{"rope_type": "linear", "factor": 2.0, "rope_theta": 10000}), func(m *family.Model) bool { return m.Rope.Kind == "linear" && m.RopeTheta == 10000 }},
+		"a base in the scaling": {testmodel.Llama{Config: map[string]any{"rope_theta": nil, "rope_scaling": map[string]any{"rope_theta": 5e5, "type": "default"}}}, func(m *family.Model) bool { return m.RopeTheta == 5e5 }},
+		"a rope key unknown":    {testmodel.Llama{Config: map[string]any{"rope_ratio": 8}}, func(m *family.Model) bool { return len(m.Notes) == 1 && strings.Contains(m.Notes[0], "rope_ratio") }},
+		"a head of its own":     {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "lm_head.weight", DType: checkpoint.F32, Shape: []int64{64, 32}}}}, func(m *family.Model) bool { return !m.TiedHead && len(m.Notes) == 1 && m.Config != nil }},
+		"tables of angles":      {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "model.layers.0.self_attn.rotary_emb.cos_cached", DType: checkpoint.F32, Shape: []int64{1, 1, 16, 8}}}}, func(m *family.Model) bool { return m.Dropped("model.layers.0.self_attn.rotary_emb.cos_cached") }},
+		"default scaling":       {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{"type": "default"}}}, func(m *family.Model) bool { return true }},
 		"latent, yarn": {latent("yarn", 1, 1), func(m *family.Model) bool {
 			return m.Rope.Kind == "yarn" && m.Rope.Factor == 4 && m.Rope.High == 32 && m.Rope.Low == 1 && math.Abs(m.Rope.Attention-1-0.1*math.Log(4)) < 1e-15
 		}},
@@ -138,6 +155,15 @@ func TestRefusals(t *testing.T) {
 		"a layer missing":        {set("num_hidden_layers", 3), malformed, "missing"},
 		"k_proj without v_proj":  {without("model.layers.1.self_attn.v_proj.weight"), malformed, "v_proj"},
 		"no head, not tied":      {set("tie_word_embeddings", false), malformed, "lm_head"},
+		"two bases":              {testmodel.Llama{Config: map[string]any{"rope_theta": 1e4, "rope_parameters": map[string]any{"rope_theta": 5e5}}}, malformed, "in one place"},
+		"two bases by layer":     {ropeOf(nil, map[string]any{"full_attention": map[string]any{"rope_theta": 1e4}, "sliding_attention": map[string]any{"rope_theta": 1e6}}), malformed, "in one place"},
+		"two scalings":           {ropeOf(map[string]any{"type": "linear", "factor": 2}, map[string]any{"rope_type": "yarn", "factor": 2, "rope_theta": 10000}), malformed, "two ways"},
+		"two factors":            {ropeOf(map[string]any{"type": "linear", "factor": 2}, map[string]any{"rope_type": "linear", "factor": 4, "rope_theta": 10000}), malformed, "two ways"},
+		"two types":              {set("rope_scaling", map[string]any{"rope_type": "yarn", "type": "linear", "factor": 2}), malformed, `"linear"`},
+		"flat and nested":        {set("rope_parameters", map[string]any{"rope_theta": 5e5, "full_attention": map[string]any{"rope_theta": 5e5}}), malformed, "for some"},
+		"a factor alone":         {set("rope_scaling", map[string]any{"factor": 4}), malformed, "no rope_type"},
+		"neighbours are pairs":   {set("rope_interleaved", true), unsupported, "rope_interleaved"},
+		"MLX":                    {set("quantization", map[string]any{"bits": 4}), unsupported, "quantised"},
 		"a scaling of no object": {set("rope_scaling", 3), malformed, "rope_scaling"},
 	} {
 		t.Run(name, func(t *testing.T) {

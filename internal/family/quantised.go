@@ -15,12 +15,14 @@ var quantisedTensors = []struct{ end, method string }{
 	{".weight_scale_inv", "FP8 in blocks"}, {".weight_scale", "FP8"},
 	{".weight.absmax", "bitsandbytes"}, {".SCB", "bitsandbytes"},
 	{".W_q", "HQQ"},
+	{".scales", "a method of MLX, GPTQ or AWQ"}, {".qzeros", "GPTQ"}, {".weight_scale_2", "NVFP4"},
+	{"_proj_scales", "MXFP4"}, {".quant_map", "bitsandbytes"},
 }
 
 // quantised is an error that names the method if a checkpoint is quantised.
 func quantised(config *Config, src *checkpoint.Source) error {
 	method := ""
-	for _, key := range []string{"quantization_config", "compression_config"} {
+	for _, key := range []string{"quantization_config", "compression_config", "quantization"} {
 		if !config.Has(key) {
 			continue
 		}

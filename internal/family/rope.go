@@ -1,9 +1,14 @@
 package family
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -25,29 +30,132 @@ type ropeMembers struct {
 	Partial   float64         `json:"partial_rotary_factor"`
 }
 
-// ropeParameters reads rope_scaling or rope_parameters, of which the latter also
-// holds rope_theta.
+// ropeKeys are the members of a configuration that describe RoPE, in their older and
+// their newer form.
+var ropeKeys = []string{"rope_scaling", "rope_parameters"}
+
+// ropeParameters reads rope_scaling and rope_parameters, of which the latter also
+// holds rope_theta, and may hold one such object for each type of layer. Whatever says
+// the same thing twice must say the same.
 func (f *fields) ropeParameters() (*ropeMembers, error) {
-	for _, key := range []string{"rope_scaling", "rope_parameters"} {
-		var members ropeMembers
-		ok, err := f.decode(key, "an object that describes RoPE", &members)
+	var all []*ropeMembers
+	for _, key := range ropeKeys {
+		sets, err := f.ropeSets(key)
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
-			continue
+		all = append(all, sets...)
+	}
+	for _, p := range all {
+		if err := f.ropeBase(p); err != nil {
+			return nil, err
 		}
-		if members.Theta != nil && !f.Has("rope_theta") {
-			f.Set("rope_theta", members.Theta)
-		}
-		if members.Partial != 0 && members.Partial != 1 {
-			f.Set("partial_rotary_factor", members.Partial)
-		}
-		if members.Kind = cmp.Or(members.Kind, members.OldKind, "default"); members.Kind != "default" {
-			return &members, nil
+		if q := all[0]; p.scaling() != q.scaling() {
+			return nil, fmt.Errorf("RoPE is scaled in two ways (%s and %s), and there can be one", q, p)
 		}
 	}
-	return nil, nil
+	if len(all) == 0 || all[0].Kind == "default" {
+		return nil, nil
+	}
+	return all[0], nil
+}
+
+// ropeSets reads the objects at a key: itself, or one for each type of layer.
+func (f *fields) ropeSets(key string) ([]*ropeMembers, error) {
+	const kind = "an object that describes RoPE"
+	var members map[string]json.RawMessage
+	if ok, err := f.decode(key, kind, &members); err != nil || !ok {
+		return nil, err
+	}
+	nested, flat := []json.RawMessage{}, 0
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		switch value := bytes.TrimSpace(members[name]); {
+		case bytes.HasPrefix(value, []byte("{")):
+			nested = append(nested, value)
+		case string(value) != "null":
+			flat++
+		}
+	}
+	if len(nested) > 0 && flat > 0 {
+		return nil, fmt.Errorf("%q describes RoPE both for all layers and for some", key)
+	}
+	if len(nested) == 0 {
+		nested = append(nested, f.text[key])
+	}
+	var sets []*ropeMembers
+	for _, text := range nested {
+		p := &ropeMembers{}
+		if err := json.Unmarshal(text, p); err != nil {
+			return nil, fmt.Errorf("%q is %s and must be %s", key, excerpt(text), kind)
+		}
+		if p.Kind != "" && p.OldKind != "" && p.Kind != p.OldKind {
+			return nil, fmt.Errorf("%q has rope_type %q and type %q", key, p.Kind, p.OldKind)
+		}
+		if p.Kind = cmp.Or(p.Kind, p.OldKind); p.Kind == "" && p.Factor != 0 && p.Factor != 1 {
+			return nil, fmt.Errorf("%q has a factor of %v and no rope_type to say what it does", key, p.Factor)
+		}
+		p.Kind = cmp.Or(p.Kind, "default")
+		sets = append(sets, p)
+	}
+	return sets, nil
+}
+
+// ropeBase gives the configuration the base and the part that rotates which p says, if
+// it says any and nothing else is said.
+func (f *fields) ropeBase(p *ropeMembers) error {
+	if len(p.Theta) > 0 && string(p.Theta) != "null" {
+		if err := f.agree("rope_theta", p.Theta); err != nil {
+			return err
+		}
+	}
+	if p.Partial != 0 {
+		return f.agree("partial_rotary_factor", json.RawMessage(strconv.FormatFloat(p.Partial, 'g', -1, 64)))
+	}
+	return nil
+}
+
+// agree sets a number that may be there already, and then is the same.
+func (f *fields) agree(key string, value json.RawMessage) error {
+	if !f.Has(key) {
+		f.Set(key, value)
+		return nil
+	}
+	var there, here float64
+	if json.Unmarshal(f.text[key], &there) != nil || json.Unmarshal(value, &here) != nil || there != here {
+		return fmt.Errorf("%q is %s in one place and %s in another", key, excerpt(f.text[key]), excerpt(value))
+	}
+	return nil
+}
+
+// scaling is what the members say of how RoPE is scaled; where it is not, nothing else
+// counts.
+func (p *ropeMembers) scaling() any {
+	q := *p
+	q.Theta, q.OldKind, q.Partial = nil, "", 0
+	if p.Kind == "default" {
+		q = ropeMembers{Kind: p.Kind}
+	}
+	type comparable struct {
+		kind    string
+		numbers [9]float64
+	}
+	return comparable{q.Kind, [9]float64{q.Factor, q.Original, q.LowFreq, q.HighFreq, q.BetaFast, q.BetaSlow, q.Attention, q.MScale, q.MScaleAll}}
+}
+
+func (p *ropeMembers) String() string { return fmt.Sprintf("%s with factor %v", p.Kind, p.Factor) }
+
+// unknownRope says which keys of the configuration seem to be about RoPE and are not
+// known: another class may read them.
+func (f *fields) unknownRope() []string {
+	known := append([]string{"rope_theta", "partial_rotary_factor", "original_max_position_embeddings", "rope_interleave", "rope_interleaved", PerHeadKey}, ropeKeys...)
+	var notes []string
+	for _, key := range f.keys {
+		about := strings.Contains(key, "rope") || strings.Contains(key, "rotary") || strings.Contains(key, "alibi")
+		if about && f.Has(key) && string(f.text[key]) != "false" && !slices.Contains(known, key) && !strings.HasPrefix(key, "qk_rope") {
+			notes = append(notes, fmt.Sprintf("the configuration has %q, which is not known here: if it changes RoPE, the result is wrong", key))
+		}
+	}
+	return notes
 }
 
 // scaleRope gives the model the frequencies that the members, which may be nil,

@@ -152,7 +152,7 @@ func (m *Model) bind() error {
 		}
 	}
 	if len(found) == 0 {
-		return &checkpoint.NoModelError{Path: m.Source.Path, What: fmt.Sprintf("it holds no %s: none of its tensors is there", m.Architecture), Tip: ""}
+		return &checkpoint.NoModelError{Path: m.Source.Path, What: fmt.Sprintf("it holds no %s: none of its tensors is there", m.Architecture), Tip: m.wrapped()}
 	}
 	for _, w := range found {
 		if err := m.fits(w, used[w.stored]); err != nil {
@@ -172,6 +172,18 @@ func (m *Model) bind() error {
 		m.others = append(m.others, t)
 	}
 	return nil
+}
+
+// wrapped says with what the names of tensors begin that should begin with model, as
+// wrappers of trainers leave them; empty if that is not what is wrong.
+func (m *Model) wrapped() string {
+	const inside = "layers.0."
+	for _, t := range m.Source.Tensors() {
+		if prefix, _, found := strings.Cut(t.Name, inside); found && prefix != "model." {
+			return fmt.Sprintf("its names begin with %q where %q should be: rename them, or save the model without what wraps it", prefix, "model.")
+		}
+	}
+	return ""
 }
 
 // fits is an error if the tensor that holds w cannot be made of so many rows.
@@ -204,14 +216,19 @@ func (m *Model) stranger(name string) error {
 func (m *Model) Others() []*checkpoint.Tensor { return m.others }
 
 // Dropped reports whether a tensor has no place in a converted checkpoint: the
-// frequencies that old files carry, and a head that the configuration ties to
+// frequencies that old files carry, and tables made of them, and a head that the configuration ties to
 // the embedding.
 func (m *Model) Dropped(name string) bool {
 	head := Head
 	if other := m.stored[Head].name; other != "" {
 		head = other
 	}
-	return strings.HasSuffix(name, ".rotary_emb.inv_freq") || m.TiedHead && name == head
+	for _, buffer := range []string{"inv_freq", "cos_cached", "sin_cached"} {
+		if strings.HasSuffix(name, ".rotary_emb."+buffer) {
+			return true
+		}
+	}
+	return m.TiedHead && name == head
 }
 
 func (m *Model) contradiction(format string, args ...any) error {

@@ -4,5 +4,5 @@ package fsys
 
 import "errors"
 
-// free does not know.
-func free(string) (int64, error) { return 0, errors.ErrUnsupported }
+// Free does not know.
+func (f *folder) Free() (int64, error) { return 0, errors.ErrUnsupported }

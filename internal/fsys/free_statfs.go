@@ -9,11 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// free returns the bytes that the user may still write below a folder.
-func free(folder string) (int64, error) {
+// Free returns the bytes that the user may still write.
+func (f *folder) Free() (int64, error) {
+	d, err := f.root.Open(".")
+	if err != nil {
+		return 0, f.named(err)
+	}
+	defer d.Close()
 	var s unix.Statfs_t
-	if err := unix.Statfs(folder, &s); err != nil {
-		return 0, &os.PathError{Op: "statfs", Path: folder, Err: err}
+	if err := unix.Fstatfs(int(d.Fd()), &s); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: f.path, Err: err}
 	}
 	return int64(min(float64(s.Bavail)*float64(s.Bsize), math.MaxInt64/2)), nil
 }

@@ -4,70 +4,80 @@ package fsys
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
-	"strconv"
-	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// SyncFolder puts the names in a folder on the disk.
-func (OS) SyncFolder(path string) error {
-	d, err := os.Open(path)
+// nonblock opens a pipe without waiting for its other end.
+const nonblock = unix.O_NONBLOCK
+
+// owned is an error if somebody else put there what info describes. A file of several
+// names is nothing that this program makes: another of them may be anything.
+func owned(path string, info fs.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return nil
+	case int(stat.Uid) != os.Geteuid():
+		return &UnsafeError{path, fmt.Sprintf("of another user (%d)", stat.Uid)}
+	case info.Mode().IsRegular() && stat.Nlink > 1:
+		return &UnsafeError{path, "a file of several names (hard links)"}
+	}
+	return nil
+}
+
+// sync puts the names in the folder on the disk.
+func (f *folder) sync() error {
+	d, err := f.root.Open(".")
+	if err != nil {
+		return f.named(err)
+	}
+	return errors.Join(f.named(d.Sync()), d.Close())
+}
+
+// unsupported reports whether err means that a file system has no such call.
+func unsupported(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS)
+}
+
+// move gives something a name in another folder that nothing has. A second name that
+// takes the place of the first is the oldest way to say so; folders have no second
+// names, but one is never renamed over another that is not empty.
+func move(from *folder, name string, to *folder, as string) error {
+	source, err := from.root.Open(".")
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// flock is a lock that the system gives up when the process dies. Its file says
-// which process that is.
-type flock struct{ f *os.File }
-
-func lock(path string) (Lock, error) {
-	for {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o666)
-		if err != nil {
-			return nil, err
-		}
-		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
-		case nil, unix.ENOLCK, unix.ENOTSUP, unix.ENOSYS: // some network file systems have no locks
-		case unix.EWOULDBLOCK:
-			return nil, errors.Join(&HeldError{holder(path)}, f.Close())
-		default:
-			return nil, errors.Join(&os.PathError{Op: "lock", Path: path, Err: err}, f.Close())
-		}
-		if inPlace(f, path) {
-			f.Truncate(0)                                   //nolint:errcheck // the number is for people
-			f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0) //nolint:errcheck
-			return &flock{f}, nil
-		}
-		f.Close() //nolint:errcheck // whoever had it has removed it meanwhile
-	}
-}
-
-// inPlace reports whether f is still the file at path.
-func inPlace(f *os.File, path string) bool {
-	held, err := f.Stat()
+	defer source.Close()
+	target, err := to.root.Open(".")
 	if err != nil {
-		return false
+		return err
 	}
-	there, err := os.Lstat(path)
-	return err == nil && os.SameFile(held, there)
-}
-
-// holder is the process that the file of a lock names; 0 if it names none.
-func holder(path string) int {
-	text, err := os.ReadFile(path)
+	defer target.Close()
+	a, b := int(source.Fd()), int(target.Fd())
+	if err := renameNew(a, name, b, as); !unsupported(err) {
+		return err
+	}
+	info, err := from.root.Lstat(name)
 	if err != nil {
-		return 0
+		return err
 	}
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	return pid
+	if !info.IsDir() {
+		switch err := unix.Linkat(a, name, b, as, 0); {
+		case err == nil:
+			return unix.Unlinkat(a, name, 0)
+		case !unsupported(err) && !errors.Is(err, unix.EPERM):
+			return err
+		}
+	}
+	if taken, err := there(to.root.Lstat(as)); err != nil {
+		return err
+	} else if taken {
+		return unix.EEXIST
+	}
+	return unix.Renameat(a, name, b, as)
 }
-
-// Release removes the file while nobody else can have the lock.
-func (l *flock) Release() error { return errors.Join(os.Remove(l.f.Name()), l.f.Close()) }
-
-// Drop leaves the file.
-func (l *flock) Drop() error { return l.f.Close() }

@@ -12,6 +12,15 @@ func (w *Weights) Encode() []byte {
 	return content
 }
 
+// EncodedBytes is the size of what Encode returns.
+func (w *Weights) EncodedBytes() int64 {
+	n := int64(0)
+	for _, t := range newLayer[float32](w).tensors() {
+		n += 4 * int64(len(t.data))
+	}
+	return n
+}
+
 // Decode returns weights in the form of w, whose tensors are what Encode has made
 // content of.
 func (w *Weights) Decode(content []byte) (*Weights, error) {

@@ -16,12 +16,13 @@ func FuzzRead(f *testing.F) {
 	f.Add(line)
 	f.Add(append(line, "cut short"...))
 	f.Add([]byte("00000000 \n"))
-	path := filepath.Join(f.TempDir(), "journal")
+	in := folder(f)
+	path := filepath.Join(in.Path(), "journal")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if err := os.WriteFile(path, text, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		records, err := Read[any](path)
+		records, err := Read[any](in, "journal")
 		if err != nil && len(records) > 0 {
 			t.Errorf("%v and %v", records, err)
 		}

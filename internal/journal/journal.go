@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
@@ -18,6 +16,10 @@ import (
 
 // ErrDamaged says that a file is not a journal, or not any more.
 var ErrDamaged = errors.New("the journal is damaged")
+
+// maxBytes is the size of the largest journal that is read: of some hundred thousand
+// tensors.
+const maxBytes = 256 << 20
 
 // Journal is a journal that is written to.
 type Journal struct {
@@ -27,7 +29,7 @@ type Journal struct {
 
 // Create writes a journal that begins with the given records, in the place of one
 // that is there.
-func Create[T any](files fsys.FS, path string, records []T) (*Journal, error) {
+func Create[T any](in fsys.Folder, name string, records []T) (*Journal, error) {
 	var text []byte
 	for _, r := range records {
 		line, err := encode(r)
@@ -36,20 +38,20 @@ func Create[T any](files fsys.FS, path string, records []T) (*Journal, error) {
 		}
 		text = append(text, line...)
 	}
-	draft := path + ".draft"
-	if err := fsys.RemoveAll(files, draft); err != nil {
+	draft := name + ".draft"
+	if err := fsys.RemoveAll(in, draft); err != nil {
 		return nil, err
 	}
-	if err := fsys.WriteFile(files, draft, text); err != nil {
+	if err := fsys.WriteFile(in, draft, text); err != nil {
 		return nil, err
 	}
-	if err := files.Rename(draft, path); err != nil {
+	if err := in.Rename(draft, name); err != nil {
 		return nil, err
 	}
-	if err := files.SyncFolder(filepath.Dir(path)); err != nil {
+	if err := in.Sync(); err != nil {
 		return nil, err
 	}
-	f, err := files.Append(path)
+	f, err := in.Append(name)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +88,8 @@ func encode(record any) ([]byte, error) {
 // Read returns the records of a journal; none if there is no file. A last line
 // that was cut short is as if it were not there; anything else that was not written
 // as it is makes it ErrDamaged.
-func Read[T any](path string) ([]T, error) {
-	text, err := os.ReadFile(path)
+func Read[T any](in fsys.Folder, name string) ([]T, error) {
+	text, err := fsys.ReadFile(in, name, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -11,13 +11,24 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
+// folder is where a journal is.
+func folder(t testing.TB) fsys.Folder {
+	t.Helper()
+	f, err := fsys.OS{}.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
 func TestJournal(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal")
-	if got, err := Read[int](path); err != nil || got != nil {
+	in := folder(t)
+	if got, err := Read[int](in, "journal"); err != nil || got != nil {
 		t.Errorf("no file: %v, %v", got, err)
 	}
 	for range 2 { // the second time in the place of the first
-		j, err := Create(fsys.OS{}, path, []int{1, 2})
+		j, err := Create(in, "journal", []int{1, 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +44,7 @@ func TestJournal(t *testing.T) {
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Read[int](path)
+		got, err := Read[int](in, "journal")
 		slices.Sort(got)
 		if err != nil || len(got) != 19 || got[0] != 1 || got[18] != 19 {
 			t.Errorf("read %v, %v", got, err)
@@ -45,9 +56,10 @@ func TestJournal(t *testing.T) {
 // the cut are there, and no change goes unseen but in the last line's end, which is
 // a cut.
 func TestTorn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal")
+	in := folder(t)
+	path := filepath.Join(in.Path(), "journal")
 	want := []string{"first", "second", "third"}
-	j, err := Create(fsys.OS{}, path, want)
+	j, err := Create(in, "journal", want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +74,7 @@ func TestTorn(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		return Read[string](path)
+		return Read[string](in, "journal")
 	}
 	for n := range text {
 		got, err := read(text[:n])

@@ -78,8 +78,31 @@ func (t tridiagonal) solve(q blas64.General, k int) ([]float64, error) {
 	return t.diagonal, nil
 }
 
+// negligible is the part of a matrix's norm below which an element changes no
+// eigenvalue that is more than rounding, by far.
+const negligible = 1e-80
+
+// settle makes what is negligible zero. Dsterf scales the blocks that a matrix falls
+// into one by one, and gonum's panics on one whose norm is below 1e-122.
+func (t tridiagonal) settle() {
+	norm := 0.0
+	for _, part := range [][]float64{t.diagonal, t.beside} {
+		for _, v := range part {
+			norm = max(norm, math.Abs(v))
+		}
+	}
+	for _, part := range [][]float64{t.diagonal, t.beside} {
+		for i, v := range part {
+			if math.Abs(v) < negligible*norm {
+				part[i] = 0
+			}
+		}
+	}
+}
+
 // values returns the eigenvalues of t, ascending. It overwrites t.
 func (t tridiagonal) values() ([]float64, error) {
+	t.settle()
 	if !netlib.Dsterf(len(t.diagonal), t.diagonal, t.beside) {
 		return nil, errNoConvergence
 	}

@@ -104,12 +104,13 @@ func (t tridiagonal) topOf(q orthogonal, k int) ([]float64, *mat.Dense) {
 	return values, dense(z)
 }
 
-// topDirect is TopSym by gonum's algorithm, which computes all vectors, or none
-// if k is zero.
+// topDirect is TopSym by gonum's algorithm, which computes all vectors, wanted or
+// not: what it does without them panics where a part of the matrix is far smaller than
+// the rest (see settle).
 func topDirect(a *mat.SymDense, k int) ([]float64, *mat.Dense, error) {
 	n := a.SymmetricDim()
 	var eig mat.EigenSym
-	if !eig.Factorize(a, k > 0) {
+	if !eig.Factorize(a, true) {
 		return nil, nil, fmt.Errorf("eigenvalues of a symmetric %d×%d matrix: %w", n, n, errNoConvergence)
 	}
 	values := eig.Values(nil)

@@ -93,6 +93,15 @@ func (d *Deepseek) WrittenTheta(theta float64) float64 {
 	return math.Pow(theta, float64(d.RopeDim)/float64(d.stride()*d.RopeDims))
 }
 
+// foreignKeys mean nothing in the source's class, and something to an engine that reads
+// a DeepSeek-V3 or looks for them whatever the class is: other pairs, sparse attention,
+// experts, no causal mask.
+var foreignKeys = []string{
+	"rope_interleave", "rope_interleaved", "qk_head_dim", "index_topk", "index_n_heads", "index_head_dim", "topk_method", "ep_size",
+	"num_experts", "num_local_experts", "n_experts", "moe_topk", "dual_chunk_attention_config", "attention_chunk_size",
+	"is_causal", "use_bidirectional_attention", "attn_logit_softcapping", "final_logit_softcapping", "quantization", "compression_config",
+}
+
 // Configure turns the configuration of the source into that of the target,
 // key by key as design §6 lists them.
 func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
@@ -100,6 +109,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	// head_dim crashes the stock class; the others speak of what is gone
 	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor", "original_max_position_embeddings",
 		"sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "bias", "mlp_bias")
+	c.Delete(foreignKeys...)
 	c.Delete(source.Folded()...)
 	var qRank, scaling any
 	if d.QLoraRank > 0 {

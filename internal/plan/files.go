@@ -29,6 +29,17 @@ func Place(out string) (folder, file string) {
 	return out, ""
 }
 
+// mostShards is how many shards their names can count.
+const mostShards = 99999
+
+// countable is an error if there are more shards than that.
+func (p *Plan) countable() error {
+	if len(p.Shards) > mostShards {
+		return &UsageError{What: fmt.Sprintf("--max-shard-size makes %d files, and their names count no further than %d", len(p.Shards), mostShards), Tip: "raise it"}
+	}
+	return nil
+}
+
 // shard spreads the tensors over files of at most most bytes, in the order of
 // their names. One file is always one shard.
 func (p *Plan) shard(most int64) {
@@ -76,7 +87,7 @@ func (p *Plan) listOthers() (err error) {
 		if len(p.Shards) > 1 {
 			p.Others = append(p.Others, checkpoint.IndexFile)
 		}
-		if p.Companions, p.LeftOut, err = listCompanions(p.Source.Source); err != nil {
+		if err := p.listCompanions(); err != nil {
 			return err
 		}
 		p.Others = append(p.Others, p.Companions...)
@@ -91,6 +102,9 @@ func (p *Plan) listOthers() (err error) {
 		p.Others = append(p.Others, p.RankFile)
 	}
 	p.Others = append(p.Others, p.Manifest, config)
+	if p.Whole {
+		return p.warnOfOthers()
+	}
 	return nil
 }
 
@@ -101,86 +115,47 @@ func (p *Plan) configName() (string, error) {
 	if p.Source.Source.In(p.Folder) { // config.json there means the source
 		return own, nil
 	}
-	shared := filepath.Join(p.Folder, checkpoint.ConfigFile)
-	there, err := checkpoint.ReadFile(shared, checkpoint.MaxConfig)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return checkpoint.ConfigFile, nil
-	case err != nil:
-		return "", err
+	shared, err := checkpoint.SharesConfig(p.Output)
+	if err != nil || !shared {
+		return own, err
 	}
-	if old, err := checkpoint.Open(p.Output); err == nil {
-		defer old.Close()
-		if old.Embedded() == string(there) { // of the output that is being replaced
-			return checkpoint.ConfigFile, nil
-		}
-	}
-	return own, nil
+	return checkpoint.ConfigFile, nil
 }
 
-// companions are the beginnings of the names of files that belong to a model
-// whatever its weights are. Code is not among them.
-var companions = []string{
-	"tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "spiece", "sentencepiece",
-	"generation_config", "chat_template", "preprocessor_config", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY",
-}
-
-// LeftOut names what a source directory holds beside the model that is read and
-// no output gets.
-type LeftOut struct {
-	Weights []string `json:"weights,omitempty"` // in other forms
-	Code    []string `json:"code,omitempty"`
-}
-
-// String says so in a line; empty if there is nothing.
-func (l LeftOut) String() string {
-	var parts []string
-	if len(l.Weights) > 0 {
-		parts = append(parts, fmt.Sprintf("weights in other forms (%s)", strings.Join(l.Weights, ", ")))
+// warnOfOthers warns of what is in an output directory that is there already, stays when
+// its output is replaced, and may be taken for a part of the new one.
+func (p *Plan) warnOfOthers() error {
+	there, err := os.ReadDir(p.Folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if len(l.Code) > 0 {
-		parts = append(parts, fmt.Sprintf("code (%s)", strings.Join(l.Code, ", ")))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "left alone: " + strings.Join(parts, ", ")
-}
-
-// add takes a file or folder into account that is not copied.
-func (l *LeftOut) add(name string, folder bool) {
-	switch {
-	case folder && name == "original": // where Meta puts its own
-		l.Weights = append(l.Weights, name+"/")
-	case folder:
-	case filepath.Ext(name) == ".py":
-		l.Code = append(l.Code, name)
-	case strings.HasPrefix(name, "consolidated"), slices.Contains([]string{".bin", ".gguf", ".pth", ".pt"}, filepath.Ext(name)):
-		l.Weights = append(l.Weights, name)
-	}
-}
-
-// listCompanions lists the files of the source directory that are copied byte
-// for byte, and what is left out.
-func listCompanions(src *checkpoint.Source) (names []string, left LeftOut, err error) {
-	if !src.IsDir() {
-		return nil, left, nil
-	}
-	entries, err := os.ReadDir(src.Dir)
 	if err != nil {
-		return nil, left, err
+		return err
 	}
-	for _, e := range entries {
-		info, err := os.Stat(filepath.Join(src.Dir, e.Name()))
-		if err != nil {
-			continue // a link to nothing
+	written := p.Files()
+	stale, err := checkpoint.Leftovers(p.Folder, written)
+	if err != nil {
+		return err
+	}
+	var foreign []string
+	for _, e := range there {
+		name := e.Name()
+		if slices.Contains(written, name) || slices.Contains(stale, name) || checkpoint.OwnWeights(name) {
+			continue
 		}
-		belongs := slices.ContainsFunc(companions, func(start string) bool { return strings.HasPrefix(e.Name(), start) })
-		if belongs && info.Mode().IsRegular() && filepath.Ext(e.Name()) != ".py" {
-			names = append(names, e.Name())
-		} else {
-			left.add(e.Name(), info.IsDir())
+		if companion(name) || checkpoint.Loadable(name) {
+			foreign = append(foreign, name)
 		}
 	}
-	return names, left, nil
+	if len(foreign) > 0 {
+		p.warn("%q holds what is not of this conversion, and loaders may read it (%s)", p.Folder, strings.Join(foreign, ", "))
+	}
+	return nil
+}
+
+// warn adds a warning, once.
+func (p *Plan) warn(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+		p.Warnings = append(p.Warnings, text)
+	}
 }

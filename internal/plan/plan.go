@@ -29,9 +29,10 @@ type Plan struct {
 	Tensors  []Tensor      `json:"tensors"`
 	Shards   []Shard       `json:"shards"`
 	Others   []string      `json:"other_files"`
-	Dropped  []string      `json:"dropped,omitempty"` // tensors of the source without a place
-	Clamp    bool          `json:"clamp,omitempty"`   // values that do not fit their type become its largest
-	LeftOut  LeftOut       `json:"left_out"`          // files of the source
+	Dropped  []string      `json:"dropped,omitempty"`  // tensors of the source without a place
+	Clamp    bool          `json:"clamp,omitempty"`    // values that do not fit their type become its largest
+	LeftOut  LeftOut       `json:"left_out"`           // files of the source
+	Warnings []string      `json:"warnings,omitempty"` // about files
 
 	Whole      bool        `json:"-"` // the output is a directory
 	Companions []string    `json:"-"` // those of Others that are copied from the source
@@ -107,6 +108,10 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p.Cache.Saving = 1 - float64(p.Cache.After)/float64(p.Cache.Before)
 	p.listTensors()
 	p.shard(o.MaxShard)
+	if err := p.countable(); err != nil {
+		return nil, err
+	}
+	p.Warnings = append(p.Warnings, m.Notes...)
 	if err := p.listOthers(); err != nil {
 		return nil, err
 	}
@@ -121,6 +126,10 @@ func (p *Plan) configure() *family.Config {
 		if c.Has(key) {
 			c.Set(key, name)
 		}
+	}
+	if odd := c.Constants(); len(odd) > 0 {
+		c.Delete(odd...)
+		p.warn("the configuration has NaN or Infinity, which JSON has not, in %s: not carried over", strings.Join(odd, ", "))
 	}
 	return c
 }

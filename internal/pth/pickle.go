@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 )
 
 // The opcodes that a tensor of bytes is written with, of protocol 2.
@@ -35,6 +37,19 @@ type (
 	mark  struct{}
 	tuple []any
 )
+
+// String writes the numbers of a tuple, and nothing of what else is in it: a tuple of
+// tuples, each there twice, may have more leaves than there are atoms.
+func (t tuple) String() string {
+	words := make([]string, len(t))
+	for i, v := range t {
+		words[i] = "…"
+		if n, ok := v.(int64); ok {
+			words[i] = strconv.FormatInt(n, 10)
+		}
+	}
+	return "[" + strings.Join(words, " ") + "]"
+}
 
 // machine executes a pickle. Nothing it does reaches beyond its stack.
 type machine struct {

@@ -124,6 +124,7 @@ func TestRefused(t *testing.T) {
 		"not contiguous":    {with("(J\x0c\x00\x00\x00", "(J\x01\x00\x00\x00"), "not contiguous"},
 		"beyond the data":   {with("QJ\x00", "QJ\x01"), "from byte 1"},
 		"before the data":   {with("QJ\x00\x00\x00\x00", "QJ\xff\xff\xff\xff"), "malformed"},
+		"billion laughs":    {archive(t, laughs, "0123456789abcdef", zip.Store), "of size […]"},
 		"a storage of text": {with("\x07\x00\x00\x00storage", "\x07\x00\x00\x00stoxage"), "not to bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,6 +134,10 @@ func TestRefused(t *testing.T) {
 		})
 	}
 }
+
+// laughs is a tensor whose size is a tuple of 2^60 leaves.
+var laughs = "\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nByteStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x10tQK\x00" +
+	"K\x01K\x01\x86q\x00" + strings.Repeat("h\x00\x86q\x00", 60) + "\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR."
 
 func TestReadFileErrors(t *testing.T) {
 	dir := t.TempDir()
@@ -153,6 +158,7 @@ func TestReadFileErrors(t *testing.T) {
 func FuzzPth(f *testing.F) {
 	v, _ := sample(f)
 	f.Add(program(v), v.Data)
+	f.Add([]byte(laughs), []byte("0123456789abcdef"))
 	for _, name := range []string{"whole.pth", "view.pth"} {
 		content, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {

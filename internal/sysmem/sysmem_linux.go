@@ -74,7 +74,8 @@ func groups(file string) []string {
 	return paths
 }
 
-// room returns what is left to a control group, 0 if it has no limit.
+// room returns what is left to a control group, 0 if it has no limit. What its files
+// have in the cache counts as used, and is given back at once when it is asked for.
 func room(dir string, left func(limit, used int64) int64) int64 {
 	for _, names := range [][2]string{{"memory.max", "memory.current"}, {"memory.limit_in_bytes", "memory.usage_in_bytes"}} {
 		limit, err := number(filepath.Join(dir, names[0]))
@@ -82,9 +83,35 @@ func room(dir string, left func(limit, used int64) int64) int64 {
 			continue // no such file, or the word max
 		}
 		used, _ := number(filepath.Join(dir, names[1]))
-		return left(limit, used)
+		return left(limit, max(0, used-cached(filepath.Join(dir, "memory.stat"))))
 	}
 	return 0
+}
+
+// cached is how much of what a control group uses is content of files, on the disk or on
+// the way to it, that is mapped by nobody. In version 1, those of the groups below count in the
+// lines that begin with total.
+func cached(stat string) int64 {
+	text, err := os.ReadFile(stat)
+	if err != nil {
+		return 0
+	}
+	said := make(map[string]int64)
+	for _, line := range strings.Split(string(text), "\n") {
+		if name, value, ok := strings.Cut(line, " "); ok {
+			said[name], _ = strconv.ParseInt(value, 10, 64) // 0 if it is none
+		}
+	}
+	of := func(names ...string) int64 {
+		for _, name := range names {
+			if v, there := said[name]; there {
+				return v
+			}
+		}
+		return 0
+	}
+	files := of("total_inactive_file", "inactive_file") + of("total_active_file", "active_file")
+	return max(0, files-of("total_mapped_file", "file_mapped", "mapped_file"))
 }
 
 func number(file string) (int64, error) {

@@ -24,6 +24,14 @@ func TestFree(t *testing.T) {
 			"proc/meminfo": meminfo, "proc/self/cgroup": "3:cpu:/x\n2:memory:/x\n",
 			"sys/fs/cgroup/memory/x/memory.limit_in_bytes": "300000\n", "sys/fs/cgroup/memory/x/memory.usage_in_bytes": "1\n",
 		}, 299999},
+		"version 2, cache": {map[string]string{
+			"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "1000\n", "sys/fs/cgroup/memory.current": "990\n",
+			"sys/fs/cgroup/memory.stat": "anon 90\nfile 900\nfile_mapped 100\nfile_dirty 7\nshmem 200\ninactive_file 500\nactive_file 200\n",
+		}, 610},
+		"version 1, cache": {map[string]string{
+			"proc/self/cgroup": "2:memory:/x\n", "sys/fs/cgroup/memory/x/memory.limit_in_bytes": "1000\n", "sys/fs/cgroup/memory/x/memory.usage_in_bytes": "990\n",
+			"sys/fs/cgroup/memory/x/memory.stat": "inactive_file 1\nactive_file 1\ntotal_inactive_file 500\ntotal_active_file 200\ntotal_mapped_file 100\n",
+		}, 610},
 		"exhausted": {map[string]string{
 			"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "5\n", "sys/fs/cgroup/memory.current": "9\n",
 		}, 1},

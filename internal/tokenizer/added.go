@@ -25,6 +25,10 @@ type addedToken struct {
 	lstrip, rstrip bool // the white space before it, and behind it
 }
 
+// longestAdded is the size of the longest token that is looked for: at every place of a
+// text as much of it may have to be compared.
+const longestAdded = 512
+
 // add adds a token whose text is content, unless there is one.
 func (a *added) add(content string, token addedToken) {
 	if a.edges == nil {

@@ -100,6 +100,8 @@ func (p *pipeline) addTokens(tokens []fileToken) error {
 			return unsupported(where, "single_word, of %q,", t.Content)
 		case t.Content == "":
 			continue // matches nowhere
+		case len(t.Content) > longestAdded:
+			return unsupported(where, "a token of %d bytes", len(t.Content))
 		}
 		ids[t.Content] = t.ID
 		token := addedToken{int(t.ID), t.LStrip, t.RStrip}

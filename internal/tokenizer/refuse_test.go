@@ -45,6 +45,7 @@ func TestUnsupported(t *testing.T) {
 		{"post_processor", `{"type":"RobertaProcessing"}`, `post_processor: type "RobertaProcessing"`},
 		{"post_processor", `{"type":"TemplateProcessing","single":[],"pair":[],"special_tokens":{}}`, "the text 0 times"},
 		{"added_tokens", `[{"id":0,"content":"<unk>","single_word":true}]`, `single_word, of "<unk>"`},
+		{"added_tokens", `[{"id":0,"content":"` + strings.Repeat("a", 513) + `"}]`, "a token of 513 bytes"},
 	} {
 		_, err := parseJSON(patched(t, "bytelevel.json", map[string]json.RawMessage{c.member: json.RawMessage(c.value)}))
 		if !errors.As(err, new(*UnsupportedError)) || !strings.Contains(err.Error(), c.want) {

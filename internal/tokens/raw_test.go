@@ -44,7 +44,7 @@ func TestReadByExtension(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Read(path, c.vocab)
+		got, err := Read(t.Context(), path, c.vocab)
 		if err != nil {
 			if !errors.As(err, new(*checkpoint.FormatError)) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v, want %q", c.name, err, c.want)
@@ -63,7 +63,7 @@ func TestRawBlocks(t *testing.T) {
 	if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(path, 6)
+	got, err := Read(t.Context(), path, 6)
 	if err != nil || len(got) != 1 || len(got[0]) != len(content)/2 {
 		t.Fatalf("%d sequences, %v", len(got), err)
 	}
@@ -72,7 +72,7 @@ func TestRawBlocks(t *testing.T) {
 // TestReadDirectory makes sure that what is no fault of the format is not
 // reported as one.
 func TestReadDirectory(t *testing.T) {
-	_, err := Read(t.TempDir(), 6)
+	_, err := Read(t.Context(), t.TempDir(), 6)
 	var format *checkpoint.FormatError
 	if !errors.As(err, &format) || !strings.Contains(err.Error(), "a directory") || format.Tip != "" {
 		t.Errorf("got %v", err)
@@ -90,10 +90,10 @@ func TestReadSome(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Read(path, 10); err == nil {
+		if _, err := Read(t.Context(), path, 10); err == nil {
 			t.Errorf("%s: took all of it", name)
 		}
-		sequences, err := ReadSome(path, 10, 4)
+		sequences, err := ReadSome(t.Context(), path, 10, 4)
 		if got := fmt.Sprint(slices.Concat(sequences...)); err != nil || got != "[1 2 3 4]" {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}

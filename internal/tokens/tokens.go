@@ -3,6 +3,7 @@ package tokens
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,12 +28,14 @@ const tip = "token ids are read from .json (a list of ids, or a list of such lis
 //	the rest   JSON, as parseJSON reads it
 //
 // Every id must be below vocab. The file may be a pipe.
-func Read(path string, vocab int) ([][]int, error) { return ReadSome(path, vocab, 0) }
+func Read(ctx context.Context, path string, vocab int) ([][]int, error) {
+	return ReadSome(ctx, path, vocab, 0)
+}
 
 // ReadSome is Read for who needs no more than so many ids (0: all): it reads no
 // further, be the file as long as it may.
-func ReadSome(path string, vocab, most int) ([][]int, error) {
-	f, err := checkpoint.OpenStream(path)
+func ReadSome(ctx context.Context, path string, vocab, most int) ([][]int, error) {
+	f, err := checkpoint.OpenStream(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +45,8 @@ func ReadSome(path string, vocab, most int) ([][]int, error) {
 	switch {
 	case errors.As(err, &failed): // the disk's fault, not the file's
 		return nil, err
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, &checkpoint.FormatError{Path: path, What: err.Error(), Tip: tip}
 	}

@@ -45,10 +45,10 @@ func TestRead(t *testing.T) {
 	if err := os.WriteFile(path, []byte("[7"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(path, 10); !errors.As(err, new(*checkpoint.FormatError)) || !strings.Contains(err.Error(), path) {
+	if _, err := Read(t.Context(), path, 10); !errors.As(err, new(*checkpoint.FormatError)) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Read(path+"x", 10); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Read(t.Context(), path+"x", 10); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

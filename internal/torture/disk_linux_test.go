@@ -32,7 +32,29 @@ func mount(t *testing.T, options string) string {
 // blind does not know how much is free, so that the disk gets full.
 type blind struct{ fsys.OS }
 
-func (blind) Free(string) (int64, error) { return 0, errors.ErrUnsupported }
+func (b blind) Open(path string) (fsys.Folder, error) {
+	real, err := b.OS.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return blindFolder{real}, nil
+}
+
+type blindFolder struct{ fsys.Folder }
+
+func (blindFolder) Free() (int64, error) { return 0, errors.ErrUnsupported }
+
+func (f blindFolder) Enter(name string) (fsys.Folder, error) {
+	real, err := f.Folder.Enter(name)
+	if err != nil {
+		return nil, err
+	}
+	return blindFolder{real}, nil
+}
+
+func (f blindFolder) Move(name string, to fsys.Folder, as string) error {
+	return f.Folder.Move(name, to.(blindFolder).Folder, as)
+}
 
 // TestFullDisk fills disks of several sizes: nothing is left, what was there is
 // there, and with room it goes on.

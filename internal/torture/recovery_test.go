@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/fsys/faultfs"
 )
 
@@ -49,9 +48,7 @@ func (s *scene) recovery(t *testing.T, n, again int) bool {
 		t.Fatalf("call %d: not killed", n)
 	}
 	second := faultfs.Kill(again)
-	if o, err := convert.Reserve(s.m, out, checkpoint.Replace{Force: true, FS: second}); err == nil {
-		o.Discard() //nolint:errcheck // it may be killed here
-	}
+	settleOn(s.m, out, second) //nolint:errcheck // it may be killed here
 	if err := generation(contents(t, dir), s.old, s.new); err != nil {
 		t.Errorf("call %d, then %d: %v", n, again, err)
 	}

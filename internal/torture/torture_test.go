@@ -3,6 +3,7 @@ package torture
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/cli"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -223,11 +225,21 @@ func generation(got, old, new map[string]string) error {
 
 // settle does what a run does first, and no more.
 func settle(m *family.Model, out string) error {
-	o, err := convert.Reserve(m, out, checkpoint.Replace{Force: true})
+	return settleOn(m, out, nil)
+}
+
+// settleOn is settle on a file system.
+func settleOn(m *family.Model, out string, files fsys.FS) error {
+	o, err := convert.Reserve(m, out, checkpoint.Replace{Force: true, FS: files})
 	if err != nil {
 		return err
 	}
-	return o.Discard()
+	_, main := plan.Place(out)
+	names := checkpoint.Names(main)
+	if main == "" {
+		names = []string{checkpoint.SingleFile}
+	}
+	return errors.Join(o.Declare(names), o.Discard())
 }
 
 // program runs mha2mla in a process of its own.

@@ -4,6 +4,7 @@ package faultfs
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -87,86 +88,154 @@ func (f *FS) die() {
 	}
 }
 
-// file is an open file.
-type file struct {
-	fsys.File
-	fs *FS
+// Stat says what is at a path.
+func (f *FS) Stat(path string) (fs.FileInfo, error) { return asked(f, fsys.OS{}.Stat, path) }
+
+// Lstat says what is at a path, be it a link.
+func (f *FS) Lstat(path string) (fs.FileInfo, error) { return asked(f, fsys.OS{}.Lstat, path) }
+
+// asked makes a call that reads.
+func asked[T any](f *FS, ask func(string) (T, error), path string) (T, error) {
+	if err := f.call(); err != nil {
+		var nothing T
+		return nothing, err
+	}
+	return ask(path)
 }
 
-func (f *FS) opened(path string, open func(string) (fsys.File, error)) (fsys.File, error) {
-	if err := f.call(path); err != nil {
-		return nil, err
-	}
-	real, err := open(path)
+// Open opens a folder.
+func (f *FS) Open(path string) (fsys.Folder, error) {
+	return f.entered(asked(f, fsys.OS{}.Open, path))
+}
+
+// entered is a folder that was opened, with faults.
+func (f *FS) entered(real fsys.Folder, err error) (fsys.Folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.opened(real)
+	return &folder{real, f}, nil
+}
+
+// opened keeps in mind what is open.
+func (f *FS) opened(what interface{ Close() error }) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.open = append(f.open, real)
-	return &file{real, f}, nil
+	f.open = append(f.open, what)
 }
 
-// Create creates a file.
-func (f *FS) Create(path string) (fsys.File, error) { return f.opened(path, fsys.OS{}.Create) }
-
-// Append opens a file.
-func (f *FS) Append(path string) (fsys.File, error) { return f.opened(path, fsys.OS{}.Append) }
-
-// Mkdir creates a folder.
-func (f *FS) Mkdir(path string) error {
-	return f.then(func() error { return fsys.OS{}.Mkdir(path) }, path)
+// folder is an open folder.
+type folder struct {
+	fsys.Folder
+	fs *FS
 }
 
-// Rename renames.
-func (f *FS) Rename(from, to string) error {
-	return f.then(func() error { return fsys.OS{}.Rename(from, to) }, from, to)
-}
+func (d *folder) in(name string) string { return filepath.Join(d.Path(), name) }
 
-// Remove removes.
-func (f *FS) Remove(path string) error {
-	return f.then(func() error { return fsys.OS{}.Remove(path) }, path)
-}
-
-// SyncFolder puts names on the disk.
-func (f *FS) SyncFolder(path string) error {
-	return f.then(func() error { return fsys.OS{}.SyncFolder(path) })
-}
-
-// Free returns the bytes that are free.
-func (f *FS) Free(folder string) (int64, error) {
-	if err := f.call(); err != nil {
-		return 0, err
-	}
-	return fsys.OS{}.Free(folder)
-}
-
-func (f *FS) then(do func() error, paths ...string) error {
-	if err := f.call(paths...); err != nil {
+// then makes a call that changes something.
+func (d *folder) then(do func() error, paths ...string) error {
+	if err := d.fs.call(paths...); err != nil {
 		return err
 	}
 	return do()
+}
+
+// Stat says what has a name.
+func (d *folder) Stat(name string) (fs.FileInfo, error) { return asked(d.fs, d.Folder.Stat, name) }
+
+// List lists all names.
+func (d *folder) List() ([]string, error) {
+	if err := d.fs.call(); err != nil {
+		return nil, err
+	}
+	return d.Folder.List()
+}
+
+// Enter opens a folder.
+func (d *folder) Enter(name string) (fsys.Folder, error) {
+	return d.fs.entered(asked(d.fs, d.Folder.Enter, name))
+}
+
+// Open opens a file to read.
+func (d *folder) Open(name string) (fsys.Input, error) {
+	real, err := asked(d.fs, d.Folder.Open, name)
+	if err != nil {
+		return nil, err
+	}
+	d.fs.opened(real)
+	return &input{real, d.fs}, nil
+}
+
+// Mkdir creates a folder.
+func (d *folder) Mkdir(name string, private bool) error {
+	return d.then(func() error { return d.Folder.Mkdir(name, private) }, d.in(name))
+}
+
+// Create creates a file.
+func (d *folder) Create(name string) (fsys.File, error) { return d.writing(name, d.Folder.Create) }
+
+// Reopen opens a file.
+func (d *folder) Reopen(name string) (fsys.File, error) { return d.writing(name, d.Folder.Reopen) }
+
+// Append opens a file.
+func (d *folder) Append(name string) (fsys.File, error) { return d.writing(name, d.Folder.Append) }
+
+func (d *folder) writing(name string, open func(string) (fsys.File, error)) (fsys.File, error) {
+	if err := d.fs.call(d.in(name)); err != nil {
+		return nil, err
+	}
+	real, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	d.fs.opened(real)
+	return &file{real, d.fs}, nil
+}
+
+// Rename renames.
+func (d *folder) Rename(from, to string) error {
+	return d.then(func() error { return d.Folder.Rename(from, to) }, d.in(from), d.in(to))
+}
+
+// Move moves.
+func (d *folder) Move(name string, to fsys.Folder, as string) error {
+	into := to.(*folder)
+	return d.then(func() error { return d.Folder.Move(name, into.Folder, as) }, d.in(name), into.in(as))
+}
+
+// Remove removes.
+func (d *folder) Remove(name string) error {
+	return d.then(func() error { return d.Folder.Remove(name) }, d.in(name))
+}
+
+// Sync puts names on the disk.
+func (d *folder) Sync() error { return d.then(d.Folder.Sync) }
+
+// Free returns the bytes that are free.
+func (d *folder) Free() (int64, error) {
+	if err := d.fs.call(); err != nil {
+		return 0, err
+	}
+	return d.Folder.Free()
+}
+
+// Lock takes a lock.
+func (d *folder) Lock(name string) (fsys.Lock, error) {
+	l, err := asked(d.fs, d.Folder.Lock, name)
+	if err != nil {
+		return nil, err
+	}
+	d.fs.mu.Lock()
+	defer d.fs.mu.Unlock()
+	d.fs.locks = append(d.fs.locks, l)
+	d.fs.paths = append(d.fs.paths, d.in(name))
+	return &lock{l, d.fs}, nil
 }
 
 // lock is a lock that is held.
 type lock struct {
 	fsys.Lock
 	fs *FS
-}
-
-// Lock takes a lock.
-func (f *FS) Lock(path string) (fsys.Lock, error) {
-	if err := f.call(path); err != nil {
-		return nil, err
-	}
-	l, err := fsys.OS{}.Lock(path)
-	if err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.locks = append(f.locks, l)
-	return &lock{l, f}, nil
 }
 
 // Release gives the lock up. If it fails, the lock is given up without.
@@ -178,6 +247,42 @@ func (l *lock) Release() error {
 		return err
 	}
 	return l.Lock.Release()
+}
+
+// input is a file that is read.
+type input struct {
+	fsys.Input
+	fs *FS
+}
+
+// Stat says what the file is.
+func (f *input) Stat() (fs.FileInfo, error) {
+	if err := f.fs.call(); err != nil {
+		return nil, err
+	}
+	return f.Input.Stat()
+}
+
+// Read reads.
+func (f *input) Read(p []byte) (int, error) {
+	if err := f.fs.call(); err != nil {
+		return 0, err
+	}
+	return f.Input.Read(p)
+}
+
+// ReadAt reads.
+func (f *input) ReadAt(p []byte, at int64) (int, error) {
+	if err := f.fs.call(); err != nil {
+		return 0, err
+	}
+	return f.Input.ReadAt(p, at)
+}
+
+// file is an open file.
+type file struct {
+	fsys.File
+	fs *FS
 }
 
 // Write writes, if it is to fail a half.

@@ -1,0 +1,211 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// companions are the beginnings of the names of files that belong to a model
+// whatever its weights are. Code is not among them.
+var companions = []string{
+	"tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "spiece", "sentencepiece", "tekken",
+	"generation_config", "chat_template", "preprocessor_config", "processor_config", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY",
+}
+
+// companionEnds are the ends of such names. Weights, copies that were kept and what
+// editors and downloads leave have others.
+var companionEnds = []string{"", ".json", ".model", ".txt", ".jinja", ".md", ".vocab", ".spm", ".bpe", ".tiktoken"}
+
+// MaxCompanion is the size of the largest file that comes along with a model: a
+// tokenizer of many languages has 33 MB.
+const MaxCompanion = 512 << 20
+
+// companion reports whether a file of such a name belongs to a model whatever its
+// weights are.
+func companion(name string) bool {
+	begins := func(start string) bool { return strings.HasPrefix(name, start) }
+	return filepath.Ext(name) == ".tiktoken" || slices.Contains(companionEnds, filepath.Ext(name)) && slices.ContainsFunc(companions, begins)
+}
+
+// LeftOut names what a source directory holds beside the model that is read and
+// no output gets.
+type LeftOut struct {
+	Weights []string `json:"weights,omitempty"` // in other forms
+	Code    []string `json:"code,omitempty"`
+	Folders []string `json:"folders,omitempty"` // of whatever
+}
+
+// String says so in a line; empty if there is nothing.
+func (l LeftOut) String() string {
+	var parts []string
+	for _, kind := range []struct {
+		name  string
+		names []string
+	}{{"weights in other forms", l.Weights}, {"code", l.Code}, {"folders", l.Folders}} {
+		if len(kind.names) > 0 {
+			parts = append(parts, fmt.Sprintf("%s (%s)", kind.name, strings.Join(kind.names, ", ")))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "left alone: " + strings.Join(parts, ", ")
+}
+
+// add takes a file or folder into account that is not copied.
+func (l *LeftOut) add(name string, folder bool) {
+	switch {
+	case strings.HasPrefix(name, "."):
+	case folder && name == "original": // where Meta puts its own
+		l.Weights = append(l.Weights, name+"/")
+	case folder:
+		l.Folders = append(l.Folders, name+"/")
+	case filepath.Ext(name) == ".py":
+		l.Code = append(l.Code, name)
+	case checkpoint.OtherWeights(name):
+		l.Weights = append(l.Weights, name)
+	}
+}
+
+// listCompanions lists the files of the source directory that are copied byte
+// for byte, and what is left out. What would be copied and is not what its name says
+// is left out with a warning.
+func (p *Plan) listCompanions() error {
+	src := p.Source.Source
+	if !src.IsDir() {
+		return nil
+	}
+	entries, err := os.ReadDir(src.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if companion(name) {
+			if err := p.listCompanion(name); err != nil {
+				return err
+			}
+			continue
+		}
+		info, err := os.Stat(filepath.Join(src.Dir, name))
+		switch {
+		case err == nil:
+			p.LeftOut.add(name, info.IsDir())
+		case !errors.Is(err, fs.ErrNotExist): // a link to nothing is nobody's loss
+			return err
+		}
+	}
+	return nil
+}
+
+// listCompanion decides about one file.
+func (p *Plan) listCompanion(name string) error {
+	path := filepath.Join(p.Source.Source.Dir, name)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		p.warn("%q is a link to nothing, and is not copied", path)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		p.LeftOut.add(name, true)
+		return nil
+	}
+	if !info.Mode().IsRegular() {
+		p.warn("%q is no regular file, and is not copied", path)
+		return nil
+	}
+	inside, err := p.Source.Source.Holds(name)
+	if err != nil {
+		return err
+	}
+	if !inside {
+		p.warn("%q is a link out of the source, and is not copied", path)
+		return nil
+	}
+	text, err := checkpoint.ReadFile(path, MaxCompanion)
+	if err != nil {
+		return err
+	}
+	if wrong := amiss(name, text); wrong != "" {
+		p.warn("%q is %s, and is not copied", path, wrong)
+		return nil
+	}
+	p.Companions = append(p.Companions, name)
+	if code := codeOf(text); code != "" {
+		p.warn("%q names code, which is not copied (%s): what it describes loads only with it", name, code)
+	}
+	return nil
+}
+
+// amiss says what a file is that is not what its name says; empty if it may be.
+func amiss(name string, text []byte) string {
+	start := bytes.TrimSpace(text[:min(len(text), 64)])
+	prose := slices.Contains([]string{"", ".txt", ".md"}, filepath.Ext(name))
+	switch {
+	case len(text) == 0 && !strings.HasPrefix(name, "added_tokens"):
+		return "empty"
+	case bytes.HasPrefix(text, []byte("version https://git-lfs")):
+		return "a Git LFS pointer (git lfs pull fetches the file)"
+	case !prose && (hasPrefixFold(start, "<!doctype") || hasPrefixFold(start, "<html")):
+		return "an HTML page"
+	case filepath.Ext(name) == ".json" && !family.ValidJSON(text):
+		return "not valid JSON"
+	}
+	return ""
+}
+
+func hasPrefixFold(text []byte, start string) bool {
+	return len(text) >= len(start) && strings.EqualFold(string(text[:len(start)]), start)
+}
+
+// codeOf is the code that a configuration of a tokenizer or the like names; empty if
+// it names none.
+func codeOf(text []byte) string {
+	var config struct {
+		AutoMap json.RawMessage `json:"auto_map"`
+	}
+	if !bytes.Contains(text, []byte(`"auto_map"`)) || json.Unmarshal(text, &config) != nil || len(config.AutoMap) == 0 {
+		return ""
+	}
+	var modules []string
+	collect := func(class string) {
+		class = class[strings.LastIndex(class, "--")+1:]
+		if module, _, found := strings.Cut(strings.TrimPrefix(class, "-"), "."); found && !slices.Contains(modules, module+".py") {
+			modules = append(modules, module+".py")
+		}
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			collect(v)
+		case []any:
+			for _, each := range v {
+				walk(each)
+			}
+		case map[string]any:
+			for _, each := range v {
+				walk(each)
+			}
+		}
+	}
+	var named any
+	if json.Unmarshal(config.AutoMap, &named) == nil {
+		walk(named)
+	}
+	slices.Sort(modules)
+	return strings.Join(modules, ", ")
+}
