@@ -151,9 +151,6 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err
 		return err
 	}
 	defer m.Source.Close()
-	if err := o.checkHealing(); err != nil {
-		return err
-	}
 	output, err := reserve(m, out, o) // before the search, which takes time
 	if err != nil {
 		return err
@@ -182,6 +179,9 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	}
 	share, err := o.share(cmd, &o.Options)
 	if err != nil {
+		return err
+	}
+	if err := o.checkHealing(share); err != nil {
 		return err
 	}
 	if err := measure(cmd, &o.Options, share > 0 || o.named() || len(o.stats) > 0); err != nil {

@@ -262,7 +262,11 @@ func (o *convertFlags) statistics(ctx context.Context, u *ui, m *family.Model, s
 		return s, err
 	}
 	if t := s.text; t != nil {
-		u.warnOfFew(t.Tokens(), m)
+		n := t.Tokens()
+		if o.named() { // what the model makes does not mend it
+			n = t.Given
+		}
+		u.warnOfFew(n, m)
 	}
 	if o.bounded() && len(s.held) == 0 {
 		_, text, err := g.makeText(ctx, heldTokens)

@@ -12,14 +12,14 @@ import (
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
-// checkHealing refuses to heal without tokens, and where there are biases that no
-// weight stands for.
-func (o *convertFlags) checkHealing() error {
+// checkHealing refuses to heal without tokens, given the share of those that the model
+// makes, and where there are biases that no weight stands for.
+func (o *convertFlags) checkHealing(share float64) error {
 	switch {
 	case o.Heal == heal.None:
 	case o.Bias == mla.BiasHF:
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
-	case o.calibrate == noText, len(o.stats) > 0 && !o.named() && o.mix == 0:
+	case share == 0 && !o.named():
 		return &plan.UsageError{What: fmt.Sprintf("--heal %s needs tokens to heal on", o.Heal), Tip: "name a text or a file of token ids with --calibrate; statistics are not enough"}
 	}
 	return nil
