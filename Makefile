@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race torture cases bench lint tidy generate generated cross man ci demo clean
+.PHONY: build test race torture cases real bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -32,6 +32,12 @@ torture:
 # replays what has broken once, if the scripts that do are beside the repository
 cases: build
 	.ci/cases $(PROGRAM)
+
+# gets a real model, converts it in several ways and fails if one diverges further than
+# it should: half an hour of two processors, and a Python with venv to get the model
+real: build
+	testdata/real/get $(BUILD)/real
+	testdata/real/measure $(PROGRAM) $(BUILD)/real
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out

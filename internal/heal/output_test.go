@@ -3,6 +3,7 @@ package heal
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -82,5 +83,28 @@ func TestOutputStays(t *testing.T) {
 	}
 	if r.After > r.Before || r.Before > 1e-9 {
 		t.Errorf("an exact layer became %+v", r)
+	}
+}
+
+// TestThinned: windows are chosen from everywhere, as many as asked for, and never one.
+func TestThinned(t *testing.T) {
+	windows := make([][]int, 20)
+	for i := range windows {
+		windows[i] = slices.Repeat([]int{i}, 10)
+	}
+	for tokens, want := range map[int][]int{1000: nil, 200: nil, 50: {0, 4, 8, 12, 16}, 1: {0, 10}} {
+		var got []int
+		for _, w := range thinned(windows, tokens) {
+			got = append(got, w[0])
+		}
+		if want == nil && len(got) == len(windows) {
+			continue
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d tokens: windows %v, want %v", tokens, got, want)
+		}
+	}
+	if n := len(thinned(windows[:1], 100)); n != 1 {
+		t.Errorf("%d windows of one", n)
 	}
 }
