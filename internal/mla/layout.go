@@ -6,6 +6,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -91,7 +92,7 @@ func writeVector(sink Sink, v []float64) error {
 // mathsFlags are the words that ask for the choices of o, sizes first.
 func (o *Options) mathsFlags() []string {
 	words := o.sizeFlags()
-	if o.Heal != 0 {
+	if o.Heal != heal.None || !o.Method.published() { // ours heals unless it is told not to
 		words = append(words, "--heal", o.Heal.String())
 	}
 	return words
