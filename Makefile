@@ -16,13 +16,13 @@ build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
 
 test:
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 	$(GO) test -tags noasm ./internal/fastblas ./internal/floatconv ./internal/linalg ./internal/decoder ./internal/vector
 
 # the race detector is the one thing that needs a C compiler; -short leaves out
 # what measures memory, which it multiplies
 race:
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 40m ./...
 
 # fails, kills, resumes and damages conversions in every way; make test has a short
 # form of it. Root is needed to fill a disk.
