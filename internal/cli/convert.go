@@ -187,6 +187,11 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	if err := measure(cmd, &o.Options, share > 0 || o.named() || len(o.stats) > 0); err != nil {
 		return err
 	}
+	if !o.dryRun && o.memory == 0 { // before statistics, which take time
+		if err := enoughMemory(o.memoryFor(m, o.Maths(sizes), true, &statistics{})); err != nil {
+			return err
+		}
+	}
 	stats, err := o.statistics(ctx, u, m, share, output)
 	if err != nil {
 		return err

@@ -57,6 +57,7 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 // geometric mean of the relative square errors of its output on the sample before and
 // after: what a whole healing leaves on other tokens lies between them.
 func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, error) {
+	o.KeyWeight = 1 // healing makes up for what another would win
 	copied := *t.Attention
 	copied.Stack = mat.DenseCopyOf(t.Stack)
 	l, err := copied.Convert(o)
