@@ -184,11 +184,12 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	if err := o.checkHealing(share); err != nil {
 		return err
 	}
-	if err := measure(cmd, &o.Options, share > 0 || o.named() || len(o.stats) > 0); err != nil {
+	text := share > 0 || o.named() || len(o.stats) > 0
+	if err := measure(cmd, &o.Options, text); err != nil {
 		return err
 	}
 	if !o.dryRun && o.memory == 0 { // before statistics, which take time
-		if err := enoughMemory(o.memoryFor(m, o.Maths(sizes), true, &statistics{})); err != nil {
+		if err := enoughMemory(o.memoryFor(m, o.Maths(sizes), text, &statistics{})); err != nil {
 			return err
 		}
 	}
