@@ -50,16 +50,17 @@ func (a *momenter) add(sum *mat.SymDense, m decoder.Matrix, weights []float64) {
 // unitOf returns the power of two next to the largest number of x, whose square single
 // precision may not hold; 0 if all are zero.
 func unitOf(x decoder.Matrix) float64 {
-	largest := float32(0)
+	const sign = 1 << 31
+	largest := uint32(0) // bits of numbers without a sign are in the numbers' order
 	for t := range x.Rows {
 		for _, v := range x.Data[t*x.Stride:][:x.Cols] {
-			largest = max(largest, v, -v)
+			largest = max(largest, math.Float32bits(v)&^sign)
 		}
 	}
 	if largest == 0 {
 		return 0
 	}
-	_, exponent := math.Frexp(float64(largest))
+	_, exponent := math.Frexp(float64(math.Float32frombits(largest)))
 	return math.Ldexp(1, exponent)
 }
 
