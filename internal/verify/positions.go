@@ -6,8 +6,8 @@ import "math/bits"
 type Positions struct {
 	From   int     `json:"from"`
 	To     int     `json:"to"` // the last
-	KL     float64 `json:"kl"` // KL(source‖converted), nats per token
 	Tokens int     `json:"tokens"`
+	KL     float64 `json:"kl"` // KL(source‖converted), nats per token
 }
 
 // firstPositions is how many positions are told of together at the beginning of a
