@@ -198,7 +198,7 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 		return err
 	}
 	defer stats.done()
-	if !cmd.Flags().Changed("heal") && o.fitsOutput(stats) {
+	if !cmd.Flags().Changed("heal") && o.fitsOutput(m, stats) {
 		o.Heal = heal.Output
 	}
 	if !o.dryRun {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -26,8 +27,9 @@ func (o *convertFlags) checkHealing(share float64) error {
 }
 
 // fitsOutput reports whether there is what fitting output projections takes.
-func (o *convertFlags) fitsOutput(s *statistics) bool {
-	return len(s.windows) >= 2 && o.Method == mla.MethodAttention && o.Bias != mla.BiasHF
+func (o *convertFlags) fitsOutput(m *family.Model, s *statistics) bool {
+	biases := o.Bias == mla.BiasHF || m.Biases && o.Form() == mla.FormReference // that no weight stands for
+	return len(s.windows) >= 2 && o.Method == mla.MethodAttention && !biases
 }
 
 // healer prepares to heal the layers of p on windows of tokens. Residual streams that
