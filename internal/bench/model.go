@@ -42,11 +42,7 @@ func (b *bench) model() error {
 			run  func() error
 		}{
 			{"calibrate", func() error {
-				s, err := calib.NewStreams(windows, source.Hidden, nil)
-				if err != nil {
-					return err
-				}
-				return calib.Collect(ctx, source.Model, windows, s, func(int, *calib.Sums) error { return nil }, nil)
+				return calib.Collect(ctx, source.Model, calib.Text{Kept: windows}, nil, func(int, *calib.Sums) error { return nil }, nil)
 			}},
 			{"verify", func() error {
 				_, err := verify.Compare(ctx, source.Model, converted.Model, windows, nil)

@@ -2,6 +2,7 @@ package calib
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -15,17 +16,29 @@ import (
 // summed up. It is fixed, so that sums do not depend on the number of processors.
 const windowsAtOnce = 8
 
-// Collect runs m on windows of tokens, one layer after the other, and hands the
-// sums of each layer to take. It holds one layer, and between layers the residual
-// stream of all windows in s. Progress, if not nil, is told how many layers are
-// done.
-func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
+// Collect runs m on a text, one layer after the other, and hands the sums of each layer to
+// take. It holds one layer, and between layers the residual streams of all windows that
+// the model runs on, for which temp names a file if they do not fit into memory. Progress,
+// if not nil, is told how many layers are done.
+func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
+	windows, _ := t.run()
+	s, err := NewStreams(windows, m.Hidden, temp)
+	if err != nil {
+		return err
+	}
+	return errors.Join(collectOn(ctx, s, m, t, take, progress), s.Close())
+}
+
+// collectOn is Collect with residual streams in s.
+func collectOn(ctx context.Context, s *Streams, m *family.Model, t Text, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
+	windows, sample := t.run()
 	d := decoder.Decoder{Model: m}
 	if err := s.Embed(d, windows); err != nil {
 		return err
 	}
 	for n := range m.Layers {
-		sums, err := collectLayer(ctx, d, n, windows, s)
+		c := &collector{streams: s, kept: len(t.Kept), sampled: sample, sums: newSums(m, longest(t.Kept)), moments: newMomenter(m.Hidden), eps: m.NormEps}
+		sums, err := c.collect(ctx, d, n, len(windows))
 		if err != nil {
 			return err
 		}
@@ -39,13 +52,12 @@ func Collect(ctx context.Context, m *family.Model, windows [][]int, s *Streams, 
 	return nil
 }
 
-// collectLayer takes all windows through layer n.
-func collectLayer(ctx context.Context, d decoder.Decoder, n int, windows [][]int, s *Streams) (*Sums, error) {
-	layer, err := d.Layer(n)
-	if err != nil {
+// collect takes all windows through layer n.
+func (c *collector) collect(ctx context.Context, d decoder.Decoder, n, windows int) (*Sums, error) {
+	var err error
+	if c.layer, err = d.Layer(n); err != nil {
 		return nil, err
 	}
-	c := &collector{layer: layer, streams: s, sampled: sampled(windows), sums: newSums(d.Model, longest(windows)), moments: newMomenter(d.Hidden), eps: d.NormEps}
 	squares, err := outputs(d.Attention(n))
 	if err != nil {
 		return nil, err
@@ -53,8 +65,8 @@ func collectLayer(ctx context.Context, d decoder.Decoder, n int, windows [][]int
 	for _, square := range squares {
 		c.roots = append(c.roots, root(square))
 	}
-	for from := 0; from < len(windows); from += windowsAtOnce {
-		if err := c.group(ctx, from, min(from+windowsAtOnce, len(windows))); err != nil {
+	for from := 0; from < windows; from += windowsAtOnce {
+		if err := c.group(ctx, from, min(from+windowsAtOnce, windows)); err != nil {
 			return nil, err
 		}
 	}
@@ -64,38 +76,11 @@ func collectLayer(ctx context.Context, d decoder.Decoder, n int, windows [][]int
 	return c.sums, nil
 }
 
-// longest is the length of the longest window.
-func longest(windows [][]int) int {
-	n := 0
-	for _, w := range windows {
-		n = max(n, len(w))
-	}
-	return n
-}
-
-// sampleTokens is how many tokens, about, are kept as they are.
-const sampleTokens = 1024
-
-// sampled chooses the windows to keep: evenly spread ones of full length.
-func sampled(windows [][]int) []int {
-	var full, chosen []int
-	length := longest(windows)
-	for i, w := range windows {
-		if len(w) == length {
-			full = append(full, i)
-		}
-	}
-	n := min(len(full), max(1, sampleTokens/max(1, length)))
-	for k := range n {
-		chosen = append(chosen, full[k*len(full)/n])
-	}
-	return chosen
-}
-
 // collector adds up one layer.
 type collector struct {
 	layer   *decoder.Layer
 	streams *Streams
+	kept    int   // windows to add up, the first ones
 	sampled []int // windows to keep the inputs of
 	roots   []decoder.Matrix
 	sums    *Sums
@@ -125,6 +110,9 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 	for i, o := range seen {
 		if slices.Contains(c.sampled, from+i) {
 			c.sums.Sample = append(c.sums.Sample, o.x)
+		}
+		if from+i >= c.kept {
+			continue
 		}
 		c.sums.Tokens += float64(o.x.Rows)
 		c.moments.add(c.sums.Input, o.x, nil)

@@ -32,12 +32,8 @@ func windowsOf(m *family.Model, seed uint64, lengths ...int) [][]int {
 // collect gathers the sums of every layer.
 func collect(t *testing.T, m *family.Model, windows [][]int) []*Sums {
 	t.Helper()
-	s, err := NewStreams(windows, m.Hidden, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []*Sums
-	err = Collect(context.Background(), m, windows, s, func(layer int, sums *Sums) error {
+	err := Collect(context.Background(), m, Text{Kept: windows}, nil, func(layer int, sums *Sums) error {
 		if layer != len(all) {
 			t.Errorf("layer %d after %d", layer, len(all))
 		}
@@ -257,7 +253,7 @@ func TestStreams(t *testing.T) {
 	}
 	n := 0
 	want := collect(t, m, windows)
-	err = Collect(context.Background(), m, windows, s, func(_ int, sums *Sums) error {
+	err = collectOn(context.Background(), s, m, Text{Kept: windows}, func(_ int, sums *Sums) error {
 		compare(t, sums, want[n], 0)
 		n++
 		return nil
@@ -277,7 +273,7 @@ func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	gather := func(name string, windows [][]int, add ...*File) error {
-		_, err := Gather(context.Background(), m, windows, add, path(name), false, nil)
+		_, err := Gather(context.Background(), m, Text{Kept: windows}, add, path(name), false, nil)
 		return err
 	}
 	open := func(name string) *File {
@@ -341,7 +337,7 @@ func TestNotFinite(t *testing.T) {
 	windows := windowsOf(m, 1, 9)
 	path := filepath.Join(t.TempDir(), "model.stats")
 	var format *checkpoint.FormatError
-	if _, err := Gather(context.Background(), m, windows, nil, path, false, nil); !errors.As(err, &format) {
+	if _, err := Gather(context.Background(), m, Text{Kept: windows}, nil, path, false, nil); !errors.As(err, &format) {
 		t.Errorf("got %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Dir(path) + "/*"); len(left) > 0 {
@@ -360,7 +356,7 @@ func TestFew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := Observed(p, stack, sums)
+		l, err := Observed(p, stack, sums, Shrinkage)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -31,7 +31,7 @@ func (s *Sums) constant() Constant {
 	d := s.Input.SymmetricDim()
 	c := mat.NewSymDense(d, nil)
 	c.ScaleSym(1/s.Tokens, s.Input)
-	lift := shrinkage * mat.Trace(c) / float64(d)
+	lift := Shrinkage * mat.Trace(c) / float64(d)
 	for j := range d {
 		c.SetSym(j, j, c.At(j, j)+lift)
 	}
@@ -45,15 +45,10 @@ func (s *Sums) constant() Constant {
 }
 
 // Constants finds what stands for a constant in each layer of m, by running it on windows
-// of tokens. Temp and progress are those of NewStreams and Collect.
+// of tokens. Temp and progress are those of Collect.
 func Constants(ctx context.Context, m *family.Model, windows [][]int, temp func() string, progress func(done, total int64)) ([]Constant, error) {
-	s, err := NewStreams(windows, m.Hidden, temp)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close() //nolint:errcheck // it holds nothing that is needed
 	var all []Constant
-	err = Collect(ctx, m, windows, s, func(_ int, sums *Sums) error {
+	err := Collect(ctx, m, Text{Kept: windows}, temp, func(_ int, sums *Sums) error {
 		all = append(all, sums.constant())
 		return nil
 	}, progress)

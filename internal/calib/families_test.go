@@ -59,12 +59,8 @@ func TestBiasedMoments(t *testing.T) {
 func sumsOf(t *testing.T, m *family.Model) *Sums {
 	t.Helper()
 	windows := [][]int{testmodel.Tokens(100, m.Vocab, 1), testmodel.Tokens(100, m.Vocab, 2)}
-	s, err := NewStreams(windows, m.Hidden, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var sums *Sums
-	err = Collect(context.Background(), m, windows, s, func(layer int, s *Sums) error { sums = s; return nil }, nil)
+	err := Collect(context.Background(), m, Text{Kept: windows}, nil, func(layer int, s *Sums) error { sums = s; return nil }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +77,7 @@ func TestConstant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Observed(p, stack, sums)
+	l, err := Observed(p, stack, sums, Shrinkage)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 func FuzzFile(f *testing.F) {
 	m := testmodel.Llama{Hidden: 4, Intermediate: 4, Layers: 1, Heads: 1, HeadDim: 2, Vocab: 4}.Open(f)
 	path := filepath.Join(f.TempDir(), "model.stats")
-	if _, err := Gather(context.Background(), m, [][]int{{1, 2, 3}}, nil, path, false, nil); err != nil {
+	if _, err := Gather(context.Background(), m, Text{Kept: [][]int{{1, 2, 3}}}, nil, path, false, nil); err != nil {
 		f.Fatal(err)
 	}
 	whole, err := os.ReadFile(path)

@@ -7,9 +7,10 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// Memory estimates the bytes that Gather takes for m on windows of tokens: a layer,
-// its sums, residual streams, and what goes through the layer.
-func Memory(m *family.Model, windows [][]int) int64 {
+// Memory estimates the bytes that Gather takes for m on a text: a layer, its sums, residual
+// streams, and what goes through the layer.
+func Memory(m *family.Model, t Text) int64 {
+	windows, _ := t.run()
 	d, f, T := int64(m.Hidden), int64(m.Intermediate), int64(longest(windows))
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)
 	tokens := int64(0)

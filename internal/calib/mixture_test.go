@@ -2,6 +2,7 @@ package calib
 
 import (
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/testmodel"
@@ -20,12 +21,8 @@ func TestMixture(t *testing.T) {
 	sumsOf := func(n int, seed uint64) func() *Sums {
 		return func() *Sums {
 			windows := [][]int{testmodel.Tokens(n, m.Vocab, seed)}
-			s, err := NewStreams(windows, m.Hidden, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var first *Sums
-			err = Collect(t.Context(), m, windows, s, func(layer int, sums *Sums) error {
+			err := Collect(t.Context(), m, Text{Kept: windows}, nil, func(layer int, sums *Sums) error {
 				if layer == 0 {
 					first = sums
 				}
@@ -73,11 +70,11 @@ func TestHold(t *testing.T) {
 	}{
 		"many":          {[]int{5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5}, 11, 1, 5},
 		"few":           {[]int{100, 100, 60}, 3, 1, 26},
-		"a short end":   {[]int{100, 100, 10}, 3, 1, 5},
+		"a short end":   {[]int{100, 100, 10}, 3, 1, 21},
 		"one":           {[]int{100}, 1, 1, 10},
 		"next to none":  {[]int{12}, 1, 0, 0},
 		"two tokens":    {[]int{2}, 1, 0, 0},
-		"a single tail": {[]int{100, 2}, 2, 0, 0},
+		"a single tail": {[]int{100, 2}, 2, 1, 10},
 	} {
 		var windows [][]int
 		next := 0
@@ -89,7 +86,8 @@ func TestHold(t *testing.T) {
 			}
 			windows = append(windows, w)
 		}
-		kept, held := Hold(windows)
+		text := Hold(windows)
+		kept, held := text.Kept, text.Held
 		seen := make(map[int]bool)
 		out := 0
 		for i, w := range append(append([][]int(nil), kept...), held...) {
@@ -103,6 +101,33 @@ func TestHold(t *testing.T) {
 		if len(kept) != c.kept || len(held) != c.held || out != c.out || len(seen) != next {
 			t.Errorf("%s: %d windows kept and %d held with %d tokens, %d tokens of %d", name, len(kept), len(held), out, len(seen), next)
 		}
+	}
+}
+
+// TestHeldSample: what conversions are tried on is not in the sums, unless nothing is held
+// out; and it is the same whether the rest is.
+func TestHeldSample(t *testing.T) {
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
+	first, second := testmodel.Tokens(40, m.Vocab, 1), testmodel.Tokens(30, m.Vocab, 2)
+	sums := func(text Text) *Sums {
+		var last *Sums
+		err := Collect(t.Context(), m, text, nil, func(_ int, sums *Sums) error {
+			last = sums
+			return nil
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last
+	}
+	alone, both := sums(Text{Kept: [][]int{first}}), sums(Text{Kept: [][]int{first}, Held: [][]int{second, second[:20]}})
+	tried := sums(Text{Kept: [][]int{second}}).Sample
+	if !reflect.DeepEqual(both.Sample, tried) {
+		t.Errorf("the sample is %d windows of %d tokens, not the held one of 30", len(both.Sample), both.Sample[0].Rows)
+	}
+	both.Sample = alone.Sample
+	if !reflect.DeepEqual(both, alone) {
+		t.Error("the sums are not those of what is kept alone")
 	}
 }
 

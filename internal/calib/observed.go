@@ -7,10 +7,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// shrinkage is the part of the mean variance that is added to every direction of
-// C: what was never seen must not be taken for impossible. Parts from 1e-4 to
-// 3e-2 measure the same.
-const shrinkage = 1e-2
+// Shrinkage is the part of the mean variance that is added to every direction of C unless
+// another is known to be better: what was never seen must not be taken for impossible.
+const Shrinkage = 1e-2
 
 // leastSeen is the part of γ², the mean square that RMSNorm gives its output, that
 // is added at least: inputs that were so small that ε decided their size, or zero,
@@ -24,9 +23,9 @@ const leastSeen = 1e-8
 // most, against none; 0.3 to 0.8 are as good.
 const attendedPart = 0.5
 
-// Observed returns the statistics of a layer of which sums were gathered. Stack is
-// the layer's KeyValue. Errors are those of reading the weights.
-func Observed(p Projections, stack *mat.Dense, sums *Sums) (*Layer, error) {
+// Observed returns the statistics of a layer of which sums were gathered, with the given
+// shrinkage. Stack is the layer's KeyValue. Errors are those of reading the weights.
+func Observed(p Projections, stack *mat.Dense, sums *Sums, shrinkage float64) (*Layer, error) {
 	l := &Layer{Shape: p.Shape(), concentration: 1}
 	gamma, err := p.Norm()
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Gather runs m on windows of tokens and writes their statistics, added to those
-// of add, to path. Windows or add may be empty. Nothing that exists is replaced
+// Gather runs m on a text and writes its statistics, added to those of add, to path. The
+// text or add may be empty. Nothing that exists is replaced
 // unless force, and what appears is whole.
-func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, path string, force bool, progress func(done, total int64)) (info Info, err error) {
-	if info, err = describe(m, windows); err != nil {
+func Gather(ctx context.Context, m *family.Model, t Text, add Merged, path string, force bool, progress func(done, total int64)) (info Info, err error) {
+	if info, err = describe(m, t.Kept); err != nil {
 		return info, err
 	}
 	for _, f := range add {
@@ -32,7 +32,7 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 	}
 	if sum := add.Info(); sum.Tokens > 0 {
 		info.Window, info.Tokens = max(info.Window, sum.Window), info.Tokens+sum.Tokens
-		if info.Data = append(info.Data, sum.Data...); len(windows) == 0 {
+		if info.Data = append(info.Data, sum.Data...); len(t.Kept) == 0 {
 			info.Data = sum.Data
 		}
 		slices.Sort(info.Data)
@@ -43,30 +43,24 @@ func Gather(ctx context.Context, m *family.Model, windows [][]int, add Merged, p
 		return info, err
 	}
 	defer func() { err = errors.Join(err, out.Discard()) }()
-	s, err := NewStreams(windows, m.Hidden, func() string { return out.Scratch("streams") })
-	if err != nil {
-		return info, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	sample := []int64{int64(len(sampled(windows))), int64(longest(windows)), int64(m.Hidden)}
-	if len(windows) == 0 {
+	sample := t.sampleShape(m.Hidden)
+	if len(t.Kept) == 0 {
 		sample = add[0].src.Lookup(inFile(0, sampleInputs)).Shape
 	}
 	err = publish(ctx, m, out, name, info, sample, func(w *checkpoint.Writer) error {
-		err := Collect(ctx, m, windows, s, func(layer int, sums *Sums) error {
+		err := Collect(ctx, m, t, func() string { return out.Scratch("streams") }, func(layer int, sums *Sums) error {
 			if len(add) > 0 {
 				others, err := add.Sums(layer)
 				if err != nil {
 					return err
 				}
 				sums.Add(others)
-				if len(windows) == 0 {
+				if len(t.Kept) == 0 {
 					sums.Sample = others.Sample
 				}
 			}
 			return write(w, layer, sums, info.Window)
 		}, progress)
-		err = errors.Join(err, s.Close()) // before the folder it is in goes
 		if err != nil {
 			return err
 		}

@@ -80,15 +80,15 @@ func runCalibrate(ctx context.Context, u *ui, o *calibrateFlags, in, out string)
 		return err
 	}
 	defer closeStats(add)
-	windows, made, err := o.windowsOf(ctx, u, m, out)
+	text, made, err := o.textOf(ctx, u, m, out)
 	if err != nil {
 		return err
 	}
-	if err := enoughMemory(baseMemory + calib.Memory(m, windows)); err != nil {
+	if err := enoughMemory(baseMemory + calib.Memory(m, text)); err != nil {
 		return err
 	}
 	progress, finish := u.progress("calibrating")
-	info, err := calib.Gather(ctx, m, windows, add, out, o.force, progress)
+	info, err := calib.Gather(ctx, m, text, add, out, o.force, progress)
 	finish()
 	if err != nil {
 		return err
@@ -97,23 +97,21 @@ func runCalibrate(ctx context.Context, u *ui, o *calibrateFlags, in, out string)
 	return u.result(done, func(w io.Writer) error { return done.print(w, in, out, m) })
 }
 
-// windowsOf returns the windows to run on, and if the model has made them how.
-func (o *calibrateFlags) windowsOf(ctx context.Context, u *ui, m *family.Model, out string) (windows [][]int, made *sample.Plan, err error) {
+// textOf returns the text to run on, and if the model has made it how.
+func (o *calibrateFlags) textOf(ctx context.Context, u *ui, m *family.Model, out string) (text calib.Text, made *sample.Plan, err error) {
 	switch {
-	case o.tokens != "" || o.text != "":
-		if windows, err = o.windows(ctx, m); err == nil {
+	case o.tokens != "" || o.textFlags.text != "":
+		windows, err := o.mixedWindows(ctx, m)
+		if err == nil {
 			u.warnOfFew(tokensIn(windows), m)
 		}
-		return windows, nil, err
+		return calib.Hold(windows), nil, err
 	case len(o.add) > 0:
-		return nil, nil, nil
+		return text, nil, nil
 	}
 	g := gatherer{&o.gatherFlags, u, m, o.memory, func(name string) string { return filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+"."+name) }}
-	made, text, err := g.makeText(ctx, o.made)
-	if err != nil {
-		return nil, nil, err
-	}
-	return text.Windows, made, nil
+	made, text, err = g.makeText(ctx, o.made)
+	return text, made, err
 }
 
 // gathered is what was gathered, and how its text was made; nil: it was given. Its fields

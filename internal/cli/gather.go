@@ -28,7 +28,7 @@ type gatherFlags struct {
 	mix       float64 // share of what the model makes
 	made      int     // tokens that it makes
 
-	kept [][]int // the windows of the file that statistics are of
+	given calib.Text // of the file
 }
 
 // noText is the value of --calibrate that asks for a conversion without data.
@@ -82,19 +82,16 @@ func (o *gatherFlags) share(cmd *cobra.Command, options *plan.Options) (float64,
 func (o *gatherFlags) named() bool { return o.calibrate != "" && o.calibrate != noText }
 
 // read reads the text of the user's, if one is named, and holds some of it out.
-func (o *gatherFlags) read(ctx context.Context, m *family.Model) (held [][]int, err error) {
+func (o *gatherFlags) read(ctx context.Context, m *family.Model) error {
 	if !o.named() {
-		return nil, nil
+		return nil
 	}
 	if o.text = o.calibrate; tokens.HoldsIDs(o.calibrate) {
 		o.tokens = o.calibrate
 	}
-	windows, err := o.windows(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	o.kept, held = calib.Hold(windows)
-	return held, nil
+	windows, err := o.mixedWindows(ctx, m)
+	o.given = calib.Hold(windows)
+	return err
 }
 
 // statistics are what a conversion goes by, and what it is judged by.
@@ -126,19 +123,19 @@ type gatherer struct {
 }
 
 // gather gathers the statistics that the flags ask for, with the given share of text of
-// the model's own. Of the user's text, held is held out.
-func (g gatherer) gather(ctx context.Context, share float64, held [][]int) (s *statistics, err error) {
-	s = &statistics{held: tokens.Windows(held, defaultWindow, heldTokens), files: slices.Clone(g.stats), text: &convert.Text{Share: share, Read: g.named()}}
+// the model's own.
+func (g gatherer) gather(ctx context.Context, share float64) (s *statistics, err error) {
+	s = &statistics{held: tokens.Windows(g.given.Held, defaultWindow, heldTokens), files: slices.Clone(g.stats), text: &convert.Text{Share: share, Read: g.named()}}
 	defer func() {
 		if err != nil {
 			s.done()
 		}
 	}()
 	if g.named() {
-		if err := g.collect(ctx, g.kept, g.temp("statistics")); err != nil {
+		if err := g.collect(ctx, g.given, g.temp("statistics")); err != nil {
 			return s, err
 		}
-		s.files, s.windows = append(s.files, g.temp("statistics")), g.kept
+		s.files, s.windows = append(s.files, g.temp("statistics")), g.given.Kept
 	}
 	given, err := openStats(g.model, s.files)
 	if err != nil {
@@ -164,7 +161,7 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 		return err
 	}
 	path := g.temp("made")
-	if err := g.collect(ctx, text.Windows, path); err != nil {
+	if err := g.collect(ctx, text, path); err != nil {
 		return err
 	}
 	made, err := openStats(g.model, []string{path})
@@ -172,7 +169,7 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 		return err
 	}
 	s.close = append(s.close, func() { closeStats(made) })
-	s.windows = slices.Concat(s.windows, text.Windows)
+	s.windows = slices.Concat(s.windows, text.Kept)
 	s.files, s.text.Made, s.held = append(s.files, path), plan, append(s.held, tokens.Windows(text.Held, defaultWindow, heldTokens)...)
 	if s.Reader == nil {
 		s.Reader = made
@@ -183,13 +180,13 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 }
 
 // makeText has the model make so many tokens.
-func (g gatherer) makeText(ctx context.Context, tokens int) (*sample.Plan, *sample.Text, error) {
+func (g gatherer) makeText(ctx context.Context, tokens int) (*sample.Plan, calib.Text, error) {
 	p := textPlan(g.model, tokens, g.memory)
 	if err := g.checkMemory(p.Memory(g.model)); err != nil {
-		return nil, nil, err
+		return nil, calib.Text{}, err
 	}
 	var prompts [][]int
-	for _, w := range g.kept {
+	for _, w := range g.given.Kept {
 		for prompt := range slices.Chunk(w, promptTokens) {
 			prompts = append(prompts, prompt)
 		}
@@ -209,14 +206,14 @@ func textPlan(m *family.Model, tokens int, memory int64) sample.Plan {
 	return sample.NewPlan(m, tokens, memory-baseMemory)
 }
 
-// collect gathers statistics of windows in a file.
-func (g gatherer) collect(ctx context.Context, windows [][]int, path string) error {
-	if err := g.checkMemory(calib.Memory(g.model, windows)); err != nil {
+// collect gathers statistics of a text in a file.
+func (g gatherer) collect(ctx context.Context, text calib.Text, path string) error {
+	if err := g.checkMemory(calib.Memory(g.model, text)); err != nil {
 		return err
 	}
 	progress, finish := g.ui.progress("calibrating")
 	defer finish()
-	_, err := calib.Gather(ctx, g.model, windows, nil, path, false, progress)
+	_, err := calib.Gather(ctx, g.model, text, nil, path, false, progress)
 	return err
 }
 
@@ -245,15 +242,14 @@ func fraction(text string) (float64, error) {
 // statistics gathers what a conversion of m goes by, with the given share of text of the
 // model's own. A dry run says what that would be, and runs nothing.
 func (o *convertFlags) statistics(ctx context.Context, u *ui, m *family.Model, share float64, output *checkpoint.Output) (*statistics, error) {
-	held, err := o.read(ctx, m)
-	if err != nil {
+	if err := o.read(ctx, m); err != nil {
 		return nil, err
 	}
 	if o.dryRun {
 		return o.foreseen(m, share)
 	}
 	g := gatherer{&o.gatherFlags, u, m, o.memory, output.Scratch}
-	s, err := g.gather(ctx, share, held)
+	s, err := g.gather(ctx, share)
 	switch {
 	case err != nil && share == 1 && computesNoNumbers(err):
 		o.Weights = mla.WeightsAttention
@@ -273,7 +269,7 @@ func (o *convertFlags) statistics(ctx context.Context, u *ui, m *family.Model, s
 		if err != nil {
 			return s, err
 		}
-		s.held = text.Windows
+		s.held = text.Kept
 	}
 	return s, nil
 }
@@ -292,11 +288,11 @@ func (o *convertFlags) foreseen(m *family.Model, share float64) (*statistics, er
 	if share == 0 && len(given) == 0 && !o.named() {
 		return s, nil
 	}
-	s.text = &convert.Text{Given: given.Info().Tokens + tokensIn(o.kept), Share: share, Read: o.named()}
-	s.windows = o.kept
+	s.text = &convert.Text{Given: given.Info().Tokens + tokensIn(o.given.Kept), Share: share, Read: o.named()}
+	s.windows = o.given.Kept
 	if share > 0 {
 		p := textPlan(m, o.made, o.memory)
-		s.text.Made, s.windows = &p, slices.Concat(s.windows, p.Shape())
+		s.text.Made, s.windows = &p, slices.Concat(s.windows, p.Shape().Kept)
 	}
 	return s, nil
 }

@@ -41,7 +41,7 @@ func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool,
 		need = max(need, baseMemory+sample.ConstantMemory(m))
 	}
 	if text != nil && text.Read {
-		need = max(need, baseMemory+calib.Memory(m, o.kept))
+		need = max(need, baseMemory+calib.Memory(m, o.given))
 	}
 	if text != nil && text.Made != nil {
 		p := text.Made

@@ -225,7 +225,7 @@ func (r *run) layers() []int {
 func (r *run) layer(ctx context.Context, n int) error {
 	weights := &timedReads{Projections: r.Source.Attention(n), clock: &r.clock}
 	start := time.Now()
-	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method, Constants: r.constants}.ReadFrom(weights, n)
+	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method, Shrinkage: r.Maths.Shrinkage, Constants: r.constants}.ReadFrom(weights, n)
 	if err != nil {
 		return mla.Explain(n, err)
 	}

@@ -28,14 +28,9 @@ func (g gathered) Unchanged() error                    { return nil }
 // calibrated gathers statistics of a model.
 func calibrated(t *testing.T, m *family.Model, windows [][]int) gathered {
 	t.Helper()
-	streams, err := calib.NewStreams(windows, m.Hidden, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer streams.Close()
 	var g gathered
 	take := func(_ int, s *calib.Sums) error { g = append(g, s); return nil }
-	if err := calib.Collect(context.Background(), m, windows, streams, take, nil); err != nil {
+	if err := calib.Collect(context.Background(), m, calib.Text{Kept: windows}, nil, take, nil); err != nil {
 		t.Fatal(err)
 	}
 	return g

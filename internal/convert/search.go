@@ -17,29 +17,59 @@ const sampledLayers = 8
 // Search finds the sizes that s leaves open: θ', and with only a cache given
 // the division between latent and rotary key, and with a threshold the size of
 // the rotary key. It minimises the predicted loss of attention output over a
-// sample of the layers. Progress is told how many layers were looked at.
+// sample of the layers. Where statistics have a sample of activations, it also finds
+// the shrinkage that is best on it. Progress is told how many layers were looked at.
 func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, r Resources, progress func(done, total int64)) (plan.Sizes, error) {
-	if s.Known() {
-		return s, nil
-	}
 	m.Method = o.Method
 	x := &search{Input: m, Options: o, Resources: r, ctx: ctx, progress: progress}
 	x.layers = spread(m.Layers, sampledLayers)
+	x.plan(s)
+	if !s.Known() {
+		var err error
+		if s, err = x.sizes(s); err != nil {
+			return s, err
+		}
+	}
+	if x.shrinks() {
+		return x.shrunk(s)
+	}
+	return s, nil
+}
+
+// plan counts the looks at the layers that finding what s leaves open takes.
+func (x *search) plan(s plan.Sizes) {
+	if x.shrinks() {
+		x.passes += len(shrinkages)
+	}
+	if s.Known() {
+		return
+	}
+	x.passes++
+	if s.RopeDims == 0 {
+		x.passes++
+	}
+	if x.tries() {
+		x.passes++
+	}
+}
+
+// sizes finds the sizes that s leaves open.
+func (x *search) sizes(s plan.Sizes) (plan.Sizes, error) {
 	splits := []plan.Sizes{s}
 	switch {
-	case s.RopeDims == 0 && o.Threshold > 0:
+	case s.RopeDims == 0 && x.Threshold > 0:
 		dims, err := x.thresholdDims()
 		if err != nil {
 			return s, err
 		}
 		if splits[0].RopeDims = dims; s.Rank == 0 {
-			splits[0].Rank = min(o.Cache-dims, plan.MaxRank(m.Model))
+			splits[0].Rank = min(x.Cache-dims, plan.MaxRank(x.Model))
 		}
 		if splits[0].Rank < 1 {
 			return s, &plan.UsageError{What: "the rotary key that --rope-threshold asks for leaves no room for a latent", Tip: "raise --rope-threshold or --cache"}
 		}
 	case s.RopeDims == 0:
-		splits = o.Splits(m.Model)
+		splits = x.Splits(x.Model)
 	}
 	return x.best(splits)
 }
@@ -61,7 +91,12 @@ type search struct {
 	ctx      context.Context
 	progress func(done, total int64)
 	layers   []int
+
+	pass, passes int // looks at the layers: those before this one, and all
 }
+
+// tries reports whether candidates are tried on a sample of activations.
+func (x *search) tries() bool { return x.Stats != nil && x.Form() == mla.FormDeepseek }
 
 // candidate is a split with one base, and what it is predicted to lose.
 type candidate struct {
@@ -69,12 +104,12 @@ type candidate struct {
 	loss float64
 }
 
-// over adds up, over the sampled layers, what look says of each; pass of passes is
-// for the progress.
-func (x *search) over(pass, passes int, look func(*mla.Attention) ([]float64, error)) ([]float64, error) {
+// over adds up, over the sampled layers, what look says of each.
+func (x *search) over(look func(*mla.Attention) ([]float64, error)) ([]float64, error) {
 	said := make([][]float64, len(x.layers))
 	var mu sync.Mutex
-	seen := int64(pass * len(x.layers))
+	seen := int64(x.pass * len(x.layers))
+	x.pass++
 	need := LayerMemory(x.Shape(), mla.Options{}, x.Stats != nil)
 	err := x.Resources.each(x.ctx, len(x.layers), need, func(ctx context.Context, k int) error {
 		if err := context.Cause(ctx); err != nil {
@@ -90,7 +125,7 @@ func (x *search) over(pass, passes int, look func(*mla.Attention) ([]float64, er
 		mu.Lock()
 		defer mu.Unlock()
 		if seen++; x.progress != nil {
-			x.progress(seen, int64(passes*len(x.layers)))
+			x.progress(seen, int64(x.passes*len(x.layers)))
 		}
 		return nil
 	})
@@ -110,7 +145,7 @@ func (x *search) over(pass, passes int, look func(*mla.Attention) ([]float64, er
 // whose share of the sensitivity, on average over the layers, reaches the
 // threshold.
 func (x *search) thresholdDims() (int, error) {
-	mean, err := x.over(0, 1, func(layer *mla.Attention) ([]float64, error) {
+	mean, err := x.over(func(layer *mla.Attention) ([]float64, error) {
 		return rope.Shares(layer.Sensitivity()), nil
 	})
 	if err != nil {
@@ -133,21 +168,16 @@ func (x *search) thresholdDims() (int, error) {
 // what rotation and rank lose together. Where there is a sample of activations,
 // the best few are tried on it, and what is measured decides.
 func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
-	basesEach, passes := 1, 1
-	if len(splits) > 1 {
-		passes++
-	}
-	tries := x.Stats != nil && x.Form() == mla.FormDeepseek
+	basesEach, tries := 1, x.tries()
 	if tries {
 		basesEach = tried/len(splits) + 1
-		passes++
 	}
 	if tries && x.Rope != nil {
 		basesEach = max(basesEach, scaledBases)
 	}
-	chosen, err := x.bases(splits, basesEach, passes)
+	chosen, err := x.bases(splits, basesEach)
 	if err == nil && len(splits) > 1 {
-		err = x.ranks(chosen, passes)
+		err = x.ranks(chosen)
 	}
 	if err != nil {
 		return plan.Sizes{}, err
@@ -158,7 +188,7 @@ func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 	sortByLoss(chosen)
 	if tries {
 		chosen = chosen[:min(len(chosen), tried)]
-		if err := x.try(chosen, passes); err != nil {
+		if err := x.try(chosen); err != nil {
 			return plan.Sizes{}, err
 		}
 		sortByLoss(chosen)
@@ -179,7 +209,7 @@ func sortByLoss(candidates []candidate) {
 
 // bases returns each split with its best bases, so many each, and the loss of
 // rotation.
-func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, error) {
+func (x *search) bases(splits []plan.Sizes, each int) ([]candidate, error) {
 	var all []candidate
 	first := []int{0} // of each split, and the end
 	for _, s := range splits {
@@ -188,7 +218,7 @@ func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, erro
 		}
 		first = append(first, len(all))
 	}
-	err := x.add(all, 0, passes, func(layer *mla.Attention) loss {
+	err := x.add(all, func(layer *mla.Attention) loss {
 		return func(s plan.Sizes) (float64, error) {
 			choice, err := layer.Choose(x.Maths(s))
 			if err != nil {
@@ -207,8 +237,8 @@ func (x *search) bases(splits []plan.Sizes, each, passes int) ([]candidate, erro
 }
 
 // ranks adds the loss to the rank.
-func (x *search) ranks(candidates []candidate, passes int) error {
-	return x.add(candidates, 1, passes, func(layer *mla.Attention) loss {
+func (x *search) ranks(candidates []candidate) error {
+	return x.add(candidates, func(layer *mla.Attention) loss {
 		return func(s plan.Sizes) (float64, error) { return x.rankLoss(layer, s) }
 	})
 }
@@ -217,8 +247,8 @@ func (x *search) ranks(candidates []candidate, passes int) error {
 type loss func(plan.Sizes) (float64, error)
 
 // add adds to each candidate its loss over the sampled layers.
-func (x *search) add(candidates []candidate, pass, passes int, of func(*mla.Attention) loss) error {
-	sums, err := x.over(pass, passes, func(layer *mla.Attention) ([]float64, error) {
+func (x *search) add(candidates []candidate, of func(*mla.Attention) loss) error {
+	sums, err := x.over(func(layer *mla.Attention) ([]float64, error) {
 		loss, losses := of(layer), make([]float64, len(candidates))
 		for i, c := range candidates {
 			if err := context.Cause(x.ctx); err != nil {

@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"math"
+
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -11,16 +13,16 @@ const tried = 6
 
 // try replaces the predicted loss by that on a sample, after some healing if layers
 // will be healed.
-func (x *search) try(candidates []candidate, passes int) error {
+func (x *search) try(candidates []candidate) error {
 	for i := range candidates {
 		candidates[i].loss = 0
 	}
 	if x.Heal != heal.None && x.Heal != heal.Output {
 		fewer := *x
 		fewer.layers = spread(x.Layers, fittedLayers)
-		return fewer.add(candidates, passes-1, passes, x.fitted)
+		return fewer.add(candidates, x.fitted)
 	}
-	return x.add(candidates, passes-1, passes, func(layer *mla.Attention) loss {
+	return x.add(candidates, func(layer *mla.Attention) loss {
 		trial, err := layer.NewTrial()
 		return func(s plan.Sizes) (float64, error) {
 			if err != nil {
@@ -51,4 +53,39 @@ func (x *search) fitted(layer *mla.Attention) loss {
 		}
 		return trial.Loss(x.ctx, x.Maths(s), steps)
 	}
+}
+
+// shrinkages are those to choose from. Where there are tokens enough they measure the
+// same; of few tokens, some models want more and some less.
+var shrinkages = []float64{1e-3, 1e-2, 1e-1}
+
+// shrinks reports whether the shrinkage of the statistics is chosen.
+func (x *search) shrinks() bool {
+	return x.tries() && x.Weights == mla.WeightsCalibrated && x.Options.Method == mla.MethodAttention
+}
+
+// shrunk adds to s the shrinkage that loses least on the sample. Errors of keys count
+// alike for all of them: what is best for each layer is found when it is converted.
+func (x *search) shrunk(s plan.Sizes) (plan.Sizes, error) {
+	maths := x.Maths(s)
+	maths.KeyWeight = 1
+	least := math.Inf(1)
+	for _, shrinkage := range shrinkages {
+		x.Shrinkage = shrinkage
+		loss, err := x.over(func(layer *mla.Attention) ([]float64, error) {
+			trial, err := layer.NewTrial()
+			if err != nil {
+				return nil, err
+			}
+			loss, err := trial.Loss(maths)
+			return []float64{loss}, err
+		})
+		if err != nil {
+			return s, err
+		}
+		if loss[0] < least {
+			least, s.Shrinkage = loss[0], shrinkage
+		}
+	}
+	return s, nil
 }

@@ -306,14 +306,9 @@ func TestClamp(t *testing.T) {
 func statistics(t *testing.T, m *family.Model) calib.Reader {
 	t.Helper()
 	windows := [][]int{testmodel.Tokens(20, m.Vocab, 1), testmodel.Tokens(20, m.Vocab, 2)}
-	streams, err := calib.NewStreams(windows, m.Hidden, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer streams.Close()
 	var g gathered
 	take := func(_ int, s *calib.Sums) error { g = append(g, s); return nil }
-	err = calib.Collect(context.Background(), m, windows, streams, take, nil)
+	err := calib.Collect(context.Background(), m, calib.Text{Kept: windows}, nil, take, nil)
 	if errors.As(err, new(*checkpoint.FormatError)) {
 		return nil
 	}

@@ -1,6 +1,8 @@
 package mla
 
 import (
+	"cmp"
+
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -27,6 +29,9 @@ type Input struct {
 	*family.Model
 	Stats  calib.Reader // nil: nothing
 	Method Method       // that the layers will be converted with
+
+	// Shrinkage of the statistics; 0: calib.Shrinkage.
+	Shrinkage float64
 
 	// Constants, [layers], stand for the constants of biases where there are no
 	// statistics; nil: nothing does.
@@ -57,16 +62,16 @@ func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 
 // analyse is Analyse for the method: published ones leave queries as they are.
 func (in Input) analyse(p calib.Projections, sums *calib.Sums, n int) (*Attention, error) {
-	a, err := Analyse(p, sums, in.Model, n)
+	a, err := Analyse(p, sums, cmp.Or(in.Shrinkage, calib.Shrinkage), in.Model, n)
 	if err == nil && in.Method.published() {
 		clear(a.rest)
 	}
 	return a, err
 }
 
-// Analyse derives the statistics of layer n of m from sums, or without data if
-// these are nil.
-func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*Attention, error) {
+// Analyse derives the statistics of layer n of m from sums, with the given shrinkage, or
+// without data if these are nil.
+func Analyse(p calib.Projections, sums *calib.Sums, shrinkage float64, m *family.Model, n int) (*Attention, error) {
 	p, normError, err := calib.WithoutHeadNorms(p, sums)
 	if err != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func Analyse(p calib.Projections, sums *calib.Sums, m *family.Model, n int) (*At
 		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
 	} else {
 		a.sample = sums.Sample
-		a.Stats, err = calib.Observed(p, stack, sums)
+		a.Stats, err = calib.Observed(p, stack, sums, shrinkage)
 	}
 	if err != nil {
 		return nil, err

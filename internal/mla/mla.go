@@ -44,6 +44,7 @@ func AllWeights() []Weights {
 type Options struct {
 	Form        Form // zero: FormDeepseek
 	Method      Method
+	Shrinkage   float64       // that the statistics should have, see Input
 	Rank        int           // r, kv_lora_rank
 	RopeDims    int           // dr, qk_rope_head_dim; in FormReference per KV head
 	RopeTheta   float64       // θ', base of the rotary key's frequencies

@@ -192,7 +192,7 @@ func TestDeadHeads(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead := &deadHeads{Projections: a.Projections}
-	b, err := Analyse(dead, nil, m, 0)
+	b, err := Analyse(dead, nil, 0, m, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,7 +178,7 @@ func TestPerHeadDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, split := range []bool{false, true} {
-		b, err := Analyse(&deadHeads{Projections: a.Projections}, nil, m, 0)
+		b, err := Analyse(&deadHeads{Projections: a.Projections}, nil, 0, m, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

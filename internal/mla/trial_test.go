@@ -20,13 +20,9 @@ func (g gathered) Unchanged() error                { return nil }
 func calibrated(t *testing.T, m *family.Model) Input {
 	t.Helper()
 	windows := [][]int{testmodel.Tokens(60, m.Vocab, 1), testmodel.Tokens(60, m.Vocab, 2)}
-	streams, err := calib.NewStreams(windows, m.Hidden, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var g gathered
 	take := func(_ int, s *calib.Sums) error { g = append(g, s); return nil }
-	if err := calib.Collect(context.Background(), m, windows, streams, take, nil); err != nil {
+	if err := calib.Collect(context.Background(), m, calib.Text{Kept: windows}, nil, take, nil); err != nil {
 		t.Fatal(err)
 	}
 	return Input{Model: m, Stats: g}

@@ -16,23 +16,24 @@ import (
 
 // Plan is what will be written. Its fields are the JSON output.
 type Plan struct {
-	Input    string        `json:"input"`
-	Output   string        `json:"output"`
-	Source   *family.Model `json:"source"`
-	Target   *family.Model `json:"target"`
-	Method   mla.Method    `json:"method"`
-	Engine   engine.Engine `json:"engine,omitempty"` // the output is for; empty where no stock engine loads it
-	Theta    *float64      `json:"rope_theta"`       // θ' before padding; null: will be searched for
-	Cache    Cache         `json:"cache"`
-	Residual float64       `json:"residual_scale"` // factor of the residual stream
-	Bytes    int64         `json:"bytes"`          // of all tensors
-	Tensors  []Tensor      `json:"tensors"`
-	Shards   []Shard       `json:"shards"`
-	Others   []string      `json:"other_files"`
-	Dropped  []string      `json:"dropped,omitempty"`  // tensors of the source without a place
-	Clamp    bool          `json:"clamp,omitempty"`    // values that do not fit their type become its largest
-	LeftOut  LeftOut       `json:"left_out"`           // files of the source
-	Warnings []string      `json:"warnings,omitempty"` // about files
+	Input     string        `json:"input"`
+	Output    string        `json:"output"`
+	Source    *family.Model `json:"source"`
+	Target    *family.Model `json:"target"`
+	Method    mla.Method    `json:"method"`
+	Engine    engine.Engine `json:"engine,omitempty"`    // the output is for; empty where no stock engine loads it
+	Theta     *float64      `json:"rope_theta"`          // θ' before padding; null: will be searched for
+	Shrinkage float64       `json:"shrinkage,omitempty"` // of the statistics, see Sizes
+	Cache     Cache         `json:"cache"`
+	Residual  float64       `json:"residual_scale"` // factor of the residual stream
+	Bytes     int64         `json:"bytes"`          // of all tensors
+	Tensors   []Tensor      `json:"tensors"`
+	Shards    []Shard       `json:"shards"`
+	Others    []string      `json:"other_files"`
+	Dropped   []string      `json:"dropped,omitempty"`  // tensors of the source without a place
+	Clamp     bool          `json:"clamp,omitempty"`    // values that do not fit their type become its largest
+	LeftOut   LeftOut       `json:"left_out"`           // files of the source
+	Warnings  []string      `json:"warnings,omitempty"` // about files
 
 	Whole      bool        `json:"-"` // the output is a directory
 	Companions []string    `json:"-"` // those of Others that are copied from the source
@@ -85,7 +86,7 @@ type Shard struct {
 // must be known but for Theta.
 func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.dtypeRule(), Clamp: o.Clamp}
-	p.Maths = o.Maths(s)
+	p.Maths, p.Shrinkage = o.Maths(s), s.Shrinkage
 	if s.Theta > 0 && o.Form() == mla.FormDeepseek {
 		p.Theta = &s.Theta
 	}

@@ -62,7 +62,7 @@ func Defaults() Options {
 // Maths returns the choices about the mathematics of a layer of the given sizes.
 func (o *Options) Maths(s Sizes) mla.Options {
 	return mla.Options{
-		Form: o.Form(), Method: o.Method, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: o.FreqFold,
+		Form: o.Form(), Method: o.Method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: o.FreqFold,
 		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
 		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(), Bias: o.Bias, Heal: o.Heal,
 	}
@@ -77,6 +77,9 @@ type Sizes struct {
 	// Scaling of the frequencies at that base; nil: none, or to be searched for
 	// with it.
 	Scaling *rope.Scaling `json:"rope_scaling,omitempty"`
+
+	// Shrinkage of the statistics, see calib.Observed; 0: what is best is not known.
+	Shrinkage float64 `json:"shrinkage,omitempty"`
 
 	// KVHeads is the size of a conversion to GQA, which has none of the others.
 	KVHeads int `json:"num_key_value_heads,omitempty"`

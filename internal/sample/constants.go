@@ -17,14 +17,14 @@ const (
 
 // ConstantMemory estimates the bytes that Constants takes for m.
 func ConstantMemory(m *family.Model) int64 {
-	return calib.Memory(m, constantWindows(m)) + 4*headRowsAtOnce*int64(m.Hidden+2*constantWindow)
+	return calib.Memory(m, calib.Text{Kept: constantWindows(m)}) + 4*headRowsAtOnce*int64(m.Hidden+2*constantWindow)
 }
 
 // Constants finds what stands for a constant in each layer of m without data, by running
 // it on random tokens, redrawn once. These are no text, but much of the mean of what goes
 // into a layer is there whatever the tokens are, and more if they are as frequent as in a
 // text. Both times the same tokens are drawn. Temp and progress are those of
-// calib.NewStreams and calib.Collect.
+// calib.Collect.
 func Constants(ctx context.Context, m *family.Model, temp func() string, progress func(done, total int64)) ([]calib.Constant, error) {
 	windows := constantWindows(m)
 	if err := Redraw(ctx, m, windows, 1, 3, temp, nil); err != nil {

@@ -55,7 +55,7 @@ func NewPlan(m *family.Model, tokens int, memory int64) Plan {
 func (p Plan) Memory(m *family.Model) int64 {
 	piece := min(pieceTokens, p.Window)
 	width, T := int64(m.Hidden), int64(p.Window)
-	redrawing := calib.Memory(m, [][]int{make([]int, p.Window)}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(calib.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
+	redrawing := calib.Memory(m, calib.Text{Kept: [][]int{make([]int, p.Window)}}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(calib.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
 	if p.Written == 0 {
 		return redrawing
 	}
@@ -68,21 +68,20 @@ func (p Plan) Memory(m *family.Model) int64 {
 	return max(redrawing, 4*weights+4*int64(atOnce)*(past+2*int64(m.Vocab)))
 }
 
-// Shape returns windows such as those for statistics will be, with nothing in them.
-func (p Plan) Shape() [][]int { return cut(make([]int, p.Tokens), p.Window) }
+// Shape returns a text of the shape that it will have, with nothing in it.
+func (p Plan) Shape() calib.Text {
+	return p.divide(make([]int, p.Written), make([]int, p.Redrawn))
+}
 
 func ceil(a, b int) int { return (a + b - 1) / b }
-
-// Text is what a model has made: windows for statistics, and windows that are held out.
-type Text struct{ Windows, Held [][]int }
 
 // Make has m make the text. Of prompts, if there are any, a third of what is written
 // begins with one each. The same weights make the same text. Temp names files for what
 // does not fit into memory; progress, if not nil, is told of tokens.
-func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp func() string, progress func(done, total int64)) (*Text, error) {
+func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp func() string, progress func(done, total int64)) (calib.Text, error) {
 	seed, err := seedOf(m)
 	if err != nil {
-		return nil, err
+		return calib.Text{}, err
 	}
 	total := int64(p.Written + p.Redrawn)
 	report := func(done int64) {
@@ -95,7 +94,7 @@ func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp f
 	var written []int
 	if p.Written > 0 {
 		if written, err = p.write(ctx, m, seed, prompts, report); err != nil {
-			return nil, err
+			return calib.Text{}, err
 		}
 	}
 	if len(redrawn) > 0 {
@@ -103,7 +102,7 @@ func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp f
 			report(int64(p.Written) + int64(p.Redrawn)*done/all)
 		})
 		if err != nil {
-			return nil, err
+			return calib.Text{}, err
 		}
 	}
 	return p.divide(written, slices.Concat(redrawn...)), nil
@@ -111,11 +110,11 @@ func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp f
 
 // divide cuts what was made into windows, and off the end of each kind its part of
 // those held out.
-func (p Plan) divide(written, redrawn []int) *Text {
-	t := &Text{}
+func (p Plan) divide(written, redrawn []int) calib.Text {
+	var t calib.Text
 	for _, made := range [][]int{written, redrawn} {
 		held := p.HeldOut * len(made) / (p.Tokens + p.HeldOut)
-		t.Windows = append(t.Windows, cut(made[:len(made)-held], p.Window)...)
+		t.Kept = append(t.Kept, cut(made[:len(made)-held], p.Window)...)
 		t.Held = append(t.Held, cut(made[len(made)-held:], p.Window)...)
 	}
 	return t

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"context"
+	"github.com/mha2mla/mha2mla/internal/calib"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -44,7 +45,7 @@ func TestMake(t *testing.T) {
 			if (p.Written == 0) != (c.memory == 1) || p.Written+p.Redrawn != p.Tokens+p.HeldOut {
 				t.Fatalf("%+v", p)
 			}
-			var texts []*Text
+			var texts []calib.Text
 			for _, processors := range []int{1, 2} {
 				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
 				text, err := p.Make(context.Background(), m, c.prompts, temp(t), nil)
@@ -56,7 +57,7 @@ func TestMake(t *testing.T) {
 			if !reflect.DeepEqual(texts[0], texts[1]) {
 				t.Error("made twice, the text differs")
 			}
-			kept, held := count(t, texts[0].Windows, p.Window, m.Vocab), count(t, texts[0].Held, p.Window, m.Vocab)
+			kept, held := count(t, texts[0].Kept, p.Window, m.Vocab), count(t, texts[0].Held, p.Window, m.Vocab)
 			if kept > p.Tokens+2 || kept < p.Tokens-2 || held > p.HeldOut || held < p.HeldOut-2 {
 				t.Errorf("%d tokens and %d held out of %+v", kept, held, p)
 			}
@@ -170,7 +171,7 @@ func TestWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	loss, entropy, n := 0.0, 0.0, 0
-	for _, w := range text.Windows[:1] {
+	for _, w := range text.Kept[:1] {
 		z, err := decoder.Decoder{Model: m}.Logits(w)
 		if err != nil {
 			t.Fatal(err)
