@@ -12,7 +12,7 @@ type Method string
 
 // The methods.
 const (
-	MethodAttention   Method = "attention" // what attention loses (design §4 and 5)
+	MethodAttention   Method = "attention" // what attention loses (design §4 and §5)
 	MethodMHA2MLA     Method = "mha2mla"   // pairs per KV head by their norms, plain SVD (Ji et al. 2025)
 	MethodTransMLA    Method = "transmla"  // RoRoPE, FreqFold and balanced PCA (Meng et al. 2025)
 	MethodGroupedMean Method = "gqa-mean"  // KV heads pooled by their mean (Ainslie et al. 2023)

@@ -43,8 +43,8 @@ func DataFree(maxPositions int) Distances { return powerLaw(maxPositions, 1) }
 // The two laws and DataFreeConcentration were chosen on five small checkpoints
 // as those that predict best which rotary base converts with the lowest
 // divergence: the bases found have 1.2 times that of the best one of a grid on
-// average and 2.6 at most. The uniform law of design §4 makes far too much of
-// small mismatches. Exponents from 2 to 3 here, and from 1.5 to 2 for the
+// average and 2.6 at most. A uniform law makes far too much of small
+// mismatches. Exponents from 2 to 3 here, and from 1.5 to 2 for the
 // concentration, are as good.
 func DataFreeNear(maxPositions int) Distances { return powerLaw(maxPositions, 3) }
 
