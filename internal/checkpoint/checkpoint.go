@@ -1,9 +1,3 @@
-// Package checkpoint reads and writes the files of a checkpoint: safetensors
-// files, shard indexes, and what lies beside them.
-//
-// Files come from strangers. A header is checked to the last byte before
-// anything uses it, a tensor is read only when asked for, and what is written
-// appears under its final name whole or not at all (design §12).
 package checkpoint
 
 import (

@@ -1,7 +1,3 @@
-// Package engine knows what the engines that run a DeepSeek-V3 demand of its
-// directory, and what they silently misread: a table of rules, one for each trap
-// (design §6). It judges from the configuration and the names, shapes and types
-// of tensors; no weight is read and no engine is run.
 package engine
 
 import (

@@ -1,6 +1,3 @@
-// Package family turns a checkpoint's configuration and tensor names into one
-// canonical description of a decoder: pre-norm, RMSNorm, SwiGLU, RoPE
-// (design §8). What it cannot describe it refuses by name.
 package family
 
 import (

@@ -1,26 +1,3 @@
-// Package fastblas makes matrix products fast. It registers, with gonum's
-// blas32 and blas64, an implementation that computes
-//
-//	Gemm    C = alpha·op(A)·op(B) + beta·C
-//	Syrk    C = alpha·A·Aᵀ + beta·C, one triangle of C
-//	Syr2k   C = alpha·(A·Bᵀ + B·Aᵀ) + beta·C, likewise, in double precision
-//	Trmm    B = alpha·op(A)·B or alpha·B·op(A), A triangular, likewise
-//	Trsm    B = alpha·op(A)⁻¹·B or alpha·B·op(A)⁻¹, likewise
-//	Symv    y = alpha·A·x + beta·y, A symmetric, likewise
-//
-// on kernels for the processor at hand, products of matrices from packed,
-// cache-sized blocks, and leaves every other routine to gonum. What is built on
-// those interfaces, gonum's mat and lapack included, gains without knowing.
-//
-// Importing the package registers it; that is all there is to it, but for Each, by which
-// other work joins in sharing the processors. A result does
-// not depend on how many goroutines computed it: every element of C is summed
-// in the same order, to the last bit, whatever GOMAXPROCS is. It does depend on
-// the processor, by rounding.
-//
-// NaN and infinity propagate as in the reference BLAS: alpha = 0 leaves A and B
-// unread, beta = 0 leaves C unread, and no other zero is skipped, except in
-// products small enough to be left to gonum.
 package fastblas
 
 import (

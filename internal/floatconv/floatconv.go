@@ -1,11 +1,3 @@
-// Package floatconv converts between the formats in which floating-point numbers
-// are stored and float32 and float64, at the speed of memory. Every weight that is
-// computed with passes through it, in and out, which makes it worth kernels of its
-// own: the loops one would write take longer than the file.
-//
-// Stored numbers are little-endian. Rounding is to nearest even, once, from 64
-// bits, whatever the processor; a number beyond the largest becomes infinite. NaN
-// stays NaN: a canonical one in 16 bits, a quiet one in float64.
 package floatconv
 
 //go:generate go run -C ../fastblas/gen ./floatconv -pkg floatconv -out ../../floatconv/kernels_amd64.s -stubs ../../floatconv/kernels_amd64.go

@@ -1,10 +1,3 @@
-// Package fsys is what the program asks of a file system where it writes: few
-// calls, so that a test can fail any one of them.
-//
-// What is written lies in folders that somebody else may have prepared. So a folder
-// is entered once and everything in it is reached from there, by single names: no
-// link is followed, and what has another owner or is of another kind than it should
-// is refused.
 package fsys
 
 import (

@@ -1,5 +1,3 @@
-// Package journal keeps a list of what a run has done, for another to resume. It
-// is a file of lines, each a checksum and a record in JSON.
 package journal
 
 import (

@@ -1,13 +1,3 @@
-// Package linalg holds the dense linear algebra that the conversion is made of:
-// the leading eigenvectors of symmetric and of complex Hermitian matrices.
-//
-// Callers see a few functions; how they are computed, and how fast, is this
-// package's own business. A matrix is reduced to tridiagonal form by blocked
-// Householder reflections, at once (tridiagonal.go) or by way of a band (band.go,
-// chase.go); that form is divided and conquered (divide.go, merge.go, secular.go),
-// and only the wanted vectors are transformed back. Every result is checked against the matrix (check.go), and gonum's
-// algorithm takes over where one fails. Products are those of
-// package fastblas. Results do not depend on the number of processors.
 package linalg
 
 import (

@@ -1,6 +1,3 @@
-// Package lowrank factors the stacked key and value projections of a layer
-// jointly into a down- and an up-projection, losing as little as a given
-// measure of loss allows.
 package lowrank
 
 import (

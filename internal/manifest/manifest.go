@@ -1,5 +1,3 @@
-// Package manifest says where a converted checkpoint comes from and what it must
-// be, to the last byte: its form, and the check against it.
 package manifest
 
 import (

@@ -1,7 +1,3 @@
-// Package pth reads and writes a tensor of bytes in the file format of
-// torch.save, a zip archive of a pickle and raw data, without executing what
-// the pickle says: a machine of a few opcodes knows what such a tensor is made
-// of, and refuses everything else by name.
 package pth
 
 import (

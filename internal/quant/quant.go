@@ -1,9 +1,3 @@
-// Package quant rounds vectors to a few bits per number, in groups that share an
-// affine scale, as engines do with a quantised cache.
-//
-// The zero points are those of HQQ (Half-Quadratic Quantization, Badri and Shaji
-// 2023): they minimise the sum of |error|^0.7, which forgives outliers what it
-// saves on everything else.
 package quant
 
 import "math"

@@ -1,4 +1,3 @@
-// Package report draws what people rather look at than read.
 package report
 
 import (

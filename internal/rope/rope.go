@@ -1,9 +1,3 @@
-// Package rope decides which rotary pairs of a layer keep their rotation, and
-// builds the one rotary key that all heads of an MLA layer share.
-//
-// Rotary pair i of a head is rows (i, i+J) of its projection, J = head_dim/2,
-// read as one complex number z = k[i] + j·k[i+J]. RoPE at position t multiplies
-// it by e^{jω_i t} (design §2). The package sees second moments, never weights.
 package rope
 
 import (

@@ -1,9 +1,3 @@
-// Package sample has a model make text of its own: what a conversion goes by where nobody
-// gives it any, and what keeps it from forgetting everything but what it is given.
-//
-// Text is written, each token drawn from what the model expects after those before it, if
-// the weights fit into memory; or ids drawn at random are redrawn by the model in a few
-// passes over whole windows, one layer in memory at a time. Neither needs a tokenizer.
 package sample
 
 import (

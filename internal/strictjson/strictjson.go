@@ -1,6 +1,3 @@
-// Package strictjson reads JSON from strangers as a stream: no name twice in
-// one object, no invalid UTF-8, bounded nesting, and counts that are written as
-// digits alone.
 package strictjson
 
 import (

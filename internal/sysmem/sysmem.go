@@ -1,4 +1,3 @@
-// Package sysmem says how much memory there is to use.
 package sysmem
 
 // unknown is what is assumed where the system does not say.

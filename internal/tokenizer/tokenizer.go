@@ -1,7 +1,3 @@
-// Package tokenizer turns text into token ids the way a model was trained on:
-// it reads a Hugging Face tokenizer.json with a BPE model, byte-level or with
-// byte fallback, or a SentencePiece tokenizer.model of type BPE. What changes
-// ids and is not implemented here is refused by name, never passed over.
 package tokenizer
 
 import (

@@ -1,4 +1,3 @@
-// Package tokens reads token ids and cuts them into windows.
 package tokens
 
 import (

@@ -1,6 +1,3 @@
-// Package vector holds the loops over numbers, other than matrix products, that
-// running a model spends its time in, on kernels for the processor at hand where there
-// are any. Results depend on the processor by rounding, and on nothing else.
 package vector
 
 //go:generate go run -C ../fastblas/gen ./vector -pkg vector -out ../../vector/vector_amd64.s -stubs ../../vector/vector_amd64.go

@@ -1,5 +1,3 @@
-// Package verify measures how far a converted checkpoint is from its source, by
-// running both on the same tokens.
 package verify
 
 import (

@@ -40,6 +40,10 @@ var coming = map[string][]string{
 // packages that are there.
 var comingNames = []string{"plan.Choose", "plan.Choices.Words"}
 
+// withoutDoc lists the packages that have no doc.go yet, by the names that they have now.
+// What has got one leaves this list, too.
+var withoutDoc = []string{"calib", "cli", "compare", "convert", "decoder", "heal", "inspect", "mla", "plan", "testmodel"}
+
 // source is one Go file.
 type source struct {
 	pkg  string // below internal, or the path of another folder below the root
@@ -185,6 +189,28 @@ func TestMap(t *testing.T) {
 			if !there[pkg] {
 				t.Errorf("package %s, whose place %s takes, is gone: take it off the list of what is coming", pkg, next)
 			}
+		}
+	}
+}
+
+// TestDoc: every package but a command says in its doc.go what is decided there.
+func TestDoc(t *testing.T) {
+	all := sources(t)
+	for name, s := range all {
+		kind := s.file.Name.Name
+		if s.test || kind == "main" || !strings.HasPrefix(name, "internal/") {
+			continue
+		}
+		doc, there := all["internal/"+s.pkg+"/doc.go"]
+		switch later := slices.Contains(withoutDoc, s.pkg); {
+		case there && later:
+			t.Errorf("package %s has a doc.go: take it off the list of those without", s.pkg)
+		case there && !strings.HasPrefix(doc.file.Doc.Text(), "Package "+kind+" "):
+			t.Errorf("the doc.go of package %s does not say what the package is", s.pkg)
+		case !there && !later:
+			t.Errorf("package %s has no doc.go", s.pkg)
+		case s.file.Doc != nil && there && filepath.Base(name) != "doc.go":
+			t.Errorf("%s has a package comment of its own, beside doc.go", name)
 		}
 	}
 }

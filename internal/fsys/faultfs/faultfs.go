@@ -1,5 +1,3 @@
-// Package faultfs is a file system for tests, in which the call of one's choice
-// fails, or is the last that the process makes.
 package faultfs
 
 import (

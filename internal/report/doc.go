@@ -1,0 +1,3 @@
+// Package report decides how numbers are drawn for people: as heat maps, as lines of blocks
+// and marks, as changes in percent.
+package report
