@@ -27,7 +27,7 @@ race:
 # fails, kills, resumes and damages conversions in every way; make test has a short
 # form of it. Root is needed to fill a disk.
 torture:
-	MHA2MLA_TORTURE=1 $(GO) test -count=1 -timeout 20m -v ./internal/torture
+	MHA2MLA_TORTURE=1 $(GO) test -count=1 -timeout 20m -v ./internal/dev/torture
 
 # replays what has broken once, if the scripts that do are beside the repository
 cases: build
@@ -44,8 +44,8 @@ real: build
 PYTHON ?= /usr/bin/python3
 
 bench: build
-	$(CC) -O2 -o $(BUILD)/lapack internal/bench/c/lapack.c -lopenblas -lm || rm -f $(BUILD)/lapack
-	$(GO) run ./internal/bench -lapack $(BUILD)/lapack -python $(PYTHON) -program $(PROGRAM)
+	$(CC) -O2 -o $(BUILD)/lapack internal/dev/bench/c/lapack.c -lopenblas -lm || rm -f $(BUILD)/lapack
+	$(GO) run ./internal/dev/bench -lapack $(BUILD)/lapack -python $(PYTHON) -program $(PROGRAM)
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 60m ./...
 
 lint:
@@ -81,7 +81,7 @@ cross:
 
 # the manual pages, with the date of what is committed
 man:
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) $(GO) run ./internal/man $(BUILD)/man
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null) $(GO) run ./internal/dev/man $(BUILD)/man
 
 # converts the checkpoint in testdata at half the cache and measures the result,
 # by what it writes itself and calibrated on other text

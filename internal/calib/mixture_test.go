@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 // held reads nothing: it has the sums of a layer.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 // convertFor converts dir once, with sizes that leave nothing to search for.

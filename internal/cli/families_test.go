@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // TestReadmeFamilies: the tables in the README are those of the code.

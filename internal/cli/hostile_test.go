@@ -16,7 +16,7 @@ import (
 	"unicode"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 // TestPrintable: nothing that a terminal obeys gets through.

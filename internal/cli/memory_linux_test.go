@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // BenchmarkConvertMemory converts a checkpoint of more than 2 GB in a process of

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/mla"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 

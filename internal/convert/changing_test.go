@@ -11,8 +11,8 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // TestChangingInput changes the input while it is converted: that is an error, and

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/rope"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // logits runs the decoder on one sequence.

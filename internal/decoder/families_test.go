@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 // published is the forward pass of a family in float64, one number at a time, by

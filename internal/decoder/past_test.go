@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 // TestPast: a model that is given the tokens of several sequences one at a time has the

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // TestHostileConfig: configurations of strangers are refused in bounded time, with one

@@ -6,12 +6,12 @@ import (
 	"math"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 func stories(t *testing.T) *family.Model {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/rope"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // TestFitTrial: a conversion that loses nothing is measured to lose nothing, so the

@@ -7,8 +7,8 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/linalg"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // TestBalance: under the blocks keys and values have the same norm, values the one

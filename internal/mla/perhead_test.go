@@ -9,9 +9,9 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/rope"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // convertPerHead converts the first layer of a model.

@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/rope"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // gathered is statistics in memory.

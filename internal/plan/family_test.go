@@ -5,10 +5,10 @@ import (
 	"math"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // TestFamilies: what is kept fused or under other names comes out under canonical

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // TestAim: what follows from an engine is chosen unless the user has, and what it

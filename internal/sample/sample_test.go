@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/decoder"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 

@@ -12,9 +12,9 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/quant"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 

@@ -1,5 +1,3 @@
-// Command man writes the manual pages of the program, one for each command, into
-// the folder that its argument names.
 package main
 
 import (

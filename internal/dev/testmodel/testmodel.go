@@ -1,4 +1,3 @@
-// Package testmodel makes checkpoints with random weights for tests.
 package testmodel
 
 import (

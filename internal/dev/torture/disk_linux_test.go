@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/fsys"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // mount mounts a file system in memory until the test ends, or skips the test.

@@ -10,9 +10,9 @@ import (
 	"strconv"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/sample"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
 )
 
 // Texts that are written side by side, and tokens of each.

@@ -1,9 +1,3 @@
-// Command bench compares the program with what else does its work, where that is
-// there to compare with, and prints the ratios. Both sides take their turn in one
-// run; processor time is told beside time on the clock, since other work on the
-// machine changes that less.
-//
-//	bench [flags] [part …]
 package main
 
 import (
@@ -44,7 +38,7 @@ func main() {
 	b := &bench{}
 	flag.StringVar(&b.lapack, "lapack", "", "program built from c/lapack.c")
 	flag.StringVar(&b.python, "python", "", "Python interpreter that has torch")
-	flag.StringVar(&b.scripts, "scripts", "internal/bench/py", "folder of the Python programs")
+	flag.StringVar(&b.scripts, "scripts", "internal/dev/bench/py", "folder of the Python programs")
 	flag.StringVar(&b.program, "program", "", "mha2mla")
 	flag.IntVar(&b.rounds, "rounds", 5, "turns of each side, of which the medians count")
 	flag.Parse()

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 // flags of all conversions by the program here: nothing is left to be searched for.

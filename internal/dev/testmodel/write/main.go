@@ -1,7 +1,3 @@
-// Command write makes a checkpoint with random weights in a folder, and random token ids
-// beside it, for scripts.
-//
-//	write KIND DIR
 package main
 
 import (
@@ -9,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 func main() {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/testmodel"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
 // convert compares whole conversions of layers of the shape of Llama-3-8B,
