@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/compare"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/study"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
@@ -18,7 +18,7 @@ import (
 const compareTokens = "16384"
 
 // runCompare compares the methods on the tokens that --compare names.
-func runCompare(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (r *compare.Report, err error) {
+func runCompare(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (r *study.Comparison, err error) {
 	ctx := cmd.Context()
 	m, err := openSource(in, o.config)
 	if err != nil {
@@ -37,7 +37,7 @@ func runCompare(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (r *compa
 		return nil, err
 	}
 	defer done()
-	caches := compare.Caches(m)
+	caches := study.Caches(m)
 	if o.Cache > 0 {
 		caches = []int{o.Cache}
 	}
@@ -48,11 +48,11 @@ func runCompare(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (r *compa
 	defer os.RemoveAll(dir)
 	progress, finish := u.progress("comparing")
 	defer finish()
-	return compare.Run(ctx, mla.Input{Model: m, Stats: stats}, windows, caches, dir, progress)
+	return study.Compare(ctx, mla.Input{Model: m, Stats: stats}, windows, caches, dir, progress)
 }
 
 // printComparison prints the table for people.
-func printComparison(w io.Writer, r *compare.Report) error {
+func printComparison(w io.Writer, r *study.Comparison) error {
 	fmt.Fprintf(w, "KL(source‖converted) on %d tokens; the source's cache has %d floats per token and layer\n\n", r.Tokens, r.Source)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "cache\tmethod\tKL\tsame next token\tfloats\tsetting\n")

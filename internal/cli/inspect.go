@@ -13,10 +13,10 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
-	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
+	"github.com/mha2mla/mha2mla/internal/study"
 )
 
 // inspectFlags are the flags of inspect.
@@ -85,7 +85,7 @@ is from the source.
 }
 
 // runInspect inspects the checkpoint in, and draws a picture if one is named.
-func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect.Report, error) {
+func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*study.Inspection, error) {
 	ctx := cmd.Context()
 	m, err := openSource(in, o.config)
 	if err != nil {
@@ -124,7 +124,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 	}
 	progress, finish := u.progress("inspecting")
 	defer finish()
-	r, err := inspect.Run(ctx, input, o.Options, sizes, progress)
+	r, err := study.Inspect(ctx, input, o.Options, sizes, progress)
 	if err != nil || o.picture == "" {
 		return r, err
 	}
@@ -132,7 +132,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*inspect
 }
 
 // printInspection prints the report for people.
-func printInspection(w io.Writer, r *inspect.Report, heads bool) error {
+func printInspection(w io.Writer, r *study.Inspection, heads bool) error {
 	fmt.Fprintf(w, "Sensitivity to the loss of rotation, by rotary pair from fast to slow\n")
 	fmt.Fprintf(w, "(█ a tenth of the layer's or more … ▁ a thousandth); ● keeps its rotation\n%s.\n\n", rotaryKeys(r))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -151,7 +151,7 @@ func printInspection(w io.Writer, r *inspect.Report, heads bool) error {
 }
 
 // rotaryKeys says what carries the rotation.
-func rotaryKeys(r *inspect.Report) string {
+func rotaryKeys(r *study.Inspection) string {
 	if r.Layout == mla.FormReference {
 		return fmt.Sprintf("in some KV head, each of which has a rotary key of %d dimensions", r.Sizes.RopeDims)
 	}
@@ -164,7 +164,7 @@ func rotaryKeys(r *inspect.Report) string {
 
 // printHeads prints the sensitivities of each head of a layer, as shares of the
 // layer's.
-func printHeads(w io.Writer, l inspect.Layer) {
+func printHeads(w io.Writer, l study.Layer) {
 	total := 0.0
 	for _, head := range l.Sensitivity {
 		for _, v := range head {
@@ -188,7 +188,7 @@ func pictureFormat(path string) string {
 }
 
 // drawPicture draws the sensitivities of all layers of in.
-func drawPicture(r *inspect.Report, in *checkpoint.Source, path string, force bool) (err error) {
+func drawPicture(r *study.Inspection, in *checkpoint.Source, path string, force bool) (err error) {
 	h := &report.HeatMap{
 		Title: "RoPE sensitivity of " + filepath.Base(filepath.Clean(in.Path)),
 		Rows:  "layer", Columns: "rotary pair, fast to slow",

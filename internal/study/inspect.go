@@ -1,6 +1,4 @@
-// Package inspect says what a conversion would keep and lose of each layer,
-// without converting it.
-package inspect
+package study
 
 import (
 	"context"
@@ -12,8 +10,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Report is what an inspection found. Its fields are the JSON output.
-type Report struct {
+// Inspection is what was found of every layer of a checkpoint. Its fields are the JSON output.
+type Inspection struct {
 	Model  *family.Model `json:"model"`
 	Sizes  plan.Sizes    `json:"sizes"` // those inspected
 	Layout mla.Form      `json:"layout"`
@@ -22,7 +20,7 @@ type Report struct {
 	Cache  []Cache       `json:"cache"`
 }
 
-// Layer is one layer of a report. H query heads, J rotary pairs.
+// Layer is one layer of an inspection. H query heads, J rotary pairs.
 type Layer struct {
 	Layer        int         `json:"layer"`
 	Sensitivity  [][]float64 `json:"sensitivity"`   // [H][J], S(h,i) of design §4
@@ -45,15 +43,16 @@ type Cache struct {
 	Energy float64 `json:"energy"` // share of the stacks' energy that is kept, mean over the layers
 }
 
-// Run inspects every layer of m at the given sizes, which must be known.
-func Run(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Report, error) {
-	r := &Report{Model: m.Model, Sizes: s, Layout: o.Form(), Rotary: o.RotaryFloats(m.Model, s)}
+// Inspect says what a conversion of m at the given sizes, which must be known, would
+// keep and lose of each layer, without converting it.
+func Inspect(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Inspection, error) {
+	r := &Inspection{Model: m.Model, Sizes: s, Layout: o.Form(), Rotary: o.RotaryFloats(m.Model, s)}
 	maths := o.Maths(s)
 	for n := range m.Layers {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		layer, err := inspect(m, n, maths)
+		layer, err := inspectLayer(m, n, maths)
 		if err != nil {
 			return nil, mla.Explain(n, err)
 		}
@@ -66,7 +65,8 @@ func Run(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progres
 	return r, m.Source.Unchanged()
 }
 
-func inspect(m mla.Input, n int, o mla.Options) (*Layer, error) {
+// inspectLayer inspects layer n of m.
+func inspectLayer(m mla.Input, n int, o mla.Options) (*Layer, error) {
 	attention, err := m.Read(n)
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func inspect(m mla.Input, n int, o mla.Options) (*Layer, error) {
 }
 
 // listCaches lists the cache at some ranks and the energy these keep.
-func (r *Report) listCaches(m *family.Model, o *plan.Options) {
+func (r *Inspection) listCaches(m *family.Model, o *plan.Options) {
 	for eighths := 1; eighths <= 8; eighths++ {
 		rank := o.NearRank(m, r.Sizes, eighths*m.KVHeads*m.HeadDim/8)
 		if rank == 0 || len(r.Cache) > 0 && r.Cache[len(r.Cache)-1].Rank == rank {

@@ -1,6 +1,4 @@
-// Package compare converts a checkpoint by every method at several sizes of its
-// cache and measures what each costs.
-package compare
+package study
 
 import (
 	"context"
@@ -17,8 +15,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
-// Report is the table method × cache. Its fields are the JSON output.
-type Report struct {
+// Comparison is the table method × cache. Its fields are the JSON output.
+type Comparison struct {
 	Source  int   `json:"source_floats"` // cache of the source, floats per token and layer
 	Tokens  int   `json:"tokens"`        // compared on
 	Results []Row `json:"results"`
@@ -42,16 +40,17 @@ func Caches(m *family.Model) []int {
 	return []int{full / 2, 5 * full / 16, 3 * full / 16}
 }
 
-// Run compares on windows of tokens. Methods with settings of their own get, at
+// Compare converts a checkpoint by every method at several sizes of its cache and
+// measures on windows of tokens what each costs. Methods with settings of their own get, at
 // every cache, the best of the settings their papers try, as measured on these
 // very tokens; this program's own gets what it finds without having seen them.
 // Conversions are written to folders in dir and removed again.
-func Run(ctx context.Context, in mla.Input, windows [][]int, caches []int, dir string, progress func(done, total int64)) (*Report, error) {
-	r := &Report{Source: in.CacheFloats()}
+func Compare(ctx context.Context, in mla.Input, windows [][]int, caches []int, dir string, progress func(done, total int64)) (*Comparison, error) {
+	r := &Comparison{Source: in.CacheFloats()}
 	for _, w := range windows {
 		r.Tokens += len(w)
 	}
-	x := &comparison{Input: in, ctx: ctx, windows: windows, dir: dir}
+	x := &comparing{Input: in, ctx: ctx, windows: windows, dir: dir}
 	total := len(caches) * len(mla.Methods())
 	for _, cache := range caches {
 		for _, method := range mla.Methods() {
@@ -68,8 +67,8 @@ func Run(ctx context.Context, in mla.Input, windows [][]int, caches []int, dir s
 	return r, nil
 }
 
-// comparison is a comparison under way.
-type comparison struct {
+// comparing is a comparison under way.
+type comparing struct {
 	mla.Input
 	ctx     context.Context
 	windows [][]int
@@ -77,7 +76,7 @@ type comparison struct {
 }
 
 // best returns what the best setting of a method does within a cache.
-func (x *comparison) best(method mla.Method, cache int) (*Row, error) {
+func (x *comparing) best(method mla.Method, cache int) (*Row, error) {
 	best := &Row{Method: method, Cache: cache, Setting: "there is no setting so small"}
 	for _, o := range settings(method, cache, x.HeadDim) {
 		row, err := x.measure(o)
@@ -95,7 +94,7 @@ func (x *comparison) best(method mla.Method, cache int) (*Row, error) {
 }
 
 // measure converts with the given options and compares.
-func (x *comparison) measure(o plan.Options) (*Row, error) {
+func (x *comparing) measure(o plan.Options) (*Row, error) {
 	if x.Stats != nil && o.Weights == mla.WeightsAttention {
 		o.Weights = mla.WeightsCalibrated
 	}
@@ -127,7 +126,7 @@ func (x *comparison) measure(o plan.Options) (*Row, error) {
 }
 
 // verify compares the source with what was written.
-func (x *comparison) verify(out string) (*verify.Report, error) {
+func (x *comparing) verify(out string) (*verify.Report, error) {
 	src, err := checkpoint.Open(out)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package compare
+package study
 
 import (
 	"context"
@@ -13,17 +13,17 @@ import (
 
 const stories = "../../testdata/stories260k"
 
-// TestRun compares on a real checkpoint, without data: every method is there, none
+// TestCompare compares on a real checkpoint, without data: every method is there, none
 // takes more than it may, this program's is ahead of the others by far, and nothing
 // is left behind.
-func TestRun(t *testing.T) {
+func TestCompare(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	sequences, err := tokens.Read(t.Context(), filepath.Join(stories, "tinystories.ids.json"), m.Vocab)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r, err := Run(context.Background(), mla.Input{Model: m}, tokens.Windows(sequences, 128, 1024), []int{32, 9}, dir, nil)
+	r, err := Compare(context.Background(), mla.Input{Model: m}, tokens.Windows(sequences, 128, 1024), []int{32, 9}, dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

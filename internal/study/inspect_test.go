@@ -1,4 +1,4 @@
-package inspect_test
+package study_test
 
 import (
 	"context"
@@ -8,10 +8,10 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/inspect"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/study"
 )
 
 func stories(t *testing.T) *family.Model {
@@ -21,10 +21,10 @@ func stories(t *testing.T) *family.Model {
 
 var options = plan.Options{Select: rope.BySensitivity, Weights: mla.WeightsAttention}
 
-// TestReport checks what must hold of any report, on real weights.
-func TestReport(t *testing.T) {
+// TestInspection checks what must hold of any report, on real weights.
+func TestInspection(t *testing.T) {
 	m := stories(t)
-	r, err := inspect.Run(context.Background(), mla.Input{Model: m}, options, plan.Sizes{Rank: 24, RopeDims: 8, Theta: 10000}, nil)
+	r, err := study.Inspect(context.Background(), mla.Input{Model: m}, options, plan.Sizes{Rank: 24, RopeDims: 8, Theta: 10000}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestReport(t *testing.T) {
 func TestFewerSlots(t *testing.T) {
 	o := options
 	o.Select = rope.High
-	r, err := inspect.Run(context.Background(), mla.Input{Model: stories(t)}, o, plan.Sizes{Rank: 24, RopeDims: 4, Theta: 100}, nil)
+	r, err := study.Inspect(context.Background(), mla.Input{Model: stories(t)}, o, plan.Sizes{Rank: 24, RopeDims: 4, Theta: 100}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +84,11 @@ func TestFewerSlots(t *testing.T) {
 	}
 }
 
-func TestCancelled(t *testing.T) {
+func TestInspectionCancelled(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stop)
-	if _, err := inspect.Run(ctx, mla.Input{Model: stories(t)}, options, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 100}, nil); !errors.Is(err, stop) {
+	if _, err := study.Inspect(ctx, mla.Input{Model: stories(t)}, options, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 100}, nil); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package compare
+package study
 
 import (
 	"github.com/mha2mla/mha2mla/internal/mla"
