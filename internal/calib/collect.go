@@ -9,6 +9,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -82,7 +83,7 @@ type collector struct {
 	streams *Streams
 	kept    int   // windows to add up, the first ones
 	sampled []int // windows to keep the inputs of
-	roots   []decoder.Matrix
+	roots   []f32.Matrix
 	sums    *Sums
 	moments *momenter
 	eps     float64 // of norms
@@ -92,7 +93,7 @@ type collector struct {
 // sums, in their order.
 func (c *collector) group(ctx context.Context, from, to int) error {
 	seen := make([]*observation, to-from)
-	err := Each(ctx, len(seen), func(i int) error {
+	err := f32.Each(ctx, len(seen), func(i int) error {
 		x, err := c.streams.Get(from + i)
 		if err != nil {
 			return err
@@ -127,9 +128,9 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 
 // observation is what was seen of one window.
 type observation struct {
-	roots    []decoder.Matrix
+	roots    []f32.Matrix
 	eps      float64
-	x        decoder.Matrix // [T × d]
+	x        f32.Matrix // [T × d]
 	byHead   []*headSums
 	attended []float64 // [T]: Σ_h Σ_s a_st²
 	sums     Sums      // but for the moments, which x makes
@@ -146,7 +147,7 @@ func newObservation(c *collector, tokens int) *observation {
 }
 
 // input keeps the attention input.
-func (o *observation) input(x decoder.Matrix) {
+func (o *observation) input(x f32.Matrix) {
 	o.x = x
 	o.x.Data = slices.Clone(x.Data)
 	for t := range x.Rows {
@@ -157,13 +158,13 @@ func (o *observation) input(x decoder.Matrix) {
 }
 
 // rotary adds up the norms of the rotary pairs.
-func (o *observation) rotary(q, k decoder.Matrix, headDim int) {
+func (o *observation) rotary(q, k f32.Matrix, headDim int) {
 	addNorms(o.sums.QueryNorms, q, headDim)
 	addNorms(o.sums.KeyNorms, k, headDim)
 }
 
 // addNorms adds the norms of the pairs of all heads and tokens of m.
-func addNorms(sums []float64, m decoder.Matrix, headDim int) {
+func addNorms(sums []float64, m f32.Matrix, headDim int) {
 	J := headDim / 2
 	for t := range m.Rows {
 		row := m.Data[t*m.Stride:]
@@ -177,7 +178,7 @@ func addNorms(sums []float64, m decoder.Matrix, headDim int) {
 }
 
 // head returns who observes head h.
-func (o *observation) head(h int) func(from int, p, v, mixed decoder.Matrix) {
+func (o *observation) head(h int) func(from int, p, v, mixed f32.Matrix) {
 	observer := newHeadObserver(o.roots[h], len(o.attended))
 	o.byHead[h] = &observer.headSums
 	return observer.observe

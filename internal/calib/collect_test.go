@@ -14,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -196,7 +197,7 @@ func triangle(m *mat.SymDense) []float64 {
 // than the block of queries.
 func TestCollect(t *testing.T) {
 	m := small.Open(t)
-	windows := windowsOf(m, 1, 30, 7, decoder.QueriesAtOnce+22, 2)
+	windows := windowsOf(m, 1, 30, 7, f32.QueriesAtOnce+22, 2)
 	compare(t, collect(t, m, windows)[0], naive(t, m, windows), 1e-4)
 }
 
@@ -232,7 +233,7 @@ func TestAdd(t *testing.T) {
 // TestProcessors: sums do not depend on how many processors there are, to the last bit.
 func TestProcessors(t *testing.T) {
 	m := small.Open(t)
-	windows := windowsOf(m, 1, decoder.QueriesAtOnce+30, momentTokens+7)
+	windows := windowsOf(m, 1, f32.QueriesAtOnce+30, momentTokens+7)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	one := collect(t, m, windows)
 	runtime.GOMAXPROCS(5)

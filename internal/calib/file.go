@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -151,7 +151,7 @@ func (f *File) readSample(layer int, s *Sums) error {
 	t := f.src.Lookup(inFile(layer, sampleInputs))
 	windows, length, d := int(t.Shape[0]), int(t.Shape[1]), int(t.Shape[2])
 	for i := range windows {
-		x := decoder.NewMatrix(length, d)
+		x := f32.New(length, d)
 		if err := checkpoint.ReadFinite(t, int64(i*len(x.Data)), x.Data); err != nil {
 			return err
 		}

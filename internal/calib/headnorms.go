@@ -5,7 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/linalg"
 )
 
@@ -113,14 +113,14 @@ func scaleRows(m *mat.Dense, weights []float64, factor float64) {
 }
 
 // heads adds up the root mean squares of queries and keys before their norms.
-func (o *observation) heads(q, k decoder.Matrix, headDim int) {
+func (o *observation) heads(q, k f32.Matrix, headDim int) {
 	addRMS(o.sums.QueryRMS, q, headDim, o.eps)
 	addRMS(o.sums.KeyRMS, k, headDim, o.eps)
 }
 
 // addRMS adds those of all heads and tokens of m; sums is empty where there are no
 // norms.
-func addRMS(sums []float64, m decoder.Matrix, headDim int, eps float64) {
+func addRMS(sums []float64, m f32.Matrix, headDim int, eps float64) {
 	for at := 0; at < len(sums); at += rmsSums {
 		from := at / rmsSums * headDim
 		for t := range m.Rows {

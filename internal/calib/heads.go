@@ -2,9 +2,8 @@ package calib
 
 import (
 	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
@@ -24,45 +23,45 @@ type headSums struct {
 // so that one product yields all squared distances.
 type headObserver struct {
 	headSums
-	root    decoder.Matrix // L, [D × D]
-	keys    decoder.Matrix // [T × D+2], as far as they were seen: (y, ‖y‖², 1)
-	queries decoder.Matrix // [queries × D+2]: (−2o, 1, ‖o‖²)
-	squares []float32      // the squared distances of some queries
+	root    f32.Matrix // L, [D × D]
+	keys    f32.Matrix // [T × D+2], as far as they were seen: (y, ‖y‖², 1)
+	queries f32.Matrix // [queries × D+2]: (−2o, 1, ‖o‖²)
+	squares []float32  // the squared distances of some queries
 
 	near, seen, far []float32 // sums over some queries
 }
 
 // newHeadObserver returns one for a window of the given number of tokens.
-func newHeadObserver(root decoder.Matrix, tokens int) *headObserver {
+func newHeadObserver(root f32.Matrix, tokens int) *headObserver {
 	return &headObserver{
 		headSums: headSums{make([]float64, tokens), make([]float64, tokens), make([]float64, tokens)},
 		root:     root,
-		keys:     decoder.NewMatrix(tokens, root.Rows+2),
+		keys:     f32.New(tokens, root.Rows+2),
 		near:     make([]float32, tokens), seen: make([]float32, tokens), far: make([]float32, tokens),
 	}
 }
 
 // observe adds up the queries from the given one on: their probabilities p, the
 // values v and what they mix to.
-func (o *headObserver) observe(from int, p, v, mixed decoder.Matrix) {
+func (o *headObserver) observe(from int, p, v, mixed f32.Matrix) {
 	to := from + p.Rows
 	if o.queries.Data == nil {
-		o.queries = decoder.NewMatrix(p.Rows, o.keys.Cols)
+		o.queries = f32.New(p.Rows, o.keys.Cols)
 		o.squares = make([]float32, p.Rows*v.Rows)
 	}
-	keys, queries := decoder.Rows(o.keys, from, p.Rows), decoder.Rows(o.queries, 0, p.Rows)
-	o.project(keys, decoder.Rows(v, from, p.Rows), 1, 0)
+	keys, queries := o.keys.RowsFrom(from, p.Rows), o.queries.RowsFrom(0, p.Rows)
+	o.project(keys, v.RowsFrom(from, p.Rows), 1, 0)
 	o.project(queries, mixed, -2, 1)
-	d := decoder.Matrix{Rows: p.Rows, Cols: to, Stride: to, Data: o.squares[:p.Rows*to]}
-	blas32.Gemm(blas.NoTrans, blas.Trans, 1, queries, decoder.Rows(o.keys, 0, to), 0, d)
+	d := f32.Matrix{Rows: p.Rows, Cols: to, Stride: to, Data: o.squares[:p.Rows*to]}
+	f32.ProjectTo(d, queries, o.keys.RowsFrom(0, to))
 	o.add(from, p, d)
 }
 
 // project sets the rows of to to (factor·Lᵀx, ‖Lᵀx‖², 1), the last two the other way
 // round if swap is 1.
-func (o *headObserver) project(to, x decoder.Matrix, factor float32, swap int) {
-	y := decoder.Columns(to, 0, x.Cols)
-	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, x, o.root, 0, y)
+func (o *headObserver) project(to, x f32.Matrix, factor float32, swap int) {
+	y := to.ColumnsFrom(0, x.Cols)
+	f32.Product(y, blas.NoTrans, x, blas.NoTrans, o.root, 1, 0)
 	for t := range to.Rows {
 		row := to.Data[t*to.Stride:][:to.Cols]
 		square := float32(0)
@@ -77,7 +76,7 @@ func (o *headObserver) project(to, x decoder.Matrix, factor float32, swap int) {
 // add adds the probabilities p of the queries from the given one on, and the squared
 // distances d. Sums over so few queries are held in single precision, and those by
 // distance in the order of t − s, in which the keys of a query are.
-func (o *headObserver) add(from int, p, d decoder.Matrix) {
+func (o *headObserver) add(from int, p, d f32.Matrix) {
 	to := from + p.Rows
 	near, seen, far := o.near[:to], o.seen[:to], o.far[:to]
 	clear(near)

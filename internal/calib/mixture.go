@@ -3,7 +3,7 @@ package calib
 import (
 	"errors"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // Mixture mixes the statistics of two texts of one model in shares that do not depend on
@@ -26,7 +26,7 @@ func (m Mixture) Sums(layer int) (*Sums, error) {
 	}
 	other.scale(m.Share / (1 - m.Share) * sums.Tokens / other.Tokens)
 	sums.Add(other)
-	sums.Sample = append(append([]decoder.Matrix(nil), sums.Sample...), other.Sample...)
+	sums.Sample = append(append([]f32.Matrix(nil), sums.Sample...), other.Sample...)
 	return sums, nil
 }
 

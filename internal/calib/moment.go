@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // momentTokens is how many tokens are added up in single precision, in which the
@@ -17,26 +17,26 @@ const momentTokens = 512
 // momenter adds x·xᵀ over tokens to a moment.
 type momenter struct {
 	part   blas32.Symmetric // [d × d]: the sum over some tokens
-	scaled decoder.Matrix   // [momentTokens × d]
+	scaled f32.Matrix       // [momentTokens × d]
 }
 
 func newMomenter(d int) *momenter {
 	return &momenter{
 		part:   blas32.Symmetric{N: d, Stride: d, Data: make([]float32, d*d), Uplo: blas.Upper},
-		scaled: decoder.NewMatrix(momentTokens, d),
+		scaled: f32.New(momentTokens, d),
 	}
 }
 
 // add adds weight[t]·x·xᵀ over the rows x of m to sum; nil are weights of 1.
-func (a *momenter) add(sum *mat.SymDense, m decoder.Matrix, weights []float64) {
+func (a *momenter) add(sum *mat.SymDense, m f32.Matrix, weights []float64) {
 	for from := 0; from < m.Rows; from += momentTokens {
-		x := decoder.Rows(m, from, min(momentTokens, m.Rows-from))
+		x := m.RowsFrom(from, min(momentTokens, m.Rows-from))
 		unit := unitOf(x)
 		if unit == 0 {
 			continue
 		}
 		x = a.scale(x, 1/unit, weights, from)
-		blas32.Syrk(blas.Trans, 1, x, 0, a.part)
+		blas32.Syrk(blas.Trans, 1, f32.Raw(x), 0, a.part)
 		to := sum.RawSymmetric()
 		for i := range to.N {
 			row := to.Data[i*to.Stride:][:to.N]
@@ -49,7 +49,7 @@ func (a *momenter) add(sum *mat.SymDense, m decoder.Matrix, weights []float64) {
 
 // unitOf returns the power of two next to the largest number of x, whose square single
 // precision may not hold; 0 if all are zero.
-func unitOf(x decoder.Matrix) float64 {
+func unitOf(x f32.Matrix) float64 {
 	const sign = 1 << 31
 	largest := uint32(0) // bits of numbers without a sign are in the numbers' order
 	for t := range x.Rows {
@@ -66,8 +66,8 @@ func unitOf(x decoder.Matrix) float64 {
 
 // scale returns x times factor, each row times the root of its weight, if there are
 // any, from the given one on.
-func (a *momenter) scale(x decoder.Matrix, factor float64, weights []float64, from int) decoder.Matrix {
-	y := decoder.Rows(a.scaled, 0, x.Rows)
+func (a *momenter) scale(x f32.Matrix, factor float64, weights []float64, from int) f32.Matrix {
+	y := a.scaled.RowsFrom(0, x.Rows)
 	for t := range x.Rows {
 		square := 1.0
 		if weights != nil {

@@ -3,15 +3,15 @@ package calib
 import (
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // OutputRoot returns L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D]: ‖Lᵀv‖ is ‖W_o v‖.
-func (l *Layer) OutputRoot(h int) decoder.Matrix { return root(l.Outputs[h]) }
+func (l *Layer) OutputRoot(h int) f32.Matrix { return root(l.Outputs[h]) }
 
 // root returns the lower Cholesky factor of square in single precision; zero if
 // square is.
-func root(square *mat.SymDense) decoder.Matrix {
+func root(square *mat.SymDense) f32.Matrix {
 	D := square.SymmetricDim()
 	lifted := mat.NewSymDense(D, nil)
 	lifted.CopySym(square)
@@ -19,7 +19,7 @@ func root(square *mat.SymDense) decoder.Matrix {
 	for i := range D {
 		lifted.SetSym(i, i, lifted.At(i, i)+lift)
 	}
-	r := decoder.NewMatrix(D, D)
+	r := f32.New(D, D)
 	var chol mat.Cholesky
 	if !chol.Factorize(lifted) {
 		return r // a dead head

@@ -2,15 +2,12 @@ package calib
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"os"
-	"runtime"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // InMemory is how many bytes of residual streams are held in memory; beyond, they
@@ -21,7 +18,7 @@ const InMemory = 256 << 20
 type Streams struct {
 	width  int
 	offset []int64 // of each window in the file
-	held   []decoder.Matrix
+	held   []f32.Matrix
 	file   *os.File
 }
 
@@ -37,7 +34,7 @@ func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error
 	}
 	s.offset = append(s.offset, size)
 	if size <= InMemory {
-		s.held = make([]decoder.Matrix, len(windows))
+		s.held = make([]f32.Matrix, len(windows))
 		return s, nil
 	}
 	var err error
@@ -63,21 +60,6 @@ func (s *Streams) Embed(d decoder.Decoder, windows [][]int) error {
 	return nil
 }
 
-// Each calls f for each of n windows, as many at a time as there are processors.
-func Each(ctx context.Context, n int, f func(i int) error) error {
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
-		work.Go(func() error {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			return f(i)
-		})
-	}
-	return work.Wait()
-}
-
 // Close gives up what is held. Closed once, it does nothing more.
 func (s *Streams) Close() error {
 	f := s.file
@@ -89,7 +71,7 @@ func (s *Streams) Close() error {
 }
 
 // Put keeps the stream of window i.
-func (s *Streams) Put(i int, x decoder.Matrix) error {
+func (s *Streams) Put(i int, x f32.Matrix) error {
 	if s.file == nil {
 		s.held[i] = x
 		return nil
@@ -104,14 +86,14 @@ func (s *Streams) Put(i int, x decoder.Matrix) error {
 }
 
 // Get returns the stream of window i, for the caller to change and put back.
-func (s *Streams) Get(i int) (decoder.Matrix, error) {
+func (s *Streams) Get(i int) (f32.Matrix, error) {
 	if s.file == nil {
 		return s.held[i], nil
 	}
 	b := make([]byte, s.offset[i+1]-s.offset[i])
 	if _, err := s.file.ReadAt(b, s.offset[i]); err != nil {
-		return decoder.Matrix{}, err
+		return f32.Matrix{}, err
 	}
-	x := decoder.NewMatrix(len(b)/(4*s.width), s.width)
+	x := f32.New(len(b)/(4*s.width), s.width)
 	return x, binary.Read(bytes.NewReader(b), binary.LittleEndian, x.Data)
 }

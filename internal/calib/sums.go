@@ -5,7 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -33,7 +33,7 @@ type Sums struct {
 
 	// Sample holds the attention inputs of some windows as they are, [T × d] each,
 	// to try a conversion on.
-	Sample []decoder.Matrix
+	Sample []f32.Matrix
 }
 
 func newSums(m *family.Model, window int) *Sums {

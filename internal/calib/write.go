@@ -13,7 +13,7 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"gonum.org/v1/gonum/mat"
 )
@@ -180,13 +180,9 @@ func writeTriangle(t *checkpoint.TensorWriter, m *mat.SymDense) error {
 }
 
 // writeSample writes the sampled inputs of a layer.
-func writeSample(t *checkpoint.TensorWriter, sample []decoder.Matrix) error {
+func writeSample(t *checkpoint.TensorWriter, sample []f32.Matrix) error {
 	for _, x := range sample {
-		values := make([]float64, len(x.Data))
-		for i, v := range x.Data {
-			values[i] = float64(v)
-		}
-		if err := t.WriteFloats(values); err != nil {
+		if err := t.WriteFloats(f32.Double(x.Data)); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -188,7 +189,7 @@ func TestHealedFamilies(t *testing.T) {
 // to that of m.
 func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int) (layers []float64, behind float64) {
 	t.Helper()
-	var streams [2]decoder.Matrix
+	var streams [2]f32.Matrix
 	decoders := [2]decoder.Decoder{{Model: m}, {Model: out}}
 	for k, d := range decoders {
 		var err error
@@ -216,12 +217,12 @@ func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int)
 			if err != nil {
 				t.Fatal(err)
 			}
-			decoder.Add(streams[k], l.Attend(streams[k]))
+			streams[k].Add(l.Attend(streams[k]))
 			both[k] = l
 		}
 		layers = append(layers, from(before))
 		for k, l := range both {
-			decoder.Add(streams[k], l.MLP(streams[k]))
+			streams[k].Add(l.MLP(streams[k]))
 		}
 	}
 	return layers, from(none)

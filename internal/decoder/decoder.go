@@ -8,13 +8,9 @@ package decoder
 
 import (
 	"errors"
-	"math"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
-	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under blas32
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
@@ -25,72 +21,64 @@ type Decoder struct {
 	// one per row and token. In a layer of latent attention these are the latent
 	// after its norm and the rotary key after its rotation, else the keys after
 	// RoPE and the values, head by head. It is called concurrently.
-	Cached func(vectors Matrix)
-}
-
-// Matrix is a row-major float32 matrix; activations have a row per token.
-type Matrix = blas32.General
-
-// NewMatrix returns a zero matrix.
-func NewMatrix(rows, cols int) Matrix {
-	return Matrix{Rows: rows, Cols: cols, Stride: cols, Data: make([]float32, rows*cols)}
+	Cached func(vectors f32.Matrix)
 }
 
 // Embed returns the embeddings of tokens, [T × d]. Token ids must be below the
 // size of the vocabulary.
-func (d Decoder) Embed(tokens []int) (Matrix, error) {
+func (d Decoder) Embed(tokens []int) (f32.Matrix, error) {
 	table := d.Tensor(family.Embedding)
-	x := NewMatrix(len(tokens), d.Hidden)
+	x := f32.New(len(tokens), d.Hidden)
 	for i, id := range tokens {
 		if err := family.ReadValues(table, int64(id)*int64(d.Hidden), x.Data[i*d.Hidden:(i+1)*d.Hidden]); err != nil {
-			return Matrix{}, err
+			return f32.Matrix{}, err
 		}
 	}
 	return x, nil
 }
 
 // Finish applies the final norm to x, in place: what the head then projects.
-func (d Decoder) Finish(x Matrix) error {
+func (d Decoder) Finish(x f32.Matrix) error {
 	gamma, err := d.vector(family.FinalNorm)
 	if err != nil {
 		return err
 	}
-	rmsNorm(x, x, gamma, d.NormEps)
+	f32.RMSNorm(x, x, gamma, d.NormEps)
 	return nil
 }
 
 // HeadRows returns the rows of the head for the token ids from up to to, [n × d].
-func (d Decoder) HeadRows(from, to int) (Matrix, error) {
-	rows := NewMatrix(to-from, d.Hidden)
+func (d Decoder) HeadRows(from, to int) (f32.Matrix, error) {
+	rows := f32.New(to-from, d.Hidden)
 	return rows, family.ReadValues(d.Tensor(family.Head), int64(from)*int64(d.Hidden), rows.Data)
 }
 
 // Logits runs the whole model on one sequence and returns the logits of the
 // next token, [T × vocabulary].
-func (d Decoder) Logits(tokens []int) (Matrix, error) {
+func (d Decoder) Logits(tokens []int) (f32.Matrix, error) {
 	x, err := d.Embed(tokens)
 	if err != nil {
-		return Matrix{}, err
+		return f32.Matrix{}, err
 	}
 	for n := range d.Layers {
 		l, err := d.Layer(n)
 		if err != nil {
-			return Matrix{}, err
+			return f32.Matrix{}, err
 		}
 		l.Forward(x)
 	}
 	if err := d.Finish(x); err != nil {
-		return Matrix{}, err
+		return f32.Matrix{}, err
 	}
 	head, err := d.HeadRows(0, d.Vocab)
-	return project(x, head), err
+	return f32.Project(x, head), err
 }
 
 // Layer is one decoder layer with its weights in memory.
 type Layer struct {
 	attention
 	mlpNorm        []float32
-	gate, up, down Matrix
+	gate, up, down f32.Matrix
 	activation     family.Activation
 	eps            float64
 }
@@ -116,7 +104,7 @@ func (d Decoder) Layer(n int) (*Layer, error) {
 type attention interface {
 	// Attend returns what the attention adds to the residual stream x, [T × d],
 	// of one sequence that begins at position 0.
-	Attend(x Matrix) Matrix
+	Attend(x f32.Matrix) f32.Matrix
 }
 
 // TokensAtOnce is how many tokens go through an MLP together: enough for its products,
@@ -124,32 +112,32 @@ type attention interface {
 const TokensAtOnce = 512
 
 // MLP returns what the MLP adds to the residual stream x, [T × d].
-func (l *Layer) MLP(x Matrix) Matrix {
-	out := NewMatrix(x.Rows, x.Cols)
+func (l *Layer) MLP(x f32.Matrix) f32.Matrix {
+	out := f32.New(x.Rows, x.Cols)
 	n := min(x.Rows, TokensAtOnce)
-	h, gate, up := NewMatrix(n, x.Cols), NewMatrix(n, l.gate.Rows), NewMatrix(n, l.gate.Rows)
+	h, gate, up := f32.New(n, x.Cols), f32.New(n, l.gate.Rows), f32.New(n, l.gate.Rows)
 	for from := 0; from < x.Rows; from += n {
 		to := min(from+n, x.Rows)
-		h, gate, up := rows(h, 0, to-from), rows(gate, 0, to-from), rows(up, 0, to-from)
-		rmsNorm(h, rows(x, from, to), l.mlpNorm, l.eps)
-		projectTo(gate, h, l.gate)
-		projectTo(up, h, l.up)
+		h, gate, up := h.RowsFrom(0, to-from), gate.RowsFrom(0, to-from), up.RowsFrom(0, to-from)
+		f32.RMSNorm(h, x.RowsFrom(from, to-from), l.mlpNorm, l.eps)
+		f32.ProjectTo(gate, h, l.gate)
+		f32.ProjectTo(up, h, l.up)
 		if l.activation == family.GELU {
 			vector.GELU(gate.Data, up.Data)
 		} else {
 			vector.SiLU(gate.Data, up.Data)
 		}
-		projectTo(rows(out, from, to), gate, l.down)
+		f32.ProjectTo(out.RowsFrom(from, to-from), gate, l.down)
 	}
 	return out
 }
 
 // Forward runs the layer on the residual stream x of one sequence, in place,
 // and returns what its attention added.
-func (l *Layer) Forward(x Matrix) Matrix {
+func (l *Layer) Forward(x f32.Matrix) f32.Matrix {
 	attended := l.Attend(x)
-	Add(x, attended)
-	Add(x, l.MLP(x))
+	x.Add(attended)
+	x.Add(l.MLP(x))
 	return attended
 }
 
@@ -157,35 +145,28 @@ func (l *Layer) Forward(x Matrix) Matrix {
 // matrices are theirs to look at until they return.
 type Observer struct {
 	// Input sees the attention input, after the norm, [T × d].
-	Input func(x Matrix)
+	Input func(x f32.Matrix)
 	// Heads sees the queries and the keys of all heads, [T × H·D] and [T × G·D],
 	// before their norms, if they have any, and before they are rotated.
-	Heads func(q, k Matrix, headDim int)
+	Heads func(q, k f32.Matrix, headDim int)
 	// Rotary sees the same, rotated.
-	Rotary func(q, k Matrix, headDim int)
+	Rotary func(q, k f32.Matrix, headDim int)
 	// Head returns who sees head h: the attention probabilities of some queries from
 	// the given one on, [queries × keys], the values, [T × D], and what they are mixed
 	// to, [queries × D]. Queries come in their order; heads may be seen at the same time.
-	Head func(h int) func(from int, probabilities, values, mixed Matrix)
+	Head func(h int) func(from int, probabilities, values, mixed f32.Matrix)
 }
 
 // Observe is Forward before the eyes of an observer. It is an error if the layer
 // has latent attention.
-func (l *Layer) Observe(x Matrix, o Observer) error {
+func (l *Layer) Observe(x f32.Matrix, o Observer) error {
 	a, ok := l.attention.(*grouped)
 	if !ok {
 		return errors.New("latent attention cannot be observed")
 	}
-	Add(x, a.observe(x, o))
-	Add(x, l.MLP(x))
+	x.Add(a.observe(x, o))
+	x.Add(l.MLP(x))
 	return nil
-}
-
-// Add adds y to x.
-func Add(x, y Matrix) {
-	for i, v := range y.Data {
-		x.Data[i] += v
-	}
 }
 
 // layerReader reads the tensors of one layer and keeps the first error.
@@ -196,9 +177,9 @@ type layerReader struct {
 }
 
 // cached returns the decoder's hook, or one that does nothing.
-func (r *layerReader) cached() func(Matrix) {
+func (r *layerReader) cached() func(f32.Matrix) {
 	if r.Cached == nil {
-		return func(Matrix) {}
+		return func(f32.Matrix) {}
 	}
 	return r.Cached
 }
@@ -212,12 +193,12 @@ func (r *layerReader) vector(name string) []float32 {
 	return v
 }
 
-func (r *layerReader) matrix(name string) Matrix {
+func (r *layerReader) matrix(name string) f32.Matrix {
 	if r.err != nil {
-		return Matrix{}
+		return f32.Matrix{}
 	}
 	t := r.Tensor(family.InLayer(r.layer, name))
-	m := NewMatrix(int(t.Shape[0]), int(t.Shape[1]))
+	m := f32.New(int(t.Shape[0]), int(t.Shape[1]))
 	r.err = family.ReadValues(t, 0, m.Data)
 	return m
 }
@@ -226,40 +207,4 @@ func (d Decoder) vector(name string) ([]float32, error) {
 	t := d.Tensor(name)
 	v := make([]float32, t.Elements())
 	return v, family.ReadValues(t, 0, v)
-}
-
-// project returns x·wᵀ, [T × rows of w].
-func project(x, w Matrix) Matrix {
-	y := NewMatrix(x.Rows, w.Rows)
-	projectTo(y, x, w)
-	return y
-}
-
-// projectTo sets y to x·wᵀ.
-func projectTo(y, x, w Matrix) { blas32.Gemm(blas.NoTrans, blas.Trans, 1, x, w, 0, y) }
-
-// rmsNorm sets each row of y to gamma ∘ row of x / √(mean square + eps).
-func rmsNorm(y, x Matrix, gamma []float32, eps float64) {
-	for t := range x.Rows {
-		in, out := x.Data[t*x.Stride:][:len(gamma)], y.Data[t*y.Stride:][:len(gamma)]
-		scale := float32(1 / math.Sqrt(square(in)/float64(x.Cols)+eps))
-		for j, g := range gamma {
-			out[j] = g * (in[j] * scale)
-		}
-	}
-}
-
-// square returns Σ x², in four sums, none of which waits for another.
-func square(v []float32) float64 {
-	var a, b, c, d float64
-	for ; len(v) >= 4; v = v[4:] {
-		a += float64(v[0]) * float64(v[0])
-		b += float64(v[1]) * float64(v[1])
-		c += float64(v[2]) * float64(v[2])
-		d += float64(v[3]) * float64(v[3])
-	}
-	for _, x := range v {
-		a += float64(x) * float64(x)
-	}
-	return (a + b) + (c + d)
 }

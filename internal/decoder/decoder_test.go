@@ -7,12 +7,13 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // logits runs the decoder on one sequence.
-func logits(t testing.TB, m *family.Model, tokens []int) Matrix {
+func logits(t testing.TB, m *family.Model, tokens []int) f32.Matrix {
 	t.Helper()
 	z, err := Decoder{Model: m}.Logits(tokens)
 	if err != nil {
@@ -49,7 +50,7 @@ func TestAgainstNaive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := m.Open(t)
-			tokens := testmodel.Tokens(QueriesAtOnce+21, f.Vocab, 1)
+			tokens := testmodel.Tokens(f32.QueriesAtOnce+21, f.Vocab, 1)
 			got, want := logits(t, f, tokens), newNaive(t, f).logits(tokens)
 			worst := 0.0
 			for i, row := range want {
@@ -107,14 +108,14 @@ func TestLayerLeavesNoTrace(t *testing.T) {
 
 func BenchmarkAttend(b *testing.B) {
 	for _, dim := range []int{8, 64, 128} {
-		x := NewMatrix(512, dim)
+		x := f32.New(512, dim)
 		for i := range x.Data {
 			x.Data[i] = float32(i%17) / 17
 		}
-		out := NewMatrix(512, dim)
+		out := f32.New(512, dim)
 		b.Run(map[int]string{8: "dim8", 64: "dim64", 128: "dim128"}[dim], func(b *testing.B) {
 			for b.Loop() {
-				attend(out, x, x, x, 0.1, 0, nil)
+				f32.Attention(out, x, x, x, 0.1, 0, nil)
 			}
 		})
 	}
@@ -136,7 +137,7 @@ func TestCached(t *testing.T) {
 			tokens := testmodel.Tokens(T, m.Vocab, 1)
 			plain := logits(t, m, tokens)
 			seen := make(map[int]int)
-			watched, err := Decoder{Model: m, Cached: func(v Matrix) { seen[v.Cols] += v.Rows }}.Logits(tokens)
+			watched, err := Decoder{Model: m, Cached: func(v f32.Matrix) { seen[v.Cols] += v.Rows }}.Logits(tokens)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +161,7 @@ func TestCached(t *testing.T) {
 }
 
 // silence sets vectors to zero.
-func silence(v Matrix) {
+func silence(v f32.Matrix) {
 	for t := range v.Rows {
 		clear(v.Data[t*v.Stride : t*v.Stride+v.Cols])
 	}

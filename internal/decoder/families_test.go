@@ -11,6 +11,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // published is the forward pass of a family in float64, one number at a time, by
@@ -280,7 +281,7 @@ func TestFamilies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := m.Write(t)
 			f := testmodel.Open(t, dir)
-			tokens := testmodel.Tokens(QueriesAtOnce-30, f.Vocab, 1) // within max_position_embeddings
+			tokens := testmodel.Tokens(f32.QueriesAtOnce-30, f.Vocab, 1) // within max_position_embeddings
 			got, want := logits(t, f, tokens), newPublished(t, cmp.Or(m.Kind, "llama"), dir).run(tokens)
 			worst, largest := 0.0, 0.0
 			for i, row := range want {

@@ -3,6 +3,7 @@ package decoder
 import (
 	"math"
 
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
@@ -11,7 +12,7 @@ import (
 type grouped struct {
 	family.Shape
 	norm       []float32
-	q, k, v, o Matrix
+	q, k, v, o f32.Matrix
 	qNorm      []float32 // of each head's queries; nil: none
 	kNorm      []float32
 	qBias      []float32 // nil: none
@@ -21,7 +22,7 @@ type grouped struct {
 	window     int // positions that are attended to; 0: all
 	eps        float64
 	frequency  []float64
-	cached     func(Matrix)
+	cached     func(f32.Matrix)
 }
 
 func (r *layerReader) grouped() *grouped {
@@ -44,44 +45,44 @@ func (r *layerReader) grouped() *grouped {
 }
 
 // Attend is attention with RoPE on the halves of each head.
-func (a *grouped) Attend(x Matrix) Matrix { return a.observe(x, Observer{}) }
+func (a *grouped) Attend(x f32.Matrix) f32.Matrix { return a.observe(x, Observer{}) }
 
 // observe is Attend before the eyes of an observer.
-func (a *grouped) observe(x Matrix, o Observer) Matrix {
+func (a *grouped) observe(x f32.Matrix, o Observer) f32.Matrix {
 	q, k, v := a.project(x, o)
-	turn := newRotation(a.frequency, x.Rows)
+	turn := f32.NewRotation(a.frequency, 0, x.Rows)
 	J := a.HeadDim / 2
 	for head := range a.Heads {
-		turn.apply(q, head*a.HeadDim, 1, J)
+		turn.Apply(q, head*a.HeadDim, 1, J)
 	}
 	for head := range a.KVHeads {
-		turn.apply(k, head*a.HeadDim, 1, J)
-		a.cached(columns(k, head*a.HeadDim, a.HeadDim))
-		a.cached(columns(v, head*a.HeadDim, a.HeadDim))
+		turn.Apply(k, head*a.HeadDim, 1, J)
+		a.cached(k.ColumnsFrom(head*a.HeadDim, a.HeadDim))
+		a.cached(v.ColumnsFrom(head*a.HeadDim, a.HeadDim))
 	}
 	if o.Rotary != nil {
 		o.Rotary(q, k, a.HeadDim)
 	}
-	out := NewMatrix(x.Rows, a.Heads*a.HeadDim)
+	out := f32.New(x.Rows, a.Heads*a.HeadDim)
 	scale := 1 / math.Sqrt(float64(a.HeadDim))
 	fastblas.Each(a.Heads, func(head int) {
 		at, kv := head*a.HeadDim, a.KVHead(head)*a.HeadDim
-		values := columns(v, kv, a.HeadDim)
-		var seen func(from int, probabilities, mixed Matrix)
+		values := v.ColumnsFrom(kv, a.HeadDim)
+		var seen func(from int, probabilities, mixed f32.Matrix)
 		if o.Head != nil {
 			see := o.Head(head)
-			seen = func(from int, p, mixed Matrix) { see(from, p, values, mixed) }
+			seen = func(from int, p, mixed f32.Matrix) { see(from, p, values, mixed) }
 		}
-		attend(columns(out, at, a.HeadDim), columns(q, at, a.HeadDim), columns(k, kv, a.HeadDim), values, scale, a.window, seen)
+		f32.Attention(out.ColumnsFrom(at, a.HeadDim), q.ColumnsFrom(at, a.HeadDim), k.ColumnsFrom(kv, a.HeadDim), values, scale, a.window, seen)
 	})
 	return affine(out, a.o, a.oBias)
 }
 
 // project returns queries, keys and values before they are rotated, heads side by side,
 // [T × H·D] and twice [T × G·D].
-func (a *grouped) project(x Matrix, o Observer) (q, k, v Matrix) {
-	h := NewMatrix(x.Rows, x.Cols)
-	rmsNorm(h, x, a.norm, a.eps)
+func (a *grouped) project(x f32.Matrix, o Observer) (q, k, v f32.Matrix) {
+	h := f32.New(x.Rows, x.Cols)
+	f32.RMSNorm(h, x, a.norm, a.eps)
 	if o.Input != nil {
 		o.Input(h)
 	}
@@ -95,26 +96,21 @@ func (a *grouped) project(x Matrix, o Observer) (q, k, v Matrix) {
 }
 
 // normHeads applies the norm of queries or keys to each head of m, if there is one.
-func (a *grouped) normHeads(m Matrix, gamma []float32) {
+func (a *grouped) normHeads(m f32.Matrix, gamma []float32) {
 	if gamma == nil {
 		return
 	}
 	for from := 0; from < m.Cols; from += a.HeadDim {
-		head := columns(m, from, a.HeadDim)
-		rmsNorm(head, head, gamma, a.eps)
+		head := m.ColumnsFrom(from, a.HeadDim)
+		f32.RMSNorm(head, head, gamma, a.eps)
 	}
 }
 
 // affine returns x·wᵀ plus bias, which may be nil, in every row.
-func affine(x, w Matrix, bias []float32) Matrix {
-	y := project(x, w)
+func affine(x, w f32.Matrix, bias []float32) f32.Matrix {
+	y := f32.Project(x, w)
 	if bias != nil {
-		for t := range y.Rows {
-			row := y.Data[t*y.Stride : t*y.Stride+y.Cols]
-			for j, b := range bias {
-				row[j] += b
-			}
-		}
+		y.AddRow(bias, nil)
 	}
 	return y
 }

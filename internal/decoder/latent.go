@@ -3,6 +3,7 @@ package decoder
 import (
 	"math"
 
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
@@ -12,17 +13,17 @@ type latent struct {
 	family.MLA
 	heads       int
 	norm        []float32
-	q           Matrix // of the whole query, or of its up-projection
-	qA          Matrix
+	q           f32.Matrix // of the whole query, or of its up-projection
+	qA          f32.Matrix
 	qNorm       []float32
-	kvA, kvB, o Matrix
+	kvA, kvB, o f32.Matrix
 	kvNorm      []float32
 	qABias      []float32 // nil: none
 	kvABias     []float32
 	oBias       []float32
 	eps         float64
 	frequency   []float64
-	cached      func(Matrix)
+	cached      func(f32.Matrix)
 }
 
 func (r *layerReader) latent() *latent {
@@ -49,35 +50,35 @@ func (r *layerReader) latent() *latent {
 
 // Attend is attention on keys and values projected up from the latent, with
 // RoPE on interleaved pairs of one rotary key.
-func (a *latent) Attend(x Matrix) Matrix {
-	h := NewMatrix(x.Rows, x.Cols)
-	rmsNorm(h, x, a.norm, a.eps)
+func (a *latent) Attend(x f32.Matrix) f32.Matrix {
+	h := f32.New(x.Rows, x.Cols)
+	f32.RMSNorm(h, x, a.norm, a.eps)
 	q := a.query(h)
 	kvA := affine(h, a.kvA, a.kvABias)
-	c := columns(kvA, 0, a.KVLoraRank)
-	rmsNorm(c, c, a.kvNorm, a.LatentEps)
-	turn := newRotation(a.frequency, x.Rows)
-	turn.apply(kvA, a.KVLoraRank, 2, 1)
+	c := kvA.ColumnsFrom(0, a.KVLoraRank)
+	f32.RMSNorm(c, c, a.kvNorm, a.LatentEps)
+	turn := f32.NewRotation(a.frequency, 0, x.Rows)
+	turn.Apply(kvA, a.KVLoraRank, 2, 1)
 	a.cached(c)
-	a.cached(columns(kvA, a.KVLoraRank, a.RopeDim))
-	kv := project(c, a.kvB)
+	a.cached(kvA.ColumnsFrom(a.KVLoraRank, a.RopeDim))
+	kv := f32.Project(c, a.kvB)
 
 	width, kvWidth := a.NopeDim+a.RopeDim, a.NopeDim+a.ValueDim
-	out := NewMatrix(x.Rows, a.heads*a.ValueDim)
+	out := f32.New(x.Rows, a.heads*a.ValueDim)
 	scale := 1 / math.Sqrt(float64(width))
 	fastblas.Each(a.heads, func(head int) {
-		turn.apply(q, head*width+a.NopeDim, 2, 1)
-		key := joined(kv, head*kvWidth, a.NopeDim, kvA, a.KVLoraRank, a.RopeDim)
-		attend(columns(out, head*a.ValueDim, a.ValueDim), columns(q, head*width, width), key, columns(kv, head*kvWidth+a.NopeDim, a.ValueDim), scale, 0, nil)
+		turn.Apply(q, head*width+a.NopeDim, 2, 1)
+		key := f32.Beside(kv.ColumnsFrom(head*kvWidth, a.NopeDim), kvA.ColumnsFrom(a.KVLoraRank, a.RopeDim))
+		f32.Attention(out.ColumnsFrom(head*a.ValueDim, a.ValueDim), q.ColumnsFrom(head*width, width), key, kv.ColumnsFrom(head*kvWidth+a.NopeDim, a.ValueDim), scale, 0, nil)
 	})
 	return affine(out, a.o, a.oBias)
 }
 
-func (a *latent) query(h Matrix) Matrix {
+func (a *latent) query(h f32.Matrix) f32.Matrix {
 	if a.QLoraRank == 0 {
-		return project(h, a.q)
+		return f32.Project(h, a.q)
 	}
 	compressed := affine(h, a.qA, a.qABias)
-	rmsNorm(compressed, compressed, a.qNorm, a.LatentEps)
-	return project(compressed, a.q)
+	f32.RMSNorm(compressed, compressed, a.qNorm, a.LatentEps)
+	return f32.Project(compressed, a.q)
 }

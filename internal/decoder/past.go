@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
@@ -15,8 +16,8 @@ import (
 // token of each at a time: the keys after RoPE and the values of every position.
 type Past struct {
 	attention    *grouped
-	keys, values []Matrix // [sequences · G] of [room × D]
-	position     int      // of the next token
+	keys, values []f32.Matrix // [sequences · G] of [room × D]
+	position     int          // of the next token
 }
 
 // NewPast makes room for so many sequences of up to room tokens. It is an error if the
@@ -28,7 +29,7 @@ func (l *Layer) NewPast(sequences, room int) (*Past, error) {
 	}
 	p := &Past{attention: a}
 	for range sequences * a.KVHeads {
-		p.keys, p.values = append(p.keys, NewMatrix(room, a.HeadDim)), append(p.values, NewMatrix(room, a.HeadDim))
+		p.keys, p.values = append(p.keys, f32.New(room, a.HeadDim)), append(p.values, f32.New(room, a.HeadDim))
 	}
 	return p, nil
 }
@@ -36,26 +37,26 @@ func (l *Layer) NewPast(sequences, room int) (*Past, error) {
 // Step runs the layer on the next token of each of the first x.Rows sequences of p,
 // whose residual streams x, [sequences × d], become what Forward would make of them.
 // Sequences that were left out once have ended: no later call may have more rows.
-func (l *Layer) Step(x Matrix, p *Past) {
-	Add(x, p.attend(x))
-	Add(x, l.MLP(x))
+func (l *Layer) Step(x f32.Matrix, p *Past) {
+	x.Add(p.attend(x))
+	x.Add(l.MLP(x))
 }
 
 // attend is what the attention adds to x, given the past, which x becomes part of.
-func (p *Past) attend(x Matrix) Matrix {
+func (p *Past) attend(x f32.Matrix) f32.Matrix {
 	a := p.attention
 	q, k, v := a.project(x, Observer{})
-	turn := newRotationFrom(a.frequency, p.position, 1)
+	turn := f32.NewRotation(a.frequency, p.position, 1)
 	D, J := a.HeadDim, a.HeadDim/2
-	out := NewMatrix(x.Rows, a.Heads*D)
+	out := f32.New(x.Rows, a.Heads*D)
 	fastblas.Each(x.Rows, func(s int) {
 		for head := range a.Heads {
-			turn.apply(rows(q, s, s+1), head*D, 1, J)
+			turn.Apply(q.RowsFrom(s, 1), head*D, 1, J)
 		}
 		for head := range a.KVHeads {
-			turn.apply(rows(k, s, s+1), head*D, 1, J)
-			a.cached(columns(rows(k, s, s+1), head*D, D))
-			a.cached(columns(rows(v, s, s+1), head*D, D))
+			turn.Apply(k.RowsFrom(s, 1), head*D, 1, J)
+			a.cached(k.RowsFrom(s, 1).ColumnsFrom(head*D, D))
+			a.cached(v.RowsFrom(s, 1).ColumnsFrom(head*D, D))
 			at := p.position * D
 			copy(p.keys[s*a.KVHeads+head].Data[at:at+D], k.Data[s*k.Stride+head*D:])
 			copy(p.values[s*a.KVHeads+head].Data[at:at+D], v.Data[s*v.Stride+head*D:])
@@ -77,8 +78,8 @@ func (p *Past) mix(out, q []float32, s int) {
 	column := func(v []float32) blas32.Vector { return blas32.Vector{N: len(v), Inc: 1, Data: v} }
 	for head := range a.Heads {
 		kv := s*a.KVHeads + a.KVHead(head)
-		blas32.Gemv(blas.NoTrans, float32(1/math.Sqrt(float64(D))), rows(p.keys[kv], first, end), column(q[head*D:(head+1)*D]), 0, column(scores))
+		blas32.Gemv(blas.NoTrans, float32(1/math.Sqrt(float64(D))), f32.Raw(p.keys[kv].RowsFrom(first, end-first)), column(q[head*D:(head+1)*D]), 0, column(scores))
 		vector.Softmax(scores)
-		blas32.Gemv(blas.Trans, 1, rows(p.values[kv], first, end), column(scores), 0, column(out[head*D:(head+1)*D]))
+		blas32.Gemv(blas.Trans, 1, f32.Raw(p.values[kv].RowsFrom(first, end-first)), column(scores), 0, column(out[head*D:(head+1)*D]))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // TestPast: a model that is given the tokens of several sequences one at a time has the
@@ -90,7 +91,7 @@ func stepped(t *testing.T, d Decoder, sequences [][]int) [][]float32 {
 		if err := d.Finish(x); err != nil {
 			t.Fatal(err)
 		}
-		z := project(x, head)
+		z := f32.Project(x, head)
 		for i := range tokens {
 			all[i] = append(all[i], z.Data[i*z.Cols:(i+1)*z.Cols]...)
 		}

@@ -3,6 +3,7 @@ package decoder
 import (
 	"math"
 
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
@@ -12,11 +13,11 @@ type perHead struct {
 	family.Shape
 	dr        int
 	norm      []float32
-	q         Matrix // rotary rows of all heads, then the others of all heads
-	kr        Matrix // rotary keys of all KV heads
-	down      []Matrix
-	upK, upV  Matrix // from the first and from the last of down
-	o         Matrix
+	q         f32.Matrix // rotary rows of all heads, then the others of all heads
+	kr        f32.Matrix // rotary keys of all KV heads
+	down      []f32.Matrix
+	upK, upV  f32.Matrix // from the first and from the last of down
+	o         f32.Matrix
 	eps       float64
 	frequency [][]float64 // of the pairs that each KV head keeps
 
@@ -32,9 +33,9 @@ func (r *layerReader) perHead() *perHead {
 		eps: r.NormEps,
 	}
 	if r.PerHead.Split {
-		a.down = []Matrix{r.matrix(family.DownK), r.matrix(family.DownV)}
+		a.down = []f32.Matrix{r.matrix(family.DownK), r.matrix(family.DownV)}
 	} else {
-		a.down = []Matrix{r.matrix(family.DownKV)}
+		a.down = []f32.Matrix{r.matrix(family.DownKV)}
 	}
 	if r.Biases {
 		a.qBias, a.krBias, a.upKBias, a.upVBias = r.vector(family.QBias), r.vector(family.KRBias), r.vector(family.UpKBias), r.vector(family.UpVBias)
@@ -55,31 +56,31 @@ func (r *layerReader) perHead() *perHead {
 
 // Attend is attention with RoPE on the halves of the rotary part of each head,
 // at the frequencies of the pairs that its KV head keeps.
-func (a *perHead) Attend(x Matrix) Matrix {
-	h := NewMatrix(x.Rows, x.Cols)
-	rmsNorm(h, x, a.norm, a.eps)
+func (a *perHead) Attend(x f32.Matrix) f32.Matrix {
+	h := f32.New(x.Rows, x.Cols)
+	f32.RMSNorm(h, x, a.norm, a.eps)
 	q, kr := affine(h, a.q, a.qBias), affine(h, a.kr, a.krBias)
-	c := project(h, a.down[0])
-	var content Matrix
+	c := f32.Project(h, a.down[0])
+	var content f32.Matrix
 	if a.dr < a.HeadDim { // else there is none
 		content = affine(c, a.upK, a.upKBias)
 	}
 	if len(a.down) > 1 {
-		c = project(h, a.down[1])
+		c = f32.Project(h, a.down[1])
 	}
 	v := affine(c, a.upV, a.upVBias)
-	out := NewMatrix(x.Rows, a.Heads*a.HeadDim)
+	out := f32.New(x.Rows, a.Heads*a.HeadDim)
 	scale := 1 / math.Sqrt(float64(a.HeadDim))
 	for g := range a.KVHeads {
-		turn := newRotation(a.frequency[g], x.Rows)
-		turn.apply(kr, g*a.dr, 1, a.dr/2)
+		turn := f32.NewRotation(a.frequency[g], 0, x.Rows)
+		turn.Apply(kr, g*a.dr, 1, a.dr/2)
 		rest := a.HeadDim - a.dr
-		key := joined(kr, g*a.dr, a.dr, content, g*rest, rest)
+		key := f32.Beside(kr.ColumnsFrom(g*a.dr, a.dr), content.ColumnsFrom(g*rest, rest))
 		fastblas.Each(a.Group(), func(i int) {
 			head := g*a.Group() + i
-			turn.apply(q, head*a.dr, 1, a.dr/2)
-			query := joined(q, head*a.dr, a.dr, q, a.Heads*a.dr+head*rest, rest)
-			attend(columns(out, head*a.HeadDim, a.HeadDim), query, key, columns(v, g*a.HeadDim, a.HeadDim), scale, 0, nil)
+			turn.Apply(q, head*a.dr, 1, a.dr/2)
+			query := f32.Beside(q.ColumnsFrom(head*a.dr, a.dr), q.ColumnsFrom(a.Heads*a.dr+head*rest, rest))
+			f32.Attention(out.ColumnsFrom(head*a.HeadDim, a.HeadDim), query, key, v.ColumnsFrom(g*a.HeadDim, a.HeadDim), scale, 0, nil)
 		})
 	}
 	return affine(out, a.o, a.oBias)

@@ -1,6 +1,10 @@
 package heal
 
-import "math"
+import (
+	"math"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
+)
 
 // Constants of Adam (Kingma and Ba, 2015), and its step at the beginning: so much of
 // the mean size of a tensor's numbers. In the end it is zero. On two checkpoints 3e-2
@@ -13,20 +17,20 @@ const (
 )
 
 // adam is Adam with a step size of its own for every tensor.
-type adam[T real] struct {
+type adam[T f32.Real] struct {
 	layer, first, second *layer[T]
 	sizes                []float64 // mean of |w|, of every tensor
 	steps                int       // taken
 }
 
-func newAdam[T real](l *layer[T]) *adam[T] {
+func newAdam[T f32.Real](l *layer[T]) *adam[T] {
 	a := &adam[T]{layer: l, first: l.twin(), second: l.twin()}
 	for _, t := range l.tensors() {
 		sum := 0.0
-		for _, v := range t.data {
+		for _, v := range t.Data {
 			sum += math.Abs(float64(v))
 		}
-		a.sizes = append(a.sizes, sum/float64(len(t.data)))
+		a.sizes = append(a.sizes, sum/float64(len(t.Data)))
 	}
 	return a
 }
@@ -40,11 +44,11 @@ func (a *adam[T]) step(g *layer[T], part float64) {
 	for k, t := range a.layer.tensors() {
 		rate := T(part * largestStep * a.sizes[k] / unbiased1)
 		scale := T(1 / unbiased2)
-		m, v, dw := first[k].data, second[k].data, gradients[k].data
+		m, v, dw := first[k].Data, second[k].Data, gradients[k].Data
 		for i, d := range dw {
 			m[i] += (1 - momentum) * (d - m[i])
 			v[i] += (1 - spread) * (d*d - v[i])
-			t.data[i] -= rate * m[i] / (T(math.Sqrt(float64(v[i]*scale))) + tiny)
+			t.Data[i] -= rate * m[i] / (T(math.Sqrt(float64(v[i]*scale))) + tiny)
 		}
 	}
 }

@@ -1,79 +1,83 @@
 package heal
 
-import "gonum.org/v1/gonum/blas"
+import (
+	"gonum.org/v1/gonum/blas"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
+)
 
 // backward sets the tensors of g to the gradient of a loss whose gradient with
 // respect to the output, [N × d], is given.
-func (p *pass[T]) backward(output matrix[T], g *layer[T]) {
+func (p *pass[T]) backward(output f32.General[T], g *layer[T]) {
 	l := p.layer
-	product(g.output, blas.Trans, output, blas.Trans, p.mixed, 0)
-	mixed := like(p.mixed)
-	product(mixed, blas.Trans, l.output, blas.Trans, output, 0)
+	f32.Product(g.output, blas.Trans, output, blas.Trans, p.mixed, 1, 0)
+	mixed := p.mixed.Like()
+	f32.Product(mixed, blas.Trans, l.output, blas.Trans, output, 1, 0)
 
-	query, rotary, keys, values := like(p.query), like(p.rotary), like(p.keys), like(p.values)
+	query, rotary, keys, values := p.query.Like(), p.rotary.Like(), p.keys.Like(), p.values.Like()
 	p.eachWindow(func(from, n int) {
 		a := newAttention(p, from, n)
-		key := like(a.key)
+		key := a.key.Like()
 		for h := range l.heads {
 			a.head(h)
-			clear(key.data)
+			clear(key.Data)
 			a.unmix(gradients[T]{
-				query: a.of(query, h, l.heads, key.rows), key: key,
+				query: a.of(query, h, l.heads, key.Rows), key: key,
 				value: a.of(values, h, l.keyHeads, l.value), out: a.of(mixed, h, l.heads, l.value),
 			})
-			a.of(keys, h, l.keyHeads, l.content).add(key.rowsFrom(0, l.content))
-			a.of(rotary, h, len(l.frequencies), l.rotary).add(key.rowsFrom(l.content, l.rotary))
+			a.of(keys, h, l.keyHeads, l.content).Add(key.RowsFrom(0, l.content))
+			a.of(rotary, h, len(l.frequencies), l.rotary).Add(key.RowsFrom(l.content, l.rotary))
 		}
 	})
 	p.turn(query, rotary, -1)
 
-	product(g.rotaryKey, blas.NoTrans, rotary, blas.NoTrans, p.x, 0)
-	if l.queryDown.rows > 0 {
-		product(g.query, blas.NoTrans, query, blas.Trans, p.queryLatent, 0)
+	f32.Product(g.rotaryKey, blas.NoTrans, rotary, blas.NoTrans, p.x, 1, 0)
+	if l.queryDown.Rows > 0 {
+		f32.Product(g.query, blas.NoTrans, query, blas.Trans, p.queryLatent, 1, 0)
 		query = back(l.query, query)
-		product(g.queryDown, blas.NoTrans, query, blas.NoTrans, p.x, 0)
+		f32.Product(g.queryDown, blas.NoTrans, query, blas.NoTrans, p.x, 1, 0)
 	} else {
-		product(g.query, blas.NoTrans, query, blas.NoTrans, p.x, 0)
+		f32.Product(g.query, blas.NoTrans, query, blas.NoTrans, p.x, 1, 0)
 	}
 
-	product(g.upK, blas.NoTrans, keys, blas.Trans, p.latentK, 0)
-	product(g.upV, blas.NoTrans, values, blas.Trans, p.latentV, 0)
+	f32.Product(g.upK, blas.NoTrans, keys, blas.Trans, p.latentK, 1, 0)
+	f32.Product(g.upV, blas.NoTrans, values, blas.Trans, p.latentV, 1, 0)
 	latentK, latentV := back(l.upK, keys), back(l.upV, values)
-	if l.downV.rows > 0 {
-		product(g.downV, blas.NoTrans, latentV, blas.NoTrans, p.x, 0)
-	} else if latentK.rows > 0 {
-		latentK.add(latentV)
+	if l.downV.Rows > 0 {
+		f32.Product(g.downV, blas.NoTrans, latentV, blas.NoTrans, p.x, 1, 0)
+	} else if latentK.Rows > 0 {
+		latentK.Add(latentV)
 	} else {
 		latentK = latentV
 	}
-	if l.norm.rows > 0 {
-		p.undoNorm(latentK, g.norm.data)
+	if l.norm.Rows > 0 {
+		p.undoNorm(latentK, g.norm.Data)
 	}
-	product(g.downK, blas.NoTrans, latentK, blas.NoTrans, p.x, 0)
+	f32.Product(g.downK, blas.NoTrans, latentK, blas.NoTrans, p.x, 1, 0)
 }
 
 // back returns aᵀ·b.
-func back[T real](a, b matrix[T]) matrix[T] {
-	y := newMatrix[T](a.cols, b.cols)
-	product(y, blas.Trans, a, blas.NoTrans, b, 0)
+func back[T f32.Real](a, b f32.General[T]) f32.General[T] {
+	y := f32.NewOf[T](a.Cols, b.Cols)
+	f32.Product(y, blas.Trans, a, blas.NoTrans, b, 1, 0)
 	return y
 }
 
 // undoNorm takes the gradient of the latent after the norm, in place, to that of
 // the latent before, and sets weight to that of the norm's weight. With y = w∘u,
 // u = s·c and s the token's scale: dc = s·(w∘dy − u·mean(w∘dy∘u)).
-func (p *pass[T]) undoNorm(latent matrix[T], weight []T) {
-	mean := make([]T, p.x.rows)
-	for i := range latent.rows {
-		dy, u, sum := latent.row(i), p.unit.row(i), T(0)
+func (p *pass[T]) undoNorm(latent f32.General[T], weight []T) {
+	mean := make([]T, p.x.Rows)
+	for i := range latent.Rows {
+		dy, u, sum := latent.Row(i), p.unit.Row(i), T(0)
 		for t, d := range dy {
 			sum += d * u[t]
-			mean[t] += p.norm.data[i] * d * u[t] / T(latent.rows)
+			mean[t] += p.norm.Data[i] * d * u[t] / T(latent.Rows)
 		}
 		weight[i] = sum
 	}
-	for i := range latent.rows {
-		dy, u, w := latent.row(i), p.unit.row(i), p.norm.data[i]
+	for i := range latent.Rows {
+		dy, u, w := latent.Row(i), p.unit.Row(i), p.norm.Data[i]
 		for t, d := range dy {
 			dy[t] = p.scales[t] * (w*d - u[t]*mean[t])
 		}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // BenchmarkStep takes steps of layers of the shapes of larger models, on one window of
@@ -23,10 +25,10 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(s.name, func(b *testing.B) {
 			const tokens = 2048
 			rng := rand.New(rand.NewPCG(1, 2))
-			fill := func(rows, cols int) matrix[float32] {
-				m := newMatrix[float32](rows, cols)
-				for i := range m.data {
-					m.data[i] = rng.Float32() - 0.5
+			fill := func(rows, cols int) f32.General[float32] {
+				m := f32.NewOf[float32](rows, cols)
+				for i := range m.Data {
+					m.Data[i] = rng.Float32() - 0.5
 				}
 				return m
 			}

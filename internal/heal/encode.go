@@ -7,7 +7,7 @@ import "encoding/binary"
 func (w *Weights) Encode() []byte {
 	var content []byte
 	for _, t := range newLayer[float32](w).tensors() {
-		content, _ = binary.Append(content, binary.LittleEndian, t.data) // numbers always can be
+		content, _ = binary.Append(content, binary.LittleEndian, t.Data) // numbers always can be
 	}
 	return content
 }
@@ -16,7 +16,7 @@ func (w *Weights) Encode() []byte {
 func (w *Weights) EncodedBytes() int64 {
 	n := int64(0)
 	for _, t := range newLayer[float32](w).tensors() {
-		n += 4 * int64(len(t.data))
+		n += 4 * int64(len(t.Data))
 	}
 	return n
 }
@@ -26,7 +26,7 @@ func (w *Weights) EncodedBytes() int64 {
 func (w *Weights) Decode(content []byte) (*Weights, error) {
 	l := newLayer[float32](w).twin()
 	for _, t := range l.tensors() {
-		n, err := binary.Decode(content, binary.LittleEndian, t.data)
+		n, err := binary.Decode(content, binary.LittleEndian, t.Data)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // newTraining prepares to heal w on all windows, none held out.
@@ -19,7 +19,7 @@ func newTraining(ctx context.Context, d data, w *Weights, lengths []int) *traini
 
 // Sample is windows of attention inputs, [T × d] each, and of what the attention is to
 // make of them.
-type Sample struct{ Inputs, Targets []decoder.Matrix }
+type Sample struct{ Inputs, Targets []f32.Matrix }
 
 // Fit returns the relative square error that w has on a sample, and what is left of it
 // after so many steps of healing on that very sample: how far the form of w can be made
@@ -38,7 +38,7 @@ func Fit(ctx context.Context, w *Weights, s Sample, steps int) (before, after fl
 
 // read returns windows as a batch.
 func (s *Sample) read(windows []int) (batch[float32], error) {
-	var inputs, targets []decoder.Matrix
+	var inputs, targets []f32.Matrix
 	for _, i := range windows {
 		inputs, targets = append(inputs, s.Inputs[i]), append(targets, s.Targets[i])
 	}
@@ -46,13 +46,13 @@ func (s *Sample) read(windows []int) (batch[float32], error) {
 }
 
 // joined returns windows as a batch.
-func joined(inputs, targets []decoder.Matrix) batch[float32] {
+func joined(inputs, targets []f32.Matrix) batch[float32] {
 	var b batch[float32]
 	for i, x := range inputs {
-		b.x.data, b.target.data = append(b.x.data, x.Data...), append(b.target.data, targets[i].Data...)
-		b.x.rows, b.x.cols, b.x.stride = b.x.rows+x.Rows, x.Cols, x.Cols
+		b.x.Data, b.target.Data = append(b.x.Data, x.Data...), append(b.target.Data, targets[i].Data...)
+		b.x.Rows, b.x.Cols, b.x.Stride = b.x.Rows+x.Rows, x.Cols, x.Cols
 		b.lengths = append(b.lengths, x.Rows)
 	}
-	b.target.rows, b.target.cols, b.target.stride = b.x.rows, b.x.cols, b.x.cols
+	b.target.Rows, b.target.Cols, b.target.Stride = b.x.Rows, b.x.Cols, b.x.Cols
 	return b
 }

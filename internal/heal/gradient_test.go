@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // random returns a matrix of normal numbers of the given deviation.
@@ -81,30 +83,30 @@ func TestGradients(t *testing.T) {
 			const numbers = 10 // of a tensor
 			rng := rand.New(rand.NewPCG(1, 2))
 			l := newLayer[float64](f.weights(rng))
-			b := batch[float64]{lengths: []int{3, queriesAtOnce + 5, 1}}
-			b.x = copied[float64](random(rng, queriesAtOnce+9, 12, 1))
-			b.target = copied[float64](random(rng, queriesAtOnce+9, 12, 1))
+			b := batch[float64]{lengths: []int{3, f32.QueriesAtOnce + 5, 1}}
+			b.x = f32.From[float64](random(rng, f32.QueriesAtOnce+9, 12, 1))
+			b.target = f32.From[float64](random(rng, f32.QueriesAtOnce+9, 12, 1))
 			g := l.twin()
 			p := l.forward(b)
 			descent, _ := p.loss(1)
 			p.backward(descent, g)
 			for which, tensor := range l.tensors() {
 				off, size := 0.0, 0.0
-				for k := range min(numbers, len(tensor.data)) {
-					i := (k*len(tensor.data) + len(tensor.data)/2) / numbers
-					if len(tensor.data) < numbers {
+				for k := range min(numbers, len(tensor.Data)) {
+					i := (k*len(tensor.Data) + len(tensor.Data)/2) / numbers
+					if len(tensor.Data) < numbers {
 						i = k
 					}
 					const h = 1e-5
-					before := tensor.data[i]
+					before := tensor.Data[i]
 					var loss [2]float64
 					for side, step := range []float64{h, -h} {
-						tensor.data[i] = before + step
+						tensor.Data[i] = before + step
 						_, loss[side] = l.forward(b).loss(1)
 					}
-					tensor.data[i] = before
+					tensor.Data[i] = before
 					want := (loss[0] - loss[1]) / (2 * h)
-					off = math.Hypot(off, g.tensors()[which].data[i]-want)
+					off = math.Hypot(off, g.tensors()[which].Data[i]-want)
 					size = math.Hypot(size, want)
 				}
 				if !(off <= 1e-7*size) && !(size == 0 && off == 0) {

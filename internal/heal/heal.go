@@ -17,6 +17,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -206,11 +207,8 @@ func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &streamed{Healer: h, original: original}
-	for _, v := range norm {
-		l.norm = append(l.norm, float32(v))
-	}
-	return l, calib.Each(ctx, len(h.lengths), func(i int) error { return change(h.source, i, original.Attend) })
+	l := &streamed{Healer: h, original: original, norm: f32.Single(norm)}
+	return l, f32.Each(ctx, len(h.lengths), func(i int) error { return change(h.source, i, original.Attend) })
 }
 
 // streamed is the data of a layer: the source's stream after its attention, and the
@@ -222,13 +220,15 @@ type streamed struct {
 }
 
 // input returns what the attention makes of a residual stream.
-func (l *streamed) input(x decoder.Matrix) decoder.Matrix {
-	return decoder.RMSNorm(x, l.norm, l.decoder.NormEps)
+func (l *streamed) input(x f32.Matrix) f32.Matrix {
+	in := f32.New(x.Rows, x.Cols)
+	f32.RMSNorm(in, x, l.norm, l.decoder.NormEps)
+	return in
 }
 
 // read returns windows as a batch.
 func (l *streamed) read(windows []int) (batch[float32], error) {
-	var inputs, targets []decoder.Matrix
+	var inputs, targets []f32.Matrix
 	for _, i := range windows {
 		x, err := l.converted.Get(i)
 		if err != nil {
@@ -238,7 +238,7 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 		if err != nil {
 			return batch[float32]{}, err
 		}
-		target := decoder.NewMatrix(x.Rows, x.Cols)
+		target := f32.New(x.Rows, x.Cols)
 		for j, v := range want.Data {
 			target.Data[j] = v - x.Data[j]
 		}
@@ -250,11 +250,11 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 // finish takes the streams through the rest of the layer, given what it was converted
 // to and what that became.
 func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
-	return calib.Each(ctx, len(l.lengths), func(i int) error {
+	return f32.Each(ctx, len(l.lengths), func(i int) error {
 		through := func(s *calib.Streams, attention *layer[float32]) error {
-			err := change(s, i, func(x decoder.Matrix) decoder.Matrix {
+			err := change(s, i, func(x f32.Matrix) f32.Matrix {
 				in := l.input(x)
-				return decoder.Matrix(single(attention.forward(joined([]decoder.Matrix{in}, []decoder.Matrix{in})).output))
+				return attention.forward(joined([]f32.Matrix{in}, []f32.Matrix{in})).output
 			})
 			return errors.Join(err, change(s, i, l.original.MLP))
 		}
@@ -267,11 +267,11 @@ func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) e
 }
 
 // change adds to a stream of window i what f makes of it.
-func change(s *calib.Streams, i int, f func(x decoder.Matrix) decoder.Matrix) error {
+func change(s *calib.Streams, i int, f func(x f32.Matrix) f32.Matrix) error {
 	x, err := s.Get(i)
 	if err != nil {
 		return err
 	}
-	decoder.Add(x, f(x))
+	x.Add(f(x))
 	return s.Put(i, x)
 }

@@ -2,6 +2,8 @@ package heal
 
 import (
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // Weights is the latent attention of one layer as what it computes with, in a
@@ -34,38 +36,38 @@ type Weights struct {
 }
 
 // tensor is one tensor of a layer, by a name.
-type tensor[T real] struct {
+type tensor[T f32.Real] struct {
 	name string
-	matrix[T]
+	f32.General[T]
 }
 
 // layer is Weights in one precision, tensors that there are not being empty.
-type layer[T real] struct {
+type layer[T f32.Real] struct {
 	heads, keyHeads         int
 	content, rotary, value  int // n, p and v
 	interleaved             bool
 	scale, normEps          T
 	frequencies             [][]float64
-	query, queryDown        matrix[T]
-	rotaryKey, downK, downV matrix[T]
-	upK, upV, norm, output  matrix[T]
+	query, queryDown        f32.General[T]
+	rotaryKey, downK, downV f32.General[T]
+	upK, upV, norm, output  f32.General[T]
 }
 
 // newLayer copies weights.
-func newLayer[T real](w *Weights) *layer[T] {
+func newLayer[T f32.Real](w *Weights) *layer[T] {
 	l := &layer[T]{
 		heads: w.Heads, keyHeads: w.KeyHeads, interleaved: w.Interleaved,
 		scale: T(w.Scale), normEps: T(w.NormEps), frequencies: w.Frequencies,
-		query: copied[T](w.Query), queryDown: copied[T](w.QueryDown),
-		rotaryKey: copied[T](w.Rotary), downK: copied[T](w.DownK), downV: copied[T](w.DownV),
-		upK: copied[T](w.UpK), upV: copied[T](w.UpV), output: copied[T](w.Output),
+		query: f32.From[T](w.Query), queryDown: f32.From[T](w.QueryDown),
+		rotaryKey: f32.From[T](w.Rotary), downK: f32.From[T](w.DownK), downV: f32.From[T](w.DownV),
+		upK: f32.From[T](w.UpK), upV: f32.From[T](w.UpV), output: f32.From[T](w.Output),
 	}
 	if w.Norm != nil {
-		l.norm = copied[T](mat.NewDense(1, len(w.Norm), w.Norm))
+		l.norm = f32.From[T](mat.NewDense(1, len(w.Norm), w.Norm))
 	}
-	l.rotary = l.rotaryKey.rows / len(w.Frequencies)
-	l.content = l.query.rows/l.heads - l.rotary
-	l.value = l.output.cols / l.heads
+	l.rotary = l.rotaryKey.Rows / len(w.Frequencies)
+	l.content = l.query.Rows/l.heads - l.rotary
+	l.value = l.output.Cols / l.heads
 	return l
 }
 
@@ -77,7 +79,7 @@ func (l *layer[T]) tensors() []tensor[T] {
 		{"down", l.downK}, {"value down", l.downV}, {"key up", l.upK}, {"value up", l.upV},
 		{"latent norm", l.norm}, {"output", l.output},
 	} {
-		if t.rows > 0 {
+		if t.Rows > 0 {
 			all = append(all, t)
 		}
 	}
@@ -87,9 +89,9 @@ func (l *layer[T]) tensors() []tensor[T] {
 // twin returns a layer of the same form whose tensors are zero: gradients.
 func (l *layer[T]) twin() *layer[T] {
 	g := *l
-	g.query, g.queryDown, g.rotaryKey = like(l.query), like(l.queryDown), like(l.rotaryKey)
-	g.downK, g.downV, g.norm = like(l.downK), like(l.downV), like(l.norm)
-	g.upK, g.upV, g.output = like(l.upK), like(l.upV), like(l.output)
+	g.query, g.queryDown, g.rotaryKey = l.query.Like(), l.queryDown.Like(), l.rotaryKey.Like()
+	g.downK, g.downV, g.norm = l.downK.Like(), l.downV.Like(), l.norm.Like()
+	g.upK, g.upV, g.output = l.upK.Like(), l.upV.Like(), l.output.Like()
 	return &g
 }
 
@@ -98,7 +100,7 @@ func (l *layer[T]) copy() *layer[T] {
 	c := l.twin()
 	to := c.tensors()
 	for k, t := range l.tensors() {
-		to[k].copyFrom(t.matrix)
+		to[k].CopyFrom(t.General)
 	}
 	return c
 }
@@ -106,42 +108,11 @@ func (l *layer[T]) copy() *layer[T] {
 // weights returns the tensors as weights in the form of w.
 func (l *layer[T]) weights(w *Weights) *Weights {
 	healed := *w
-	healed.Query, healed.QueryDown, healed.Rotary = dense(l.query), dense(l.queryDown), dense(l.rotaryKey)
-	healed.DownK, healed.DownV = dense(l.downK), dense(l.downV)
-	healed.UpK, healed.UpV, healed.Output = dense(l.upK), dense(l.upV), dense(l.output)
+	healed.Query, healed.QueryDown, healed.Rotary = l.query.Dense(), l.queryDown.Dense(), l.rotaryKey.Dense()
+	healed.DownK, healed.DownV = l.downK.Dense(), l.downV.Dense()
+	healed.UpK, healed.UpV, healed.Output = l.upK.Dense(), l.upV.Dense(), l.output.Dense()
 	if w.Norm != nil {
-		healed.Norm = dense(l.norm).RawRowView(0)
+		healed.Norm = l.norm.Dense().RawRowView(0)
 	}
 	return &healed
-}
-
-// copied returns m in one precision; empty if it is nil.
-func copied[T real](m *mat.Dense) matrix[T] {
-	if m == nil {
-		return matrix[T]{}
-	}
-	n, c := m.Dims()
-	to := newMatrix[T](n, c)
-	for i := range n {
-		row := to.row(i)
-		for j, v := range m.RawRowView(i) {
-			row[j] = T(v)
-		}
-	}
-	return to
-}
-
-// dense is the inverse of copied.
-func dense[T real](m matrix[T]) *mat.Dense {
-	if m.rows == 0 {
-		return nil
-	}
-	to := mat.NewDense(m.rows, m.cols, nil)
-	for i := range m.rows {
-		row := to.RawRowView(i)
-		for j, v := range m.row(i) {
-			row[j] = float64(v)
-		}
-	}
-	return to
 }

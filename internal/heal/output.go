@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // ridges are the parts of the mean square of what heads attend to that hold the output
@@ -35,7 +37,7 @@ func (t *training) fitOutput(r *Result) error {
 	if err != nil || held.energy == 0 {
 		return err
 	}
-	old := dense(t.layer.output)
+	old := t.layer.output.Dense()
 	best, found := r.After*held.energy, (*mat.Dense)(nil)
 	for _, ridge := range ridges {
 		w := train.solve(old, ridge)
@@ -47,7 +49,7 @@ func (t *training) fitOutput(r *Result) error {
 		}
 	}
 	if found != nil {
-		t.layer.output = copied[float32](found)
+		t.layer.output = f32.From[float32](found)
 		r.After, r.Output = best/held.energy, true
 	}
 	return nil
@@ -55,7 +57,7 @@ func (t *training) fitOutput(r *Result) error {
 
 // normal adds up the normal equations over windows.
 func (t *training) normal(windows []int) (*normal, error) {
-	width, hidden := t.layer.output.cols, t.layer.output.rows
+	width, hidden := t.layer.output.Cols, t.layer.output.Rows
 	n := &normal{square: mat.NewSymDense(width, nil), cross: mat.NewDense(width, hidden, nil)}
 	for _, some := range t.batches(windows, tokensAtOnce) {
 		if err := context.Cause(t.ctx); err != nil {
@@ -72,17 +74,17 @@ func (t *training) normal(windows []int) (*normal, error) {
 
 // add adds what heads attend to, [H·v × N], and the targets of a batch. Products over
 // so few tokens are in single precision, their sums in double.
-func (n *normal) add(mixed matrix[float32], b batch[float32]) {
-	square, cross := newMatrix[float32](mixed.rows, mixed.rows), newMatrix[float32](mixed.rows, b.target.cols)
-	blas32.Syrk(blas.NoTrans, 1, single(mixed), 0, blas32.Symmetric{Uplo: blas.Upper, N: square.rows, Stride: square.stride, Data: square.data})
-	product(cross, blas.NoTrans, mixed, blas.NoTrans, b.target, 0)
-	for i := range square.rows {
-		to := n.square.RawSymmetric().Data[i*square.rows:]
-		for j, v := range square.row(i)[i:] {
+func (n *normal) add(mixed f32.General[float32], b batch[float32]) {
+	square, cross := f32.NewOf[float32](mixed.Rows, mixed.Rows), f32.NewOf[float32](mixed.Rows, b.target.Cols)
+	blas32.Syrk(blas.NoTrans, 1, f32.Raw(mixed), 0, blas32.Symmetric{Uplo: blas.Upper, N: square.Rows, Stride: square.Stride, Data: square.Data})
+	f32.Product(cross, blas.NoTrans, mixed, blas.NoTrans, b.target, 1, 0)
+	for i := range square.Rows {
+		to := n.square.RawSymmetric().Data[i*square.Rows:]
+		for j, v := range square.Row(i)[i:] {
 			to[i+j] += float64(v)
 		}
 		row := n.cross.RawRowView(i)
-		for j, v := range cross.row(i) {
+		for j, v := range cross.Row(i) {
 			row[j] += float64(v)
 		}
 	}

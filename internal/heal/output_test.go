@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // TestOutputFit: where nothing but the output projection was disturbed, the closed form
@@ -48,7 +50,7 @@ func TestNormalEquations(t *testing.T) {
 			_, c := m.Dims()
 			return mat.DenseCopyOf(m.Slice(from, from+10, 0, c))
 		}
-		n.add(copied[float32](mat.DenseCopyOf(part(z).T())), batch[float32]{target: copied[float32](part(y))})
+		n.add(f32.From[float32](mat.DenseCopyOf(part(z).T())), batch[float32]{target: f32.From[float32](part(y))})
 	}
 	const ridge = 0.1
 	w := n.solve(old, ridge)

@@ -5,35 +5,37 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/blas"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // batch is some windows of tokens, their rows one after the other: attention
 // inputs and what the attention is to add to the residual stream, [N × d] each.
-type batch[T real] struct {
-	x, target matrix[T]
+type batch[T f32.Real] struct {
+	x, target f32.General[T]
 	lengths   []int
 }
 
 // pass is a batch on its way through a layer. Matrices are of features × tokens:
 // a head is some rows, and products run along the tokens, which are many.
-type pass[T real] struct {
+type pass[T f32.Real] struct {
 	*layer[T]
 	batch[T]
-	queryLatent      matrix[T] // of the compressed query; empty
-	query            matrix[T] // rotated
-	rotary           matrix[T] // rotated
-	latentK, latentV matrix[T] // after the norm
-	unit             matrix[T] // the latent in the norm before its weight; empty without
-	scales           []T       // that the norm multiplies each token with
-	keys, values     matrix[T]
-	mixed            matrix[T] // what the heads attend to
-	output           matrix[T] // [N × d]
+	queryLatent      f32.General[T] // of the compressed query; empty
+	query            f32.General[T] // rotated
+	rotary           f32.General[T] // rotated
+	latentK, latentV f32.General[T] // after the norm
+	unit             f32.General[T] // the latent in the norm before its weight; empty without
+	scales           []T            // that the norm multiplies each token with
+	keys, values     f32.General[T]
+	mixed            f32.General[T] // what the heads attend to
+	output           f32.General[T] // [N × d]
 }
 
 // forward takes a batch through the layer.
 func (l *layer[T]) forward(b batch[T]) *pass[T] {
-	p := &pass[T]{layer: l, batch: b, output: newMatrix[T](b.x.rows, l.output.rows)}
-	if l.queryDown.rows > 0 {
+	p := &pass[T]{layer: l, batch: b, output: f32.NewOf[T](b.x.Rows, l.output.Rows)}
+	if l.queryDown.Rows > 0 {
 		p.queryLatent = p.project(l.queryDown)
 		p.query = times(l.query, p.queryLatent)
 	} else {
@@ -42,15 +44,15 @@ func (l *layer[T]) forward(b batch[T]) *pass[T] {
 	p.rotary = p.project(l.rotaryKey)
 	p.latentK = p.project(l.downK)
 	p.latentV = p.latentK
-	if l.downV.rows > 0 {
+	if l.downV.Rows > 0 {
 		p.latentV = p.project(l.downV)
 	}
-	if l.norm.rows > 0 {
+	if l.norm.Rows > 0 {
 		p.normalise()
 	}
 	p.keys, p.values = times(l.upK, p.latentK), times(l.upV, p.latentV)
 	p.turn(p.query, p.rotary, 1)
-	p.mixed = newMatrix[T](l.output.cols, b.x.rows)
+	p.mixed = f32.NewOf[T](l.output.Cols, b.x.Rows)
 	p.eachWindow(func(from, n int) {
 		a := newAttention(p, from, n)
 		for h := range l.heads {
@@ -58,21 +60,21 @@ func (l *layer[T]) forward(b batch[T]) *pass[T] {
 			a.mix()
 		}
 	})
-	product(p.output, blas.Trans, p.mixed, blas.Trans, l.output, 0)
+	f32.Product(p.output, blas.Trans, p.mixed, blas.Trans, l.output, 1, 0)
 	return p
 }
 
 // project returns w·x, [rows of w × N].
-func (p *pass[T]) project(w matrix[T]) matrix[T] {
-	y := newMatrix[T](w.rows, p.x.rows)
-	product(y, blas.NoTrans, w, blas.Trans, p.x, 0)
+func (p *pass[T]) project(w f32.General[T]) f32.General[T] {
+	y := f32.NewOf[T](w.Rows, p.x.Rows)
+	f32.Product(y, blas.NoTrans, w, blas.Trans, p.x, 1, 0)
 	return y
 }
 
 // times returns a·b.
-func times[T real](a, b matrix[T]) matrix[T] {
-	y := newMatrix[T](a.rows, b.cols)
-	product(y, blas.NoTrans, a, blas.NoTrans, b, 0)
+func times[T f32.Real](a, b f32.General[T]) f32.General[T] {
+	y := f32.NewOf[T](a.Rows, b.Cols)
+	f32.Product(y, blas.NoTrans, a, blas.NoTrans, b, 1, 0)
 	return y
 }
 
@@ -91,19 +93,19 @@ func (p *pass[T]) eachWindow(f func(from, n int)) {
 
 // normalise puts the latent through its norm.
 func (p *pass[T]) normalise() {
-	squares := make([]float64, p.x.rows)
-	for i := range p.latentK.rows {
-		for t, v := range p.latentK.row(i) {
+	squares := make([]float64, p.x.Rows)
+	for i := range p.latentK.Rows {
+		for t, v := range p.latentK.Row(i) {
 			squares[t] += float64(v) * float64(v)
 		}
 	}
 	p.scales = make([]T, len(squares))
 	for t, s := range squares {
-		p.scales[t] = T(1 / math.Sqrt(s/float64(p.latentK.rows)+float64(p.normEps)))
+		p.scales[t] = T(1 / math.Sqrt(s/float64(p.latentK.Rows)+float64(p.normEps)))
 	}
-	p.unit = like(p.latentK)
-	for i := range p.latentK.rows {
-		w, c, u := p.norm.data[i], p.latentK.row(i), p.unit.row(i)
+	p.unit = p.latentK.Like()
+	for i := range p.latentK.Rows {
+		w, c, u := p.norm.Data[i], p.latentK.Row(i), p.unit.Row(i)
 		for t, v := range c {
 			u[t] = v * p.scales[t]
 			c[t] = w * u[t]
@@ -113,7 +115,7 @@ func (p *pass[T]) normalise() {
 
 // turn rotates the rotary rows of queries and rotary keys by their positions, or
 // back if direction is −1.
-func (p *pass[T]) turn(query, rotary matrix[T], direction float64) {
+func (p *pass[T]) turn(query, rotary f32.General[T], direction float64) {
 	if p.layer.rotary == 0 {
 		return
 	}
@@ -142,8 +144,8 @@ func (p *pass[T]) turn(query, rotary matrix[T], direction float64) {
 }
 
 // turnRows rotates two rows of m, the real and the imaginary parts of a pair.
-func turnRows[T real](m matrix[T], re, im int, lengths []int, cos, sin []T) {
-	x, y, from := m.row(re), m.row(im), 0
+func turnRows[T f32.Real](m f32.General[T], re, im int, lengths []int, cos, sin []T) {
+	x, y, from := m.Row(re), m.Row(im), 0
 	for _, n := range lengths {
 		x, y := x[from:from+n], y[from:from+n]
 		for t := range x {
@@ -155,11 +157,11 @@ func turnRows[T real](m matrix[T], re, im int, lengths []int, cos, sin []T) {
 
 // loss returns factor times the squared error of the output, Σ ‖output − target‖²
 // over the tokens, and its gradient.
-func (p *pass[T]) loss(factor float64) (gradient matrix[T], loss float64) {
-	gradient = like(p.output)
-	for i, v := range p.output.data {
-		d := v - p.target.data[i]
-		gradient.data[i] = T(2*factor) * d
+func (p *pass[T]) loss(factor float64) (gradient f32.General[T], loss float64) {
+	gradient = p.output.Like()
+	for i, v := range p.output.Data {
+		d := v - p.target.Data[i]
+		gradient.Data[i] = T(2*factor) * d
 		loss += float64(d) * float64(d)
 	}
 	return gradient, factor * loss

@@ -73,7 +73,7 @@ func (t *training) heldError() (float64, error) {
 // energy is Σ ‖target‖² over the tokens.
 func (b *batch[T]) energy() float64 {
 	sum := 0.0
-	for _, v := range b.target.data {
+	for _, v := range b.target.Data {
 		sum += float64(v) * float64(v)
 	}
 	return sum

@@ -7,17 +7,17 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // windows draws windows of attention inputs and what a layer makes of them.
 func windows(rng *rand.Rand, l *layer[float32], n, tokens int) Sample {
 	var s Sample
 	for range n {
-		x := copied[float32](random(rng, tokens, 12, 1))
-		s.Inputs = append(s.Inputs, decoder.Matrix(single(x)))
+		x := f32.From[float32](random(rng, tokens, 12, 1))
+		s.Inputs = append(s.Inputs, x)
 		y := l.forward(batch[float32]{x: x, lengths: []int{tokens}}).output
-		s.Targets = append(s.Targets, decoder.Matrix(single(y)))
+		s.Targets = append(s.Targets, y)
 	}
 	return s
 }
@@ -26,8 +26,8 @@ func windows(rng *rand.Rand, l *layer[float32], n, tokens int) Sample {
 func perturbed(rng *rand.Rand, w *Weights) *Weights {
 	l := newLayer[float32](w)
 	for _, t := range l.tensors() {
-		for i := range t.data {
-			t.data[i] *= float32(1 + 0.3*rng.NormFloat64())
+		for i := range t.Data {
+			t.Data[i] *= float32(1 + 0.3*rng.NormFloat64())
 		}
 	}
 	return l.weights(w)
@@ -103,8 +103,8 @@ func TestNeverWorse(t *testing.T) {
 	}
 	start := newLayer[float32](w).tensors()
 	for k, tensor := range tr.layer.tensors() {
-		for i, v := range tensor.data {
-			if math.Abs(float64(v-start[k].data[i])) > 1e-5 {
+		for i, v := range tensor.Data {
+			if math.Abs(float64(v-start[k].Data[i])) > 1e-5 {
 				t.Fatalf("%s changed", tensor.name)
 			}
 		}

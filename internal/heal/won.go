@@ -1,6 +1,6 @@
 package heal
 
-import "github.com/mha2mla/mha2mla/internal/decoder"
+import "github.com/mha2mla/mha2mla/internal/f32"
 
 // Won is what healing has won altogether: the error ‖converted − source‖² / ‖source‖² of
 // the residual stream behind the last layer, on tokens that no layer has learned from.
@@ -29,7 +29,7 @@ func (h *Healer) Won() (*Won, error) {
 		}
 		w.Tokens += h.lengths[i]
 		before, after = before+squaredDistance(closed, want), after+squaredDistance(healed, want)
-		size += squaredDistance(want, decoder.NewMatrix(want.Rows, want.Cols))
+		size += squaredDistance(want, f32.New(want.Rows, want.Cols))
 	}
 	if size > 0 {
 		w.Before, w.After = before/size, after/size
@@ -38,7 +38,7 @@ func (h *Healer) Won() (*Won, error) {
 }
 
 // squaredDistance is ‖a − b‖².
-func squaredDistance(a, b decoder.Matrix) float64 {
+func squaredDistance(a, b f32.Matrix) float64 {
 	sum := 0.0
 	for i, v := range a.Data {
 		d := float64(v) - float64(b.Data[i])

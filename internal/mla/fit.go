@@ -6,7 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/heal"
 )
 
@@ -25,30 +25,30 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 		return nil, nil
 	}
 	t := &FitTrial{a, heal.Sample{Inputs: a.sample}}
-	D, stack := a.Stats.HeadDim, single(a.Stack)
+	D, stack := a.Stats.HeadDim, f32.From[float32](a.Stack)
 	out, err := a.OutputRows(0, a.Stats.Hidden)
 	if err != nil {
 		return nil, err
 	}
-	var mixed []decoder.Matrix
+	var mixed []f32.Matrix
 	for _, x := range a.sample {
-		mixed = append(mixed, decoder.NewMatrix(x.Rows, a.Stats.Heads*D))
+		mixed = append(mixed, f32.New(x.Rows, a.Stats.Heads*D))
 	}
 	for h := range a.Stats.Heads {
 		w, err := a.Query(h)
 		if err != nil {
 			return nil, err
 		}
-		query := single(w)
+		query := f32.From[float32](w)
 		for i, x := range a.sample {
 			q, k, v := a.sourceHead(x, h, query, stack)
-			decoder.Rotate(q, a.Frequencies, false)
-			decoder.Rotate(k, a.Frequencies, false)
-			decoder.Attention(decoder.Columns(mixed[i], h*D, D), q, k, v, 1/math.Sqrt(float64(D)))
+			f32.Rotate(q, a.Frequencies, false)
+			f32.Rotate(k, a.Frequencies, false)
+			f32.Attention(mixed[i].ColumnsFrom(h*D, D), q, k, v, 1/math.Sqrt(float64(D)), 0, nil)
 		}
 	}
 	for _, m := range mixed {
-		t.sample.Targets = append(t.sample.Targets, decoder.Project(m, single(out)))
+		t.sample.Targets = append(t.sample.Targets, f32.Project(m, f32.From[float32](out)))
 	}
 	return t, nil
 }

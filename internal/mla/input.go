@@ -4,7 +4,7 @@ import (
 	"cmp"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/rope"
 	"gonum.org/v1/gonum/mat"
@@ -17,8 +17,8 @@ type Attention struct {
 	Stats       *calib.Layer // what goes through the layer
 	Frequencies []float64    // ω_i, [J]
 	moments     *rope.Moments
-	rest        []rope.Rest      // [H]: what content queries are multiplied with
-	sample      []decoder.Matrix // attention inputs, [T × d] each
+	rest        []rope.Rest  // [H]: what content queries are multiplied with
+	sample      []f32.Matrix // attention inputs, [T × d] each
 	layer       int
 	biases      *family.Biases // nil: none
 	normError   float64        // see calib.WithoutHeadNorms

@@ -5,7 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
 // Trial runs conversions of one layer on sampled attention inputs. What it
@@ -13,17 +13,17 @@ import (
 // of different pairs and heads go together.
 type Trial struct {
 	*Attention
-	roots   []decoder.Matrix // [H] of [D × D]: Lᵀ with L·Lᵀ = W_o^hᵀ W_o^h
+	roots   []f32.Matrix // [H] of [D × D]: Lᵀ with L·Lᵀ = W_o^hᵀ W_o^h
 	windows []trialWindow
 	energy  float64
 }
 
 // trialWindow is one window of T tokens.
 type trialWindow struct {
-	x       decoder.Matrix   // [T × d]
-	queries []decoder.Matrix // [H] of [T × D]
-	outputs []decoder.Matrix // [H] of [T × D]: of the source, times L
-	missing []float32        // [T]: what the functional that stands for 1 has too much
+	x       f32.Matrix   // [T × d]
+	queries []f32.Matrix // [H] of [T × D]
+	outputs []f32.Matrix // [H] of [T × D]: of the source, times L
+	missing []float32    // [T]: what the functional that stands for 1 has too much
 }
 
 // NewTrial runs the source on the sample that came with the layer's statistics.
@@ -33,17 +33,17 @@ func (a *Attention) NewTrial() (*Trial, error) {
 		return nil, nil
 	}
 	t := &Trial{Attention: a}
-	stack := single(a.Stack)
+	stack := f32.From[float32](a.Stack)
 	for _, x := range a.sample {
 		t.windows = append(t.windows, trialWindow{x: x, missing: a.excess(x)})
 	}
 	for h := range a.Stats.Heads {
-		t.roots = append(t.roots, decoder.Transpose(a.Stats.OutputRoot(h)))
+		t.roots = append(t.roots, a.Stats.OutputRoot(h).Transpose())
 		w, err := a.Query(h)
 		if err != nil {
 			return nil, err
 		}
-		query := single(w)
+		query := f32.From[float32](w)
 		for i := range t.windows {
 			t.windows[i].add(t, h, query, stack)
 		}
@@ -52,35 +52,35 @@ func (a *Attention) NewTrial() (*Trial, error) {
 }
 
 // add runs head h of the source.
-func (w *trialWindow) add(t *Trial, h int, query, stack decoder.Matrix) {
+func (w *trialWindow) add(t *Trial, h int, query, stack f32.Matrix) {
 	q, k, v := t.sourceHead(w.x, h, query, stack)
-	w.queries = append(w.queries, clone(q))
-	decoder.Rotate(q, t.Frequencies, false)
-	decoder.Rotate(k, t.Frequencies, false)
+	w.queries = append(w.queries, q.Clone())
+	f32.Rotate(q, t.Frequencies, false)
+	f32.Rotate(k, t.Frequencies, false)
 	y := t.attend(h, q, k, v)
 	w.outputs = append(w.outputs, y)
-	t.energy += difference(y, decoder.Matrix{})
+	t.energy += difference(y, f32.Matrix{})
 }
 
 // sourceHead returns the queries, keys and values of head h of the source, not rotated,
 // [T × D] each.
-func (a *Attention) sourceHead(x decoder.Matrix, h int, query, stack decoder.Matrix) (q, k, v decoder.Matrix) {
+func (a *Attention) sourceHead(x f32.Matrix, h int, query, stack f32.Matrix) (q, k, v f32.Matrix) {
 	D, G, g := a.Stats.HeadDim, a.Stats.KVHeads, a.Stats.KVHead(h)
-	q = decoder.Project(x, query)
-	k, v = decoder.Project(x, decoder.Rows(stack, g*D, D)), decoder.Project(x, decoder.Rows(stack, (G+g)*D, D))
+	q = f32.Project(x, query)
+	k, v = f32.Project(x, stack.RowsFrom(g*D, D)), f32.Project(x, stack.RowsFrom((G+g)*D, D))
 	if b := a.biases; b != nil {
-		addRow(q, b.Query[h*D:], nil)
-		addRow(k, b.Key[g*D:], nil)
-		addRow(v, b.Value[g*D:], nil)
+		q.AddRow(f32.Single(b.Query[h*D:(h+1)*D]), nil)
+		k.AddRow(f32.Single(b.Key[g*D:(g+1)*D]), nil)
+		v.AddRow(f32.Single(b.Value[g*D:(g+1)*D]), nil)
 	}
 	return q, k, v
 }
 
 // attend returns the output of head h times L, [T × D].
-func (t *Trial) attend(h int, q, k, v decoder.Matrix) decoder.Matrix {
-	o := decoder.NewMatrix(q.Rows, v.Cols)
-	decoder.Attention(o, q, k, v, 1/math.Sqrt(float64(t.Stats.HeadDim)))
-	return decoder.Project(o, t.roots[h])
+func (t *Trial) attend(h int, q, k, v f32.Matrix) f32.Matrix {
+	o := f32.New(q.Rows, v.Cols)
+	f32.Attention(o, q, k, v, 1/math.Sqrt(float64(t.Stats.HeadDim)), 0, nil)
+	return f32.Project(o, t.roots[h])
 }
 
 // keyWeights are those to choose from. To first order, 1 is right, and on small
@@ -137,31 +137,31 @@ func (t *Trial) loss(o Options) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	down, up, rotary := single(l.Down), single(l.Up), single(l.Rotary)
-	expand := single(mat.DenseCopyOf(l.Key.Expand.T()))
+	down, up, rotary := f32.From[float32](l.Down), f32.From[float32](l.Up), f32.From[float32](l.Rotary)
+	expand := f32.From[float32](mat.DenseCopyOf(l.Key.Expand.T()))
 	D, G := t.Stats.HeadDim, t.Stats.KVHeads
 	sum := 0.0
 	for _, w := range t.windows {
-		kv := decoder.Project(decoder.Project(w.x, down), up)
-		shared := decoder.Project(w.x, rotary)
+		kv := f32.Project(f32.Project(w.x, down), up)
+		shared := f32.Project(w.x, rotary)
 		if l.Constants != nil {
-			addRow(shared, l.Constants.Rotary, nil)
+			shared.AddRow(f32.Single(l.Constants.Rotary), nil)
 		}
-		decoder.Rotate(shared, l.Key.Frequencies, true)
+		f32.Rotate(shared, l.Key.Frequencies, true)
 		for h, q := range w.queries {
 			g := t.Stats.KVHead(h)
-			values := decoder.Columns(kv, (G+g)*D, D)
+			values := kv.ColumnsFrom((G+g)*D, D)
 			switch {
 			case l.Constants != nil:
-				values = clone(values)
-				addRow(values, l.Constants.Value[g*D:], nil)
+				values = values.Clone()
+				values.AddRow(f32.Single(l.Constants.Value[g*D:(g+1)*D]), nil)
 			case t.biases != nil:
-				q = clone(q)
-				addRow(q, t.biases.Query[h*D:], w.missing)
+				q = q.Clone()
+				q.AddRow(f32.Single(t.biases.Query[h*D:(h+1)*D]), w.missing)
 			}
-			turned := decoder.Project(q, decoder.Columns(expand, g*D, D))
-			decoder.Rotate(turned, l.Key.Frequencies, true)
-			y := t.attend(h, beside(t.content(h, q), turned), beside(decoder.Columns(kv, g*D, D), shared), values)
+			turned := f32.Project(q, expand.ColumnsFrom(g*D, D))
+			f32.Rotate(turned, l.Key.Frequencies, true)
+			y := t.attend(h, f32.Beside(t.content(h, q), turned), f32.Beside(kv.ColumnsFrom(g*D, D), shared), values)
 			sum += difference(y, w.outputs[h])
 		}
 	}
@@ -169,8 +169,8 @@ func (t *Trial) loss(o Options) (float64, error) {
 }
 
 // content returns the content queries of head h, given the source's, [T × D].
-func (t *Trial) content(h int, q decoder.Matrix) decoder.Matrix {
-	c := clone(q)
+func (t *Trial) content(h int, q f32.Matrix) f32.Matrix {
+	c := q.Clone()
 	for s := range c.Rows {
 		t.rest[h].TurnRow(c.Data[s*c.Stride : s*c.Stride+c.Cols])
 	}
@@ -178,7 +178,7 @@ func (t *Trial) content(h int, q decoder.Matrix) decoder.Matrix {
 }
 
 // difference returns ‖a − b‖²; an empty b is zero.
-func difference(a, b decoder.Matrix) float64 {
+func difference(a, b f32.Matrix) float64 {
 	sum := 0.0
 	for i, v := range a.Data {
 		d := float64(v)
@@ -190,40 +190,9 @@ func difference(a, b decoder.Matrix) float64 {
 	return sum
 }
 
-// single returns m in single precision.
-func single(m *mat.Dense) decoder.Matrix {
-	n, d := m.Dims()
-	s := decoder.NewMatrix(n, d)
-	for i := range n {
-		for j, v := range m.RawRowView(i) {
-			s.Data[i*d+j] = float32(v)
-		}
-	}
-	return s
-}
-
-func clone(m decoder.Matrix) decoder.Matrix {
-	c := decoder.NewMatrix(m.Rows, m.Cols)
-	for i := range m.Rows {
-		copy(c.Data[i*c.Stride:], m.Data[i*m.Stride:i*m.Stride+m.Cols])
-	}
-	return c
-}
-
-// beside returns the columns of a and then those of b.
-func beside(a, b decoder.Matrix) decoder.Matrix {
-	m := decoder.NewMatrix(a.Rows, a.Cols+b.Cols)
-	for i := range m.Rows {
-		row := m.Data[i*m.Stride:]
-		copy(row, a.Data[i*a.Stride:i*a.Stride+a.Cols])
-		copy(row[a.Cols:], b.Data[i*b.Stride:i*b.Stride+b.Cols])
-	}
-	return m
-}
-
 // excess returns, for each row of x, u·x − 1 for the functional u that stands for
 // the constant of biases.
-func (a *Attention) excess(x decoder.Matrix) []float32 {
+func (a *Attention) excess(x f32.Matrix) []float32 {
 	if a.biases == nil {
 		return nil
 	}
@@ -237,19 +206,4 @@ func (a *Attention) excess(x decoder.Matrix) []float32 {
 		off[t] = float32(sum)
 	}
 	return off
-}
-
-// addRow adds the first columns of row to every row of m, times factors if there
-// are any.
-func addRow(m decoder.Matrix, row []float64, factors []float32) {
-	for t := range m.Rows {
-		factor := float32(1)
-		if factors != nil {
-			factor = factors[t]
-		}
-		out := m.Data[t*m.Stride : t*m.Stride+m.Cols]
-		for j := range out {
-			out[j] += factor * float32(row[j])
-		}
-	}
 }

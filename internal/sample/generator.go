@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
@@ -15,7 +15,7 @@ import (
 type Generator struct {
 	decoder.Decoder
 	layers []*decoder.Layer
-	head   decoder.Matrix // [vocabulary × d]
+	head   f32.Matrix // [vocabulary × d]
 }
 
 // NewGenerator reads the weights of m, which must not have latent attention.
@@ -100,7 +100,7 @@ func (g *Generator) run(ctx context.Context, texts []*sequence, step func(tokens
 
 // extend draws token number at of the texts that are not given so far. X is the
 // residual stream behind the last layer.
-func (g *Generator) extend(ctx context.Context, texts []*sequence, at int, x decoder.Matrix) error {
+func (g *Generator) extend(ctx context.Context, texts []*sequence, at int, x f32.Matrix) error {
 	var open []int
 	for i, s := range texts {
 		if len(s.tokens) <= at {
@@ -113,8 +113,8 @@ func (g *Generator) extend(ctx context.Context, texts []*sequence, at int, x dec
 	if err := g.Finish(x); err != nil {
 		return err
 	}
-	logits := decoder.Project(x, g.head)
-	return calib.Each(ctx, len(open), func(i int) error {
+	logits := f32.Project(x, g.head)
+	return f32.Each(ctx, len(open), func(i int) error {
 		s := texts[open[i]]
 		z := logits.Data[open[i]*logits.Stride : open[i]*logits.Stride+logits.Cols]
 		vector.Softmax(z)

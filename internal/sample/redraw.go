@@ -8,6 +8,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -62,13 +63,13 @@ func (r *redrawing) pass(ctx context.Context, done func(layers int)) error {
 		if err != nil {
 			return err
 		}
-		err = r.each(ctx, func(_ int, x decoder.Matrix) error { layer.Forward(x); return nil })
+		err = r.each(ctx, func(_ int, x f32.Matrix) error { layer.Forward(x); return nil })
 		if err != nil {
 			return err
 		}
 		done(n + 1)
 	}
-	if err := r.each(ctx, func(_ int, x decoder.Matrix) error { return r.Finish(x) }); err != nil {
+	if err := r.each(ctx, func(_ int, x f32.Matrix) error { return r.Finish(x) }); err != nil {
 		return err
 	}
 	if err := r.draw(ctx); err != nil {
@@ -80,8 +81,8 @@ func (r *redrawing) pass(ctx context.Context, done func(layers int)) error {
 
 // each calls f for the stream of every window, several at a time, and keeps what f makes
 // of it.
-func (r *redrawing) each(ctx context.Context, f func(i int, x decoder.Matrix) error) error {
-	return calib.Each(ctx, len(r.windows), func(i int) error {
+func (r *redrawing) each(ctx context.Context, f func(i int, x f32.Matrix) error) error {
+	return f32.Each(ctx, len(r.windows), func(i int) error {
 		x, err := r.streams.Get(i)
 		if err == nil {
 			err = f(i, x)
@@ -109,10 +110,10 @@ func (r *redrawing) draw(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = r.each(ctx, func(i int, x decoder.Matrix) error {
+		err = r.each(ctx, func(i int, x f32.Matrix) error {
 			for at := 0; at < len(best[i]); at += positionsAtOnce {
 				n := min(positionsAtOnce, len(best[i])-at)
-				logits := decoder.Project(decoder.Rows(x, at, n), head)
+				logits := f32.Project(x.RowsFrom(at, n), head)
 				for t := range n {
 					row := logits.Data[t*logits.Stride : t*logits.Stride+logits.Cols]
 					if id := race(row, &best[i][at+t], noise[i]); id >= 0 {

@@ -1,7 +1,7 @@
 package verify
 
 import (
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/quant"
 )
@@ -41,7 +41,7 @@ func CacheBits(bits int) Option {
 	scheme := quant.Scheme{Bits: bits, Group: quant.DefaultGroup}
 	return func(c *comparison) {
 		c.scheme = &scheme
-		c.converted.Cached = func(vectors decoder.Matrix) {
+		c.converted.Cached = func(vectors f32.Matrix) {
 			for t := range vectors.Rows {
 				scheme.Round(vectors.Data[t*vectors.Stride : t*vectors.Stride+vectors.Cols])
 			}

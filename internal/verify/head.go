@@ -5,10 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
@@ -52,7 +49,8 @@ func (c *comparison) head(ctx context.Context, streams []*stream) error {
 		if err != nil {
 			return err
 		}
-		err = each(ctx, streams, func(s *stream) error {
+		err = f32.Each(ctx, len(streams), func(i int) error {
+			s := streams[i]
 			s.addLogits(sums[s], from, ours, theirs)
 			return nil
 		})
@@ -72,12 +70,12 @@ func (c *comparison) head(ctx context.Context, streams []*stream) error {
 const tokensAtOnce = 128
 
 // addLogits adds the logits of the head rows that begin at token id from.
-func (s *stream) addLogits(sums []pair, from int, ours, theirs decoder.Matrix) {
-	p, q := decoder.NewMatrix(tokensAtOnce, ours.Rows), decoder.NewMatrix(tokensAtOnce, ours.Rows)
+func (s *stream) addLogits(sums []pair, from int, ours, theirs f32.Matrix) {
+	p, q := f32.New(tokensAtOnce, ours.Rows), f32.New(tokensAtOnce, ours.Rows)
 	for at := 0; at < len(s.tokens); at += tokensAtOnce {
 		n := min(tokensAtOnce, len(s.tokens)-at)
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1, decoder.Rows(s.source, at, n), ours, 0, decoder.Rows(p, 0, n))
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1, decoder.Rows(s.converted, at, n), theirs, 0, decoder.Rows(q, 0, n))
+		f32.ProjectTo(p.RowsFrom(0, n), s.source.RowsFrom(at, n), ours)
+		f32.ProjectTo(q.RowsFrom(0, n), s.converted.RowsFrom(at, n), theirs)
 		for t := range n {
 			next := -1
 			if at+t+1 < len(s.tokens) {

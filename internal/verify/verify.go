@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/quant"
 )
@@ -139,8 +137,8 @@ type comparison struct {
 // stream is the state of one window between layers.
 type stream struct {
 	tokens    []int
-	source    decoder.Matrix
-	converted decoder.Matrix
+	source    f32.Matrix
+	converted f32.Matrix
 	off, size float64
 }
 
@@ -168,8 +166,8 @@ func (c *comparison) run(ctx context.Context, windows [][]int, done func(layers 
 		if err != nil {
 			return err
 		}
-		err = each(ctx, streams, func(s *stream) error {
-			s.layer(ours, theirs, scale)
+		err = f32.Each(ctx, len(streams), func(i int) error {
+			streams[i].layer(ours, theirs, scale)
 			return nil
 		})
 		if err != nil {
@@ -186,21 +184,6 @@ func (c *comparison) run(ctx context.Context, windows [][]int, done func(layers 
 	}
 	done(c.source.Layers + 1)
 	return nil
-}
-
-// each calls f for every stream, on all processors.
-func each(ctx context.Context, streams []*stream, f func(*stream) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, s := range streams {
-		group.Go(func() error {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			return f(s)
-		})
-	}
-	return group.Wait()
 }
 
 // residualScale is the factor by which the converted residual stream is scaled,

@@ -11,7 +11,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/heal"
 )
 
@@ -90,8 +90,8 @@ func (s healed) weights() *heal.Weights {
 // sample draws what a step learns from.
 func (s healed) sample() heal.Sample {
 	rng := rand.New(rand.NewPCG(3, 4))
-	draw := func() decoder.Matrix {
-		m := decoder.NewMatrix(s.tokens, s.hidden)
+	draw := func() f32.Matrix {
+		m := f32.New(s.tokens, s.hidden)
 		for i := range m.Data {
 			m.Data[i] = float32(rng.NormFloat64())
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
@@ -62,7 +63,7 @@ func readLayer(dir string, shape testmodel.Llama) (*decoder.Layer, error) {
 
 // forward runs a layer on 4096 tokens.
 func forward(layer *decoder.Layer, hidden int) {
-	x := decoder.NewMatrix(4096, hidden)
+	x := f32.New(4096, hidden)
 	for i := range x.Data {
 		x.Data[i] = float32(i%1021)/1021 - 0.5
 	}
