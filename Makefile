@@ -17,7 +17,7 @@ build:
 
 test:
 	$(GO) test -timeout 30m ./...
-	$(GO) test -tags noasm ./internal/fastblas ./internal/floatconv ./internal/linalg ./internal/decoder ./internal/vector
+	$(GO) test -tags noasm ./internal/f32 ./internal/fastblas ./internal/floatconv ./internal/forward ./internal/linalg ./internal/vector
 
 # the race detector is the one thing that needs a C compiler; -short leaves out
 # what measures memory, which it multiplies

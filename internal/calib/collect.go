@@ -8,9 +8,9 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // windowsAtOnce is how many windows go through a layer before what they add is
@@ -21,19 +21,14 @@ const windowsAtOnce = 8
 // take. It holds one layer, and between layers the residual streams of all windows that
 // the model runs on, for which temp names a file if they do not fit into memory. Progress,
 // if not nil, is told how many layers are done.
-func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
-	windows, _ := t.run()
-	s, err := NewStreams(windows, m.Hidden, temp)
+func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, take func(layer int, s *Sums) error, progress func(done, total int64)) (err error) {
+	windows, sample := t.run()
+	s, err := forward.NewStreams(windows, m.Hidden, temp)
 	if err != nil {
 		return err
 	}
-	return errors.Join(collectOn(ctx, s, m, t, take, progress), s.Close())
-}
-
-// collectOn is Collect with residual streams in s.
-func collectOn(ctx context.Context, s *Streams, m *family.Model, t Text, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
-	windows, sample := t.run()
-	d := decoder.Decoder{Model: m}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	d := forward.Decoder{Model: m}
 	if err := s.Embed(d, windows); err != nil {
 		return err
 	}
@@ -54,7 +49,7 @@ func collectOn(ctx context.Context, s *Streams, m *family.Model, t Text, take fu
 }
 
 // collect takes all windows through layer n.
-func (c *collector) collect(ctx context.Context, d decoder.Decoder, n, windows int) (*Sums, error) {
+func (c *collector) collect(ctx context.Context, d forward.Decoder, n, windows int) (*Sums, error) {
 	var err error
 	if c.layer, err = d.Layer(n); err != nil {
 		return nil, err
@@ -79,8 +74,8 @@ func (c *collector) collect(ctx context.Context, d decoder.Decoder, n, windows i
 
 // collector adds up one layer.
 type collector struct {
-	layer   *decoder.Layer
-	streams *Streams
+	layer   *forward.Layer
+	streams *forward.Streams
 	kept    int   // windows to add up, the first ones
 	sampled []int // windows to keep the inputs of
 	roots   []f32.Matrix
@@ -99,7 +94,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 			return err
 		}
 		seen[i] = newObservation(c, x.Rows)
-		if err := c.layer.Observe(x, decoder.Observer{Input: seen[i].input, Heads: seen[i].heads, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
+		if err := c.layer.Observe(x, forward.Observer{Input: seen[i].input, Heads: seen[i].heads, Rotary: seen[i].rotary, Head: seen[i].head}); err != nil {
 			return err
 		}
 		seen[i].addHeads()

@@ -12,10 +12,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -50,7 +50,7 @@ func collect(t *testing.T, m *family.Model, windows [][]int) []*Sums {
 // naive computes the sums of the first layer from their definitions.
 func naive(t *testing.T, m *family.Model, windows [][]int) *Sums {
 	t.Helper()
-	a, d := m.Attention(0), decoder.Decoder{Model: m}
+	a, d := m.Attention(0), forward.Decoder{Model: m}
 	s := newSums(m, longest(windows))
 	gamma, err := a.Norm()
 	if err != nil {
@@ -239,31 +239,6 @@ func TestProcessors(t *testing.T) {
 	runtime.GOMAXPROCS(5)
 	for n, sums := range collect(t, m, windows) {
 		compare(t, sums, one[n], 0)
-	}
-}
-
-// TestStreams: residual streams on the disk are those in memory.
-func TestStreams(t *testing.T) {
-	m := small.Open(t)
-	windows := windowsOf(m, 1, 9, 30)
-	temp := filepath.Join(t.TempDir(), "streams")
-	s := &Streams{width: m.Hidden, offset: []int64{0, 9 * 4 * int64(m.Hidden), 39 * 4 * int64(m.Hidden)}}
-	var err error
-	if s.file, err = createStreams(temp); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	want := collect(t, m, windows)
-	err = collectOn(context.Background(), s, m, Text{Kept: windows}, func(_ int, sums *Sums) error {
-		compare(t, sums, want[n], 0)
-		n++
-		return nil
-	}, nil)
-	if err := errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if left, _ := filepath.Glob(temp + "*"); len(left) > 0 {
-		t.Errorf("left %v", left)
 	}
 }
 

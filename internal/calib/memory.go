@@ -3,9 +3,9 @@ package calib
 import (
 	"runtime"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // Memory estimates the bytes that Gather takes for m on a text: a layer, its sums, residual
@@ -20,10 +20,10 @@ func Memory(m *family.Model, t Text) int64 {
 	}
 	layer := 4 * d * (2*queries + 2*keys + 3*f)
 	sums := (8*2 + 4) * d * d
-	streams := min(InMemory, 4*d*tokens)
+	streams := min(forward.InMemory, 4*d*tokens)
 	seen := windowsAtOnce * T * (4*d + 8*4*int64(m.Heads)) // inputs, and sums by head
 	head := 4 * T * (2*f32.QueriesAtOnce + int64(m.HeadDim))
-	mlp := 4 * decoder.TokensAtOnce * (d + 2*f)
+	mlp := 4 * forward.TokensAtOnce * (d + 2*f)
 	through := 4*T*(3*d+2*queries+2*keys) + head + mlp
 	return layer + sums + streams + seen + through*int64(min(windowsAtOnce, runtime.GOMAXPROCS(0)))
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/tokens"
@@ -89,7 +89,7 @@ func converted(t testing.TB, m *family.Model, o plan.Options) *family.Model {
 // logits runs a model on one sequence.
 func logits(t testing.TB, m *family.Model, ids []int) []float32 {
 	t.Helper()
-	z, err := decoder.Decoder{Model: m}.Logits(ids)
+	z, err := forward.Decoder{Model: m}.Logits(ids)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,10 +11,10 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -190,7 +190,7 @@ func TestHealedFamilies(t *testing.T) {
 func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int) (layers []float64, behind float64) {
 	t.Helper()
 	var streams [2]f32.Matrix
-	decoders := [2]decoder.Decoder{{Model: m}, {Model: out}}
+	decoders := [2]forward.Decoder{{Model: m}, {Model: out}}
 	for k, d := range decoders {
 		var err error
 		if streams[k], err = d.Embed(ids); err != nil {
@@ -211,7 +211,7 @@ func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int)
 		for i, v := range streams[1].Data {
 			before[i] = float64(v)
 		}
-		var both [2]*decoder.Layer
+		var both [2]*forward.Layer
 		for k, d := range decoders {
 			l, err := d.Layer(n)
 			if err != nil {

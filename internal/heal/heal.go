@@ -15,10 +15,9 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // Steps is how many steps healing a layer takes; None: layers are not healed.
@@ -65,13 +64,13 @@ type Healer struct {
 	// Progress, if not nil, is told of every step.
 	Progress func(Progress)
 
-	decoder           decoder.Decoder
+	decoder           forward.Decoder
 	windows           [][]int
 	steps             Steps
-	source, converted *calib.Streams
-	closed            *calib.Streams // that of the model that nothing heals; of held windows alone
-	lengths           []int          // of the windows, in tokens
-	train, held       []int          // windows
+	source, converted *forward.Streams
+	closed            *forward.Streams // that of the model that nothing heals; of held windows alone
+	lengths           []int            // of the windows, in tokens
+	train, held       []int            // windows
 }
 
 // Progress is how far healing has come, and the error of the layer before and now.
@@ -90,7 +89,7 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 	if steps == Output {
 		windows = thinned(windows, enough*m.Heads*m.HeadDim)
 	}
-	h = &Healer{decoder: decoder.Decoder{Model: m}, steps: steps, windows: windows}
+	h = &Healer{decoder: forward.Decoder{Model: m}, steps: steps, windows: windows}
 	for i, w := range windows {
 		h.lengths = append(h.lengths, len(w))
 		if i%heldEvery == min(heldEvery, len(windows))/2 {
@@ -138,8 +137,8 @@ func thinned(windows [][]int, tokens int) [][]int {
 func (h *Healer) Windows() [][]int { return h.windows }
 
 // embed returns the stream that windows begin with.
-func (h *Healer) embed(windows [][]int, temp func() string) (*calib.Streams, error) {
-	s, err := calib.NewStreams(windows, h.decoder.Hidden, temp)
+func (h *Healer) embed(windows [][]int, temp func() string) (*forward.Streams, error) {
+	s, err := forward.NewStreams(windows, h.decoder.Hidden, temp)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +151,7 @@ func (h *Healer) embed(windows [][]int, temp func() string) (*calib.Streams, err
 // Close gives up what is held.
 func (h *Healer) Close() error {
 	var errs []error
-	for _, s := range []*calib.Streams{h.source, h.converted, h.closed} {
+	for _, s := range []*forward.Streams{h.source, h.converted, h.closed} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -215,7 +214,7 @@ func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
 // converted one before.
 type streamed struct {
 	*Healer
-	original *decoder.Layer
+	original *forward.Layer
 	norm     []float32 // γ
 }
 
@@ -251,7 +250,7 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 // to and what that became.
 func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
 	return f32.Each(ctx, len(l.lengths), func(i int) error {
-		through := func(s *calib.Streams, attention *layer[float32]) error {
+		through := func(s *forward.Streams, attention *layer[float32]) error {
 			err := change(s, i, func(x f32.Matrix) f32.Matrix {
 				in := l.input(x)
 				return attention.forward(joined([]f32.Matrix{in}, []f32.Matrix{in})).output
@@ -267,7 +266,7 @@ func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) e
 }
 
 // change adds to a stream of window i what f makes of it.
-func change(s *calib.Streams, i int, f func(x f32.Matrix) f32.Matrix) error {
+func change(s *forward.Streams, i int, f func(x f32.Matrix) f32.Matrix) error {
 	x, err := s.Get(i)
 	if err != nil {
 		return err

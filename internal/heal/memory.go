@@ -1,8 +1,8 @@
 package heal
 
 import (
-	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // Memory estimates the bytes that healing takes for m on windows of tokens, with
@@ -26,5 +26,5 @@ func Memory(m *family.Model, steps Steps, latent int, windows [][]int) int64 {
 	tensors := 2*queries*d + int64(m.Heads)*r*d/4 + r*d + 2*queries*r
 	source := 4 * d * (2*queries + 2*keys + 3*int64(m.Intermediate))
 	through := 4 * batch * (10*queries + int64(m.Heads)*r + 6*d)
-	return (4*single+8*double)*tensors + equations + source + 2*min(calib.InMemory, 4*d*tokens) + through
+	return (4*single+8*double)*tensors + equations + source + 2*min(forward.InMemory, 4*d*tokens) + through
 }

@@ -5,22 +5,22 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
 // Generator is a model with all of its weights in memory, to write text with.
 type Generator struct {
-	decoder.Decoder
-	layers []*decoder.Layer
+	forward.Decoder
+	layers []*forward.Layer
 	head   f32.Matrix // [vocabulary × d]
 }
 
 // NewGenerator reads the weights of m, which must not have latent attention.
 func NewGenerator(m *family.Model) (*Generator, error) {
-	g := &Generator{Decoder: decoder.Decoder{Model: m}}
+	g := &Generator{Decoder: forward.Decoder{Model: m}}
 	var err error
 	for n := range m.Layers {
 		l, err := g.Layer(n)
@@ -61,7 +61,7 @@ func (g *Generator) Write(ctx context.Context, prompts [][]int, lengths []int, s
 
 // run writes texts, the longest first.
 func (g *Generator) run(ctx context.Context, texts []*sequence, step func(tokens int64)) error {
-	var pasts []*decoder.Past
+	var pasts []*forward.Past
 	for _, l := range g.layers {
 		p, err := l.NewPast(len(texts), texts[0].length)
 		if err != nil {

@@ -6,10 +6,9 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // headRowsAtOnce and positionsAtOnce bound the part of the head, and the logits, that are
@@ -26,12 +25,12 @@ const (
 // would have written them, and the others are more like it than they were. Temp names
 // a file for what does not fit into memory; progress is told of layers.
 func Redraw(ctx context.Context, m *family.Model, windows [][]int, passes int, seed uint64, temp func() string, progress func(done, total int64)) (err error) {
-	s, err := calib.NewStreams(windows, m.Hidden, temp)
+	s, err := forward.NewStreams(windows, m.Hidden, temp)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	r := redrawing{decoder.Decoder{Model: m}, s, windows, seed}
+	r := redrawing{forward.Decoder{Model: m}, s, windows, seed}
 	for pass := range passes {
 		err := r.pass(ctx, func(layer int) {
 			if progress != nil {
@@ -47,8 +46,8 @@ func Redraw(ctx context.Context, m *family.Model, windows [][]int, passes int, s
 
 // redrawing is windows that are being redrawn.
 type redrawing struct {
-	decoder.Decoder
-	streams *calib.Streams
+	forward.Decoder
+	streams *forward.Streams
 	windows [][]int
 	seed    uint64
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // Tokens is how many tokens a model makes unless others are asked for.
@@ -49,7 +50,7 @@ func NewPlan(m *family.Model, tokens int, memory int64) Plan {
 func (p Plan) Memory(m *family.Model) int64 {
 	piece := min(pieceTokens, p.Window)
 	width, T := int64(m.Hidden), int64(p.Window)
-	redrawing := calib.Memory(m, calib.Text{Kept: [][]int{make([]int, p.Window)}}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(calib.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
+	redrawing := calib.Memory(m, calib.Text{Kept: [][]int{make([]int, p.Window)}}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(forward.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
 	if p.Written == 0 {
 		return redrawing
 	}

@@ -10,8 +10,8 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
@@ -172,7 +172,7 @@ func TestWritten(t *testing.T) {
 	}
 	loss, entropy, n := 0.0, 0.0, 0
 	for _, w := range text.Kept[:1] {
-		z, err := decoder.Decoder{Model: m}.Logits(w)
+		z, err := forward.Decoder{Model: m}.Logits(w)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func quantised(s quant.Scheme, vectors []int, layers int, sourceBytes int64) *Qu
 }
 
 // cachedVectors lists the lengths of the vectors that a layer caches per token:
-// those that decoder.Decoder.Cached sees.
+// those that forward.Decoder.Cached sees.
 func cachedVectors(m *family.Model) []int {
 	if m.MLA != nil {
 		return []int{m.MLA.KVLoraRank, m.MLA.RopeDim}

@@ -4,9 +4,9 @@ import (
 	"runtime"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // Memory estimates the bytes that Compare takes for two models on windows of tokens:
@@ -19,7 +19,7 @@ func Memory(source, converted *family.Model, windows [][]int) int64 {
 	}
 	streams := min(batchBytes, 2*4*d*tokens)
 	heads := 2 * 4 * d * int64(min(vocabularyAtOnce, source.Vocab))
-	through := 4*T*(5*d+4*int64(converted.Heads)*int64(converted.HeadDim)+f32.QueriesAtOnce) + 4*decoder.TokensAtOnce*(d+2*int64(source.Intermediate))
+	through := 4*T*(5*d+4*int64(converted.Heads)*int64(converted.HeadDim)+f32.QueriesAtOnce) + 4*forward.TokensAtOnce*(d+2*int64(source.Intermediate))
 	return layerBytes(source) + layerBytes(converted) + streams + heads + through*int64(runtime.GOMAXPROCS(0))
 }
 

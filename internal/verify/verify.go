@@ -8,9 +8,9 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/quant"
 )
 
@@ -68,7 +68,7 @@ func Compare(ctx context.Context, source, converted *family.Model, windows [][]i
 		return nil, &ShapeError{source, converted}
 	}
 	c := &comparison{
-		source: decoder.Decoder{Model: source}, converted: decoder.Decoder{Model: converted},
+		source: forward.Decoder{Model: source}, converted: forward.Decoder{Model: converted},
 		off: make([]float64, source.Layers), size: make([]float64, source.Layers),
 	}
 	for _, set := range options {
@@ -128,7 +128,7 @@ func batch(windows [][]int, most int) [][][]int {
 
 // comparison accumulates over batches.
 type comparison struct {
-	source, converted decoder.Decoder
+	source, converted forward.Decoder
 	off, size         []float64 // per layer: squared error and square of the attention output
 	totals            totals
 	scheme            *quant.Scheme // of the converted cache; nil: it is not quantised
@@ -204,7 +204,7 @@ func residualScale(streams []*stream) float32 {
 
 // layer runs one layer of both models, each on its own stream, and the
 // converted attention once more on the source's.
-func (s *stream) layer(source, converted *decoder.Layer, scale float32) {
+func (s *stream) layer(source, converted *forward.Layer, scale float32) {
 	same := s.source
 	same.Data = slices.Clone(same.Data)
 	for i := range same.Data {

@@ -11,10 +11,10 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/quant"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
@@ -252,7 +252,7 @@ func TestCachedVectors(t *testing.T) {
 	for _, make := range []testmodel.Llama{{KVHeads: 2}, {Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}}} {
 		m := make.Open(t)
 		var seen []int
-		d := decoder.Decoder{Model: m, Cached: func(v f32.Matrix) { seen = append(seen, v.Cols) }}
+		d := forward.Decoder{Model: m, Cached: func(v f32.Matrix) { seen = append(seen, v.Cols) }}
 		if _, err := d.Logits([]int{1, 2, 3}); err != nil {
 			t.Fatal(err)
 		}

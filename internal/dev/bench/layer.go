@@ -7,10 +7,10 @@ import (
 	"strconv"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
 // layer compares a layer of the decoder with torch.
@@ -30,7 +30,7 @@ func (b *bench) layer() error {
 			work: "forward, 4096 tokens, layer of a 1B, processors: " + strconv.Itoa(cores), against: "torch, float32", rounds: min(b.rounds, 3),
 			ours: func() (usage, error) {
 				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
-				return best(func() { forward(layer, shape.Hidden) })
+				return best(func() { runLayer(layer, shape.Hidden) })
 			},
 			theirs: peer(b.python, func() (usage, error) {
 				u, _, err := told(threads(cores), b.python, filepath.Join(b.scripts, "layer.py"), strconv.Itoa(cores))
@@ -45,7 +45,7 @@ func (b *bench) layer() error {
 }
 
 // readLayer makes a model in dir and reads its first layer.
-func readLayer(dir string, shape testmodel.Llama) (*decoder.Layer, error) {
+func readLayer(dir string, shape testmodel.Llama) (*forward.Layer, error) {
 	if err := shape.WriteTo(dir); err != nil {
 		return nil, err
 	}
@@ -58,11 +58,11 @@ func readLayer(dir string, shape testmodel.Llama) (*decoder.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decoder.Decoder{Model: m}.Layer(0)
+	return forward.Decoder{Model: m}.Layer(0)
 }
 
-// forward runs a layer on 4096 tokens.
-func forward(layer *decoder.Layer, hidden int) {
+// runLayer runs a layer on 4096 tokens.
+func runLayer(layer *forward.Layer, hidden int) {
 	x := f32.New(4096, hidden)
 	for i := range x.Data {
 		x.Data[i] = float32(i%1021)/1021 - 0.5

@@ -1,10 +1,4 @@
-// Package decoder runs a canonical decoder on tokens in float32, with the
-// semantics of the stock classes: those of the family for MHA, GQA and MQA,
-// DeepseekV3ForCausalLM without experts for latent attention; and with those of
-// the reference implementation of the MHA2MLA paper.
-//
-// It holds one layer at a time and reads it from the disk when asked.
-package decoder
+package forward
 
 import (
 	"errors"

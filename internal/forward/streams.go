@@ -1,4 +1,4 @@
-package calib
+package forward
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 
-	"github.com/mha2mla/mha2mla/internal/decoder"
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
@@ -26,6 +25,11 @@ type Streams struct {
 // given windows. If they are too many for the memory it creates a file of the
 // name that temp returns; Close removes it.
 func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error) {
+	return newStreams(windows, width, InMemory, temp)
+}
+
+// newStreams is NewStreams with so many bytes in memory at most.
+func newStreams(windows [][]int, width int, inMemory int64, temp func() string) (*Streams, error) {
 	s := &Streams{width: width}
 	size := int64(0)
 	for _, w := range windows {
@@ -33,21 +37,17 @@ func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error
 		size += 4 * int64(len(w)) * int64(width)
 	}
 	s.offset = append(s.offset, size)
-	if size <= InMemory {
+	if size <= inMemory {
 		s.held = make([]f32.Matrix, len(windows))
 		return s, nil
 	}
 	var err error
-	s.file, err = createStreams(temp())
+	s.file, err = os.OpenFile(temp(), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	return s, err
 }
 
-func createStreams(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-}
-
 // Embed begins the streams of windows of tokens: with their embeddings.
-func (s *Streams) Embed(d decoder.Decoder, windows [][]int) error {
+func (s *Streams) Embed(d Decoder, windows [][]int) error {
 	for i, tokens := range windows {
 		x, err := d.Embed(tokens)
 		if err == nil {
