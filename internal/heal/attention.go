@@ -8,7 +8,7 @@ import (
 
 // attention is the attention of one head of one window at a time.
 type attention[T f32.Real] struct {
-	*pass[T]
+	pass          *pass[T]
 	from, n       int            // the window's tokens
 	key           f32.General[T] // [w × n]: content over rotary
 	query, value  f32.General[T] // [w × n] and [v × n]: parts of the pass's
@@ -19,7 +19,7 @@ type attention[T f32.Real] struct {
 
 func newAttention[T f32.Real](p *pass[T], from, n int) *attention[T] {
 	return &attention[T]{
-		pass: p, from: from, n: n, key: f32.NewOf[T](p.content+p.layer.rotary, n),
+		pass: p, from: from, n: n, key: f32.NewOf[T](p.layer.contentDim+p.layer.rotaryDim, n),
 		probabilities: f32.NewBlocks[T](n, 0),
 	}
 }
@@ -27,26 +27,28 @@ func newAttention[T f32.Real](p *pass[T], from, n int) *attention[T] {
 // of returns the rows of head h of m, each of the given number of heads having so
 // many, for the tokens of the window.
 func (a *attention[T]) of(m f32.General[T], h, heads, rows int) f32.General[T] {
-	return m.Part(h*heads/a.heads*rows, rows, a.from, a.n)
+	return m.Part(h*heads/a.pass.layer.heads*rows, rows, a.from, a.n)
 }
 
 // head turns to head h.
 func (a *attention[T]) head(h int) {
-	a.key.RowsFrom(0, a.content).CopyFrom(a.of(a.keys, h, a.keyHeads, a.content))
-	a.key.RowsFrom(a.content, a.layer.rotary).CopyFrom(a.of(a.pass.rotary, h, len(a.frequencies), a.layer.rotary))
-	a.query = a.of(a.pass.query, h, a.heads, a.key.Rows)
-	a.value = a.of(a.values, h, a.keyHeads, a.layer.value)
-	a.out = a.of(a.mixed, h, a.heads, a.layer.value)
+	p, l := a.pass, a.pass.layer
+	a.key.RowsFrom(0, l.contentDim).CopyFrom(a.of(p.contentKeys, h, l.keyHeads, l.contentDim))
+	a.key.RowsFrom(l.contentDim, l.rotaryDim).CopyFrom(a.of(p.rotaryKeys, h, len(l.frequencies), l.rotaryDim))
+	a.query = a.of(p.queries, h, l.heads, a.key.Rows)
+	a.value = a.of(p.values, h, l.keyHeads, l.valueDim)
+	a.out = a.of(p.mixed, h, l.heads, l.valueDim)
 }
 
 // blocks calls f with the probabilities of all queries, some at a time.
 func (a *attention[T]) blocks(f func(from int, probabilities f32.General[T])) {
+	scale := a.pass.layer.scale
 	a.probabilities.Each(func(from int, p f32.General[T]) {
 		f32.Product(p, blas.Trans, a.query.ColumnsFrom(from, p.Rows), blas.NoTrans, a.key.ColumnsFrom(0, p.Cols), 1, 0)
 		for i := range p.Rows {
 			row := p.Row(i)
 			for j := range row[:from+i+1] {
-				row[j] *= a.scale
+				row[j] *= scale
 			}
 		}
 	}, f)
@@ -71,6 +73,7 @@ func (a *attention[T]) unmix(g gradients[T]) {
 	if a.descent == nil {
 		a.descent = make([]T, min(a.n, f32.QueriesAtOnce)*a.n)
 	}
+	scale := a.pass.layer.scale
 	a.blocks(func(from int, p f32.General[T]) {
 		out, query := g.out.ColumnsFrom(from, p.Rows), a.query.ColumnsFrom(from, p.Rows)
 		ds := f32.General[T]{Rows: p.Rows, Cols: p.Cols, Stride: p.Cols, Data: a.descent[:p.Rows*p.Cols]}
@@ -83,7 +86,7 @@ func (a *attention[T]) unmix(g gradients[T]) {
 				mean += v * row[j]
 			}
 			for j, v := range probabilities {
-				row[j] = a.scale * v * (row[j] - mean)
+				row[j] = scale * v * (row[j] - mean)
 			}
 		}
 		f32.Product(g.query.ColumnsFrom(from, p.Rows), blas.NoTrans, a.key.ColumnsFrom(0, p.Cols), blas.Trans, ds, 1, 0)

@@ -33,7 +33,7 @@ func BenchmarkStep(b *testing.B) {
 				return m
 			}
 			l := &layer[float32]{
-				heads: s.heads, keyHeads: s.heads, content: s.dim, rotary: s.rotary, value: s.dim, interleaved: true, scale: 1e-3,
+				heads: s.heads, keyHeads: s.heads, contentDim: s.dim, rotaryDim: s.rotary, valueDim: s.dim, interleaved: true, scale: 1e-3,
 				frequencies: [][]float64{make([]float64, s.rotary/2)},
 				query:       fill(s.heads*(s.dim+s.rotary), s.hidden), rotaryKey: fill(s.rotary, s.hidden), downK: fill(s.rank, s.hidden),
 				upK: fill(s.heads*s.dim, s.rank), upV: fill(s.heads*s.dim, s.rank), output: fill(s.hidden, s.heads*s.dim),

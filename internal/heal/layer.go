@@ -44,7 +44,8 @@ type tensor[T f32.Real] struct {
 // layer is Weights in one precision, tensors that there are not being empty.
 type layer[T f32.Real] struct {
 	heads, keyHeads         int
-	content, rotary, value  int // n, p and v
+	contentDim              int // n, p and v, of one head
+	rotaryDim, valueDim     int
 	interleaved             bool
 	scale, normEps          T
 	frequencies             [][]float64
@@ -65,9 +66,9 @@ func newLayer[T f32.Real](w *Weights) *layer[T] {
 	if w.Norm != nil {
 		l.norm = f32.From[T](mat.NewDense(1, len(w.Norm), w.Norm))
 	}
-	l.rotary = l.rotaryKey.Rows / len(w.Frequencies)
-	l.content = l.query.Rows/l.heads - l.rotary
-	l.value = l.output.Cols / l.heads
+	l.rotaryDim = l.rotaryKey.Rows / len(w.Frequencies)
+	l.contentDim = l.query.Rows/l.heads - l.rotaryDim
+	l.valueDim = l.output.Cols / l.heads
 	return l
 }
 

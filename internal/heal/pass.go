@@ -19,15 +19,16 @@ type batch[T f32.Real] struct {
 // pass is a batch on its way through a layer. Matrices are of features × tokens:
 // a head is some rows, and products run along the tokens, which are many.
 type pass[T f32.Real] struct {
-	*layer[T]
-	batch[T]
-	queryLatent      f32.General[T] // of the compressed query; empty
-	query            f32.General[T] // rotated
-	rotary           f32.General[T] // rotated
+	layer            *layer[T]
+	batch            batch[T]
+	queryLatents     f32.General[T] // of compressed queries; empty
+	queries          f32.General[T] // of all heads, rotated
+	rotaryKeys       f32.General[T] // rotated
 	latentK, latentV f32.General[T] // after the norm
 	unit             f32.General[T] // the latent in the norm before its weight; empty without
 	scales           []T            // that the norm multiplies each token with
-	keys, values     f32.General[T]
+	contentKeys      f32.General[T]
+	values           f32.General[T]
 	mixed            f32.General[T] // what the heads attend to
 	output           f32.General[T] // [N × d]
 }
@@ -36,12 +37,12 @@ type pass[T f32.Real] struct {
 func (l *layer[T]) forward(b batch[T]) *pass[T] {
 	p := &pass[T]{layer: l, batch: b, output: f32.NewOf[T](b.x.Rows, l.output.Rows)}
 	if l.queryDown.Rows > 0 {
-		p.queryLatent = p.project(l.queryDown)
-		p.query = times(l.query, p.queryLatent)
+		p.queryLatents = p.project(l.queryDown)
+		p.queries = times(l.query, p.queryLatents)
 	} else {
-		p.query = p.project(l.query)
+		p.queries = p.project(l.query)
 	}
-	p.rotary = p.project(l.rotaryKey)
+	p.rotaryKeys = p.project(l.rotaryKey)
 	p.latentK = p.project(l.downK)
 	p.latentV = p.latentK
 	if l.downV.Rows > 0 {
@@ -50,8 +51,8 @@ func (l *layer[T]) forward(b batch[T]) *pass[T] {
 	if l.norm.Rows > 0 {
 		p.normalise()
 	}
-	p.keys, p.values = times(l.upK, p.latentK), times(l.upV, p.latentV)
-	p.turn(p.query, p.rotary, 1)
+	p.contentKeys, p.values = times(l.upK, p.latentK), times(l.upV, p.latentV)
+	p.turn(p.queries, p.rotaryKeys, 1)
 	p.mixed = f32.NewOf[T](l.output.Cols, b.x.Rows)
 	p.eachWindow(func(from, n int) {
 		a := newAttention(p, from, n)
@@ -66,8 +67,8 @@ func (l *layer[T]) forward(b batch[T]) *pass[T] {
 
 // project returns w·x, [rows of w × N].
 func (p *pass[T]) project(w f32.General[T]) f32.General[T] {
-	y := f32.NewOf[T](w.Rows, p.x.Rows)
-	f32.Product(y, blas.NoTrans, w, blas.Trans, p.x, 1, 0)
+	y := f32.NewOf[T](w.Rows, p.batch.x.Rows)
+	f32.Product(y, blas.NoTrans, w, blas.Trans, p.batch.x, 1, 0)
 	return y
 }
 
@@ -83,7 +84,7 @@ func times[T f32.Real](a, b f32.General[T]) f32.General[T] {
 func (p *pass[T]) eachWindow(f func(from, n int)) {
 	var group errgroup.Group
 	from := 0
-	for _, n := range p.lengths {
+	for _, n := range p.batch.lengths {
 		first := from
 		group.Go(func() error { f(first, n); return nil })
 		from += n
@@ -93,7 +94,7 @@ func (p *pass[T]) eachWindow(f func(from, n int)) {
 
 // normalise puts the latent through its norm.
 func (p *pass[T]) normalise() {
-	squares := make([]float64, p.x.Rows)
+	squares := make([]float64, p.batch.x.Rows)
 	for i := range p.latentK.Rows {
 		for t, v := range p.latentK.Row(i) {
 			squares[t] += float64(v) * float64(v)
@@ -101,11 +102,11 @@ func (p *pass[T]) normalise() {
 	}
 	p.scales = make([]T, len(squares))
 	for t, s := range squares {
-		p.scales[t] = T(1 / math.Sqrt(s/float64(p.latentK.Rows)+float64(p.normEps)))
+		p.scales[t] = T(1 / math.Sqrt(s/float64(p.latentK.Rows)+float64(p.layer.normEps)))
 	}
 	p.unit = p.latentK.Like()
 	for i := range p.latentK.Rows {
-		w, c, u := p.norm.Data[i], p.latentK.Row(i), p.unit.Row(i)
+		w, c, u := p.layer.norm.Data[i], p.latentK.Row(i), p.unit.Row(i)
 		for t, v := range c {
 			u[t] = v * p.scales[t]
 			c[t] = w * u[t]
@@ -115,29 +116,30 @@ func (p *pass[T]) normalise() {
 
 // turn rotates the rotary rows of queries and rotary keys by their positions, or
 // back if direction is −1.
-func (p *pass[T]) turn(query, rotary f32.General[T], direction float64) {
-	if p.layer.rotary == 0 {
+func (p *pass[T]) turn(queries, rotaryKeys f32.General[T], direction float64) {
+	l := p.layer
+	if l.rotaryDim == 0 {
 		return
 	}
-	width, keys := p.content+p.layer.rotary, len(p.frequencies)
+	width, keys := l.contentDim+l.rotaryDim, len(l.frequencies)
 	positions := 0
-	for _, n := range p.lengths {
+	for _, n := range p.batch.lengths {
 		positions = max(positions, n)
 	}
 	cos, sin := make([]T, positions), make([]T, positions)
-	for k, frequencies := range p.frequencies {
+	for k, frequencies := range l.frequencies {
 		for i, omega := range frequencies {
 			for t := range positions {
 				s, c := math.Sincos(direction * omega * float64(t))
 				cos[t], sin[t] = T(c), T(s)
 			}
 			re, im := i, i+len(frequencies)
-			if p.interleaved {
+			if l.interleaved {
 				re, im = 2*i, 2*i+1
 			}
-			turnRows(rotary, k*p.layer.rotary+re, k*p.layer.rotary+im, p.lengths, cos, sin)
-			for h := k * p.heads / keys; h < (k+1)*p.heads/keys; h++ {
-				turnRows(query, h*width+p.content+re, h*width+p.content+im, p.lengths, cos, sin)
+			turnRows(rotaryKeys, k*l.rotaryDim+re, k*l.rotaryDim+im, p.batch.lengths, cos, sin)
+			for h := k * l.heads / keys; h < (k+1)*l.heads/keys; h++ {
+				turnRows(queries, h*width+l.contentDim+re, h*width+l.contentDim+im, p.batch.lengths, cos, sin)
 			}
 		}
 	}
@@ -160,7 +162,7 @@ func turnRows[T f32.Real](m f32.General[T], re, im int, lengths []int, cos, sin 
 func (p *pass[T]) loss(factor float64) (gradient f32.General[T], loss float64) {
 	gradient = p.output.Like()
 	for i, v := range p.output.Data {
-		d := v - p.target.Data[i]
+		d := v - p.batch.target.Data[i]
 		gradient.Data[i] = T(2*factor) * d
 		loss += float64(d) * float64(d)
 	}
