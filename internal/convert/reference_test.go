@@ -230,7 +230,7 @@ func TestReferenceBiases(t *testing.T) {
 	m := testmodel.Llama{Kind: "qwen2", KVHeads: 2}.Open(t)
 	out := converted(t, m, plan.Options{Layout: mla.FormReference, RopeDims: 4, Rank: 16})
 	read := func(m *family.Model, name string) []float64 {
-		w := m.Tensor(family.InLayer(1, name))
+		w := m.Weight(family.InLayer(1, name))
 		v := make([]float64, w.Elements())
 		if err := family.ReadFinite(w, 0, v); err != nil {
 			t.Fatal(err)

@@ -108,7 +108,7 @@ func (a *Attention) vector(name string) ([]float64, error) {
 }
 
 func (a *Attention) tensor(name string) *Weight {
-	return a.model.Tensor(InLayer(a.layer, name))
+	return a.model.Weight(InLayer(a.layer, name))
 }
 
 // rows reads rows from up to to of a projection.

@@ -118,7 +118,7 @@ func (m *Model) CacheBytes() int64 {
 	case m.PerHead != nil:
 		name = KRProj
 	}
-	return int64(m.CacheFloats()) * int64(m.Layers) * m.Tensor(InLayer(0, name)).DType().Size()
+	return int64(m.CacheFloats()) * int64(m.Layers) * m.Weight(InLayer(0, name)).DType().Size()
 }
 
 // UnsupportedError says that a model is sound and cannot be converted.

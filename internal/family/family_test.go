@@ -238,7 +238,7 @@ func TestFusedWeights(t *testing.T) {
 	if err := checkpoint.Read(tensor, 0, all); err != nil {
 		t.Fatal(err)
 	}
-	w := m.Tensor(family.InLayer(0, family.QProj))
+	w := m.Weight(family.InLayer(0, family.QProj))
 	got := make([]float64, w.Elements())
 	for at := 0; at < len(got); at += 100 {
 		if err := family.ReadValues(w, int64(at), got[at:min(at+100, len(got))]); err != nil {

@@ -175,8 +175,8 @@ func (m *Model) setStored(canonical string, s stored) {
 	m.stored[canonical] = s
 }
 
-// Tensor returns a weight by its canonical name; nil if the model has none.
-func (m *Model) Tensor(name string) *Weight { return m.weights[name] }
+// Weight returns a weight by its canonical name; nil if the model has none.
+func (m *Model) Weight(name string) *Weight { return m.weights[name] }
 
 // Weights returns all weights in the order of their names.
 func (m *Model) Weights() []*Weight {

@@ -21,7 +21,7 @@ type Decoder struct {
 // Embed returns the embeddings of tokens, [T × d]. Token ids must be below the
 // size of the vocabulary.
 func (d Decoder) Embed(tokens []int) (f32.Matrix, error) {
-	table := d.Tensor(family.Embedding)
+	table := d.Weight(family.Embedding)
 	x := f32.New(len(tokens), d.Hidden)
 	for i, id := range tokens {
 		if err := family.ReadValues(table, int64(id)*int64(d.Hidden), x.Data[i*d.Hidden:(i+1)*d.Hidden]); err != nil {
@@ -44,7 +44,7 @@ func (d Decoder) Finish(x f32.Matrix) error {
 // HeadRows returns the rows of the head for the token ids from up to to, [n × d].
 func (d Decoder) HeadRows(from, to int) (f32.Matrix, error) {
 	rows := f32.New(to-from, d.Hidden)
-	return rows, family.ReadValues(d.Tensor(family.Head), int64(from)*int64(d.Hidden), rows.Data)
+	return rows, family.ReadValues(d.Weight(family.Head), int64(from)*int64(d.Hidden), rows.Data)
 }
 
 // Logits runs the whole model on one sequence and returns the logits of the
@@ -191,14 +191,14 @@ func (r *layerReader) matrix(name string) f32.Matrix {
 	if r.err != nil {
 		return f32.Matrix{}
 	}
-	t := r.Tensor(family.InLayer(r.layer, name))
+	t := r.Weight(family.InLayer(r.layer, name))
 	m := f32.New(int(t.Shape[0]), int(t.Shape[1]))
 	r.err = family.ReadValues(t, 0, m.Data)
 	return m
 }
 
 func (d Decoder) vector(name string) ([]float32, error) {
-	t := d.Tensor(name)
+	t := d.Weight(name)
 	v := make([]float32, t.Elements())
 	return v, family.ReadValues(t, 0, v)
 }

@@ -86,7 +86,7 @@ func (o *Options) residual(m *family.Model) float64 {
 	exact := math.Sqrt(mla.Eps / m.NormEps)
 	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
 	for _, name := range names {
-		if t := o.DType.of(m.Tensor(name).DType()); t == checkpoint.BF16 || t == checkpoint.F16 {
+		if t := o.DType.of(m.Weight(name).DType()); t == checkpoint.BF16 || t == checkpoint.F16 {
 			return math.Exp2(math.Round(math.Log2(exact)))
 		}
 	}

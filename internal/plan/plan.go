@@ -137,7 +137,7 @@ func (p *Plan) configure() *family.Config {
 
 // dtype is the type of a tensor of the first layer of the source.
 func (p *Plan) dtype(name string) checkpoint.DType {
-	return p.Source.Tensor(family.InLayer(0, name)).DType()
+	return p.Source.Weight(family.InLayer(0, name)).DType()
 }
 
 // listTensors lists the tensors of the output in the order of their names.
@@ -153,7 +153,7 @@ func (p *Plan) listTensors() {
 				delete(replaced, family.InLayer(n, t.Name))
 				continue
 			}
-			dtype := p.DType.of(p.Source.Tensor(family.InLayer(n, like)).DType())
+			dtype := p.DType.of(p.Source.Weight(family.InLayer(n, like)).DType())
 			spec := checkpoint.Spec{Name: family.InLayer(n, t.Name), DType: dtype, Shape: t.Shape}
 			p.Tensors = append(p.Tensors, Tensor{Spec: spec, Action: Compute})
 		}
