@@ -17,6 +17,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -86,7 +87,7 @@ left to be done again.
 	takes(cmd, "IN", "OUT")
 	sizeFlags(cmd, &o.Options)
 	f := cmd.Flags()
-	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", mla.NormLinear, mla.NormRMS)
+	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", layout.NormLinear, layout.NormRMS)
 	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora).choices = []string{"none", "exact"}
 	choice(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
 	choice(f, &o.Bias, "bias", "B", string(mla.BiasFold), "biases of queries, keys and values: fold (into the weights: every engine, inexact), hf (exact, Transformers alone)", mla.BiasFold, mla.BiasHF)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -126,18 +127,18 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 }
 
 // qLora parses the values of --q-lora.
-func qLora(text string) (mla.QLora, error) {
+func qLora(text string) (layout.QLora, error) {
 	switch text {
 	case "none":
-		return mla.QLoraNone, nil
+		return layout.QLoraNone, nil
 	case "exact":
-		return mla.QLoraExact, nil
+		return layout.QLoraExact, nil
 	}
 	rank, err := positive(text)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not none, exact or a positive integer", text)
 	}
-	return mla.QLora(rank), nil
+	return layout.QLora(rank), nil
 }
 
 // list writes words for a message or a help text.
@@ -167,7 +168,7 @@ func sizeFlags(cmd *cobra.Command, o *plan.Options) {
 	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect).choices = wordsOf(rope.Strategies())
 	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
 	choice(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published ones, for comparison)", mla.Methods()...)
-	choice(f, &o.Layout, "layout", "L", string(mla.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", mla.FormDeepseek, mla.FormReference)
+	choice(f, &o.Layout, "layout", "L", string(layout.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", layout.FormDeepseek, layout.FormReference)
 	choice(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", plan.SVDJoint, plan.SVDSplit)
 	choice(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), mla.AllWeights()...)
 	f.BoolVar(&o.IgnoreWindow, "ignore-sliding-window", false, "convert a model whose sliding window is shorter than its context, as if it had none")

@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -28,7 +29,7 @@ func (o *convertFlags) checkHealing(share float64) error {
 
 // fitsOutput reports whether there is what fitting output projections takes.
 func (o *convertFlags) fitsOutput(m *family.Model, s *statistics) bool {
-	biases := o.Bias == mla.BiasHF || m.Biases && o.Form() == mla.FormReference // that no weight stands for
+	biases := o.Bias == mla.BiasHF || m.Biases && o.Form() == layout.FormReference // that no weight stands for
 	return len(s.windows) >= 2 && o.Method == mla.MethodAttention && !biases
 }
 

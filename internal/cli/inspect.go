@@ -13,6 +13,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -97,7 +98,7 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*study.I
 			return nil, err
 		}
 	}
-	if o.Form() == mla.FormGrouped {
+	if o.Form() == layout.FormGrouped {
 		return nil, &plan.UsageError{What: fmt.Sprintf("--method %s has no latent to inspect", o.Method), Tip: "convert, and verify the result"}
 	}
 	if err := o.ReadRankings(m); err != nil {
@@ -152,7 +153,7 @@ func printInspection(w io.Writer, r *study.Inspection, heads bool) error {
 
 // rotaryKeys says what carries the rotation.
 func rotaryKeys(r *study.Inspection) string {
-	if r.Layout == mla.FormReference {
+	if r.Layout == layout.FormReference {
 		return fmt.Sprintf("in some KV head, each of which has a rotary key of %d dimensions", r.Sizes.RopeDims)
 	}
 	scaled := ""

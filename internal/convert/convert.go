@@ -18,6 +18,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/journal"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/sample"
@@ -55,7 +56,7 @@ type Result struct {
 // LayerResult is what was kept of one layer.
 type LayerResult struct {
 	Layer int `json:"layer"`
-	mla.Summary
+	layout.Summary
 	Heal *heal.Result `json:"heal,omitempty"`
 }
 
@@ -243,7 +244,7 @@ func (r *run) layer(ctx context.Context, n int) error {
 	found := &layerRecord{LayerResult: r.result.Layers[n], Ranking: r.result.Layers[n].Ranking}
 	if r.Healer != nil {
 		start = time.Now()
-		if err := r.heal(ctx, found, attention, layer); err != nil {
+		if err := r.heal(ctx, found, layer); err != nil {
 			return err
 		}
 		r.clock.add(&r.clock.Heal, start, weights.take())
@@ -252,7 +253,7 @@ func (r *run) layer(ctx context.Context, n int) error {
 		return err
 	}
 	start = time.Now()
-	err = layer.Write(attention, func(name string) mla.Sink {
+	err = layer.Write(func(name string) layout.Sink {
 		return r.sink(family.InLayer(n, name))
 	})
 	r.clock.add(&r.clock.Write, start, weights.take())

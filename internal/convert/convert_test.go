@@ -17,6 +17,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/tokens"
@@ -128,10 +129,10 @@ func TestLossless(t *testing.T) {
 		"large ε":         {testmodel.Llama{Eps: 1e-3}, full},
 		"F64":             {testmodel.Llama{DType: checkpoint.F64}, full},
 		"other base":      {testmodel.Llama{Theta: 500000}, full},
-		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Options) { o.QLora = mla.QLoraExact })},
+		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Options) { o.QLora = layout.QLoraExact })},
 		"padded":          {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel = true })},
 		"padded unevenly": {testmodel.Llama{Hidden: 30, HeadDim: 6}, plan.Options{RopeDims: 6, Rank: 12, PadToKernel: true}},
-		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLora = true, mla.QLoraExact })},
+		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLora = true, layout.QLoraExact })},
 		"q-lora of rank":  {testmodel.Llama{}, with(func(o *plan.Options) { o.QLora = 32 })},
 		"narrow queries":  {testmodel.Llama{Heads: 2}, with(func(o *plan.Options) { o.QLora = 16 })},
 		"padded, rank":    {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLora = true, 32 })},
@@ -265,7 +266,7 @@ func TestNaivePassThrough(t *testing.T) {
 		if err := errors.Join(checkpoint.Read(tensor, 0, values), checkpoint.Read(norm, 0, weight)); err != nil {
 			t.Fatal(err)
 		}
-		s, from, factor := math.Sqrt(mla.Eps)/weight[0], 0, 1.0
+		s, from, factor := math.Sqrt(layout.Eps)/weight[0], 0, 1.0
 		switch {
 		case strings.HasSuffix(tensor.Name, family.InputNorm):
 			factor = 1 / s
@@ -290,12 +291,12 @@ func TestNaivePassThrough(t *testing.T) {
 	}
 	ids := testmodel.Tokens(50, 64, 5)
 	mqa := testmodel.Llama{KVHeads: 1}.Open(t)
-	through := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: mla.NormRMS})
+	through := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS})
 	if off := worst(logits(t, mqa, ids), logits(t, through, ids)); !(off > 0.1) {
 		t.Errorf("a latent that goes through the norm changes logits by %g alone", off)
 	}
 	// the norm sees padding, too, and must not mind it
-	padded := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: mla.NormRMS, PadToKernel: true})
+	padded := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS, PadToKernel: true})
 	if off := worst(logits(t, through, ids), logits(t, padded, ids)); !(off < 1e-2) {
 		t.Errorf("padding changes logits by %g", off)
 	}
@@ -347,7 +348,7 @@ func TestThreshold(t *testing.T) {
 // TestCard: the command on the model card makes the same weights again.
 func TestCard(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	for _, o := range []plan.Options{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: true, QLora: mla.QLoraExact}, {Rank: 8, QLora: 5}} {
+	for _, o := range []plan.Options{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: true, QLora: layout.QLoraExact}, {Rank: 8, QLora: 5}} {
 		out := filepath.Join(t.TempDir(), "out")
 		p, err := convertTo(m, out, o, convert.Options{})
 		if err != nil {

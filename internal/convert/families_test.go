@@ -11,6 +11,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/verify"
@@ -21,11 +22,11 @@ import (
 // within 1e-3, and the engines load it that can.
 func TestLosslessFamilies(t *testing.T) {
 	full := plan.Options{RopeDims: 8, Rank: 16}
-	hf := func(q mla.QLora) plan.Options {
+	hf := func(q layout.QLora) plan.Options {
 		return plan.Options{RopeDims: 8, Rank: 16, Bias: mla.BiasHF, QLora: q}
 	}
-	theirs := plan.Options{Layout: mla.FormReference, RopeDims: 8, Rank: 8}
-	padded := hf(mla.QLoraNone)
+	theirs := plan.Options{Layout: layout.FormReference, RopeDims: 8, Rank: 8}
+	padded := hf(layout.QLoraNone)
 	padded.PadToKernel = true
 	for name, c := range map[string]struct {
 		make testmodel.Llama
@@ -38,15 +39,15 @@ func TestLosslessFamilies(t *testing.T) {
 		"granite, untied":         {testmodel.Llama{Kind: "granite", Untied: true}, full},
 		"gemma":                   {testmodel.Llama{Kind: "gemma"}, plan.Options{RopeDims: 8, Rank: 16, Target: engine.HF}},
 		"granite for one engine":  {testmodel.Llama{Kind: "granite", Eps: 1e-3}, plan.Options{RopeDims: 8, Rank: 16, Target: engine.HF}},
-		"qwen2, hf":               {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(mla.QLoraNone)},
-		"qwen2, hf, exact query":  {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(mla.QLoraExact)},
+		"qwen2, hf":               {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(layout.QLoraNone)},
+		"qwen2, hf, exact query":  {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(layout.QLoraExact)},
 		"qwen2, hf, query of 32":  {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(32)},
 		"qwen2, hf, padded":       {testmodel.Llama{Kind: "qwen2", Bias: 3}, padded},
-		"llama with biases, hf":   {testmodel.Llama{Config: map[string]any{"attention_bias": true}}, hf(mla.QLoraNone)},
-		"internlm2 biases, hf":    {testmodel.Llama{Kind: "internlm2", Untied: true, Config: map[string]any{"bias": true}}, hf(mla.QLoraNone)},
+		"llama with biases, hf":   {testmodel.Llama{Config: map[string]any{"attention_bias": true}}, hf(layout.QLoraNone)},
+		"internlm2 biases, hf":    {testmodel.Llama{Kind: "internlm2", Untied: true, Config: map[string]any{"bias": true}}, hf(layout.QLoraNone)},
 		"qwen2, their layout":     {testmodel.Llama{Kind: "qwen2", Bias: 3}, theirs},
 		"llama, their layout":     {testmodel.Llama{Config: map[string]any{"attention_bias": true}}, theirs},
-		"granite with biases, hf": {testmodel.Llama{Kind: "granite", Config: map[string]any{"attention_bias": true}}, hf(mla.QLoraNone)},
+		"granite with biases, hf": {testmodel.Llama{Kind: "granite", Config: map[string]any{"attention_bias": true}}, hf(layout.QLoraNone)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.make.KVHeads = 1
@@ -64,7 +65,7 @@ func TestLosslessFamilies(t *testing.T) {
 			if c.o.Bias == mla.BiasHF || c.o.Target == engine.HF {
 				loads = loads[:1]
 			}
-			if c.o.Layout == mla.FormReference {
+			if c.o.Layout == layout.FormReference {
 				loads = nil // in a class that is patched
 			}
 			if got := p.Loaders(); !slices.Equal(got, loads) {
@@ -221,7 +222,7 @@ func TestKeptClasses(t *testing.T) {
 	scaled := testmodel.Llama{KVHeads: 2, Config: map[string]any{"rope_scaling": map[string]any{
 		"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64}}}.Open(t)
 	ids := testmodel.Tokens(100, scaled.Vocab, 4)
-	full := converted(t, scaled, plan.Options{Layout: mla.FormReference, RopeDims: 8, Rank: 16})
+	full := converted(t, scaled, plan.Options{Layout: layout.FormReference, RopeDims: 8, Rank: 16})
 	if full.PerHead == nil || full.Rope == nil {
 		t.Fatalf("%+v", full)
 	}

@@ -8,19 +8,19 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/heal"
-	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/layout"
 )
 
 // heal betters a converted layer, or takes over what an earlier run made of it. It adds
 // to what was found out about the layer. What the layer became is kept in single
 // precision, which is what it was healed in: what is written may be coarser, and the
 // layers after it would heal on another residual stream.
-func (r *run) heal(ctx context.Context, found *layerRecord, a *mla.Attention, converted mla.Converted) error {
-	layer, ok := converted.(mla.Healable)
+func (r *run) heal(ctx context.Context, found *layerRecord, converted layout.Converted) error {
+	layer, ok := converted.(layout.Healable)
 	if !ok {
 		return errors.New("internal: there is nothing to heal in a layer without a latent")
 	}
-	w, err := layer.Weights(a)
+	w, err := layer.Weights()
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (r *run) heal(ctx context.Context, found *layerRecord, a *mla.Attention, co
 	if err != nil || healed == nil {
 		return err
 	}
-	return layer.Replace(a, healed)
+	return layer.Replace(healed)
 }
 
 // healedFile is the name of the file of a healed layer.

@@ -16,6 +16,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -73,8 +74,8 @@ func TestHealingResumes(t *testing.T) {
 	windows := storyWindows(t, m, 0, 3)
 	for name, o := range map[string]plan.Options{
 		"one file":         {DType: plan.DTypeRule(checkpoint.BF16)},
-		"shards":           {LatentNorm: mla.NormRMS, QLora: 32, MaxShard: 300e3},
-		"reference, split": {Layout: mla.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
+		"shards":           {LatentNorm: layout.NormRMS, QLora: 32, MaxShard: 300e3},
+		"reference, split": {Layout: layout.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Heal, o.Rank = 3, 16
@@ -126,14 +127,14 @@ func TestHealedIsWritten(t *testing.T) {
 	windows := storyWindows(t, m, 0, 2)
 	for name, o := range map[string]plan.Options{
 		"deepseek":           {},
-		"latent norm":        {LatentNorm: mla.NormRMS},
+		"latent norm":        {LatentNorm: layout.NormRMS},
 		"padded":             {PadToKernel: true},
-		"padded, norm":       {PadToKernel: true, LatentNorm: mla.NormRMS},
+		"padded, norm":       {PadToKernel: true, LatentNorm: layout.NormRMS},
 		"compressed query":   {QLora: 32},
-		"exact query":        {QLora: mla.QLoraExact},
-		"reference":          {Layout: mla.FormReference, RopeDims: 2},
-		"reference, split":   {Layout: mla.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
-		"reference, by norm": {Layout: mla.FormReference, RopeDims: 4, Select: rope.ByNorm},
+		"exact query":        {QLora: layout.QLoraExact},
+		"reference":          {Layout: layout.FormReference, RopeDims: 2},
+		"reference, split":   {Layout: layout.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
+		"reference, by norm": {Layout: layout.FormReference, RopeDims: 4, Select: rope.ByNorm},
 		"published":          {Method: mla.MethodTransMLA},
 	} {
 		t.Run(name, func(t *testing.T) {

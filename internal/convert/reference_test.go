@@ -12,6 +12,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -32,7 +33,7 @@ func TestReferenceLossless(t *testing.T) {
 		for _, strategy := range rope.Strategies() {
 			t.Run(name+", "+string(strategy), func(t *testing.T) {
 				m := make.Open(t)
-				o := plan.Options{Layout: mla.FormReference, RopeDims: m.HeadDim, Rank: min(m.KVHeads*m.HeadDim, m.Hidden), Select: strategy}
+				o := plan.Options{Layout: layout.FormReference, RopeDims: m.HeadDim, Rank: min(m.KVHeads*m.HeadDim, m.Hidden), Select: strategy}
 				out := converted(t, m, o)
 				if out.PerHead == nil || out.CacheFloats() != o.Rank+m.KVHeads*m.HeadDim {
 					t.Fatalf("wrote %+v", out.PerHead)
@@ -54,7 +55,7 @@ func TestReferenceTensors(t *testing.T) {
 		plan.SVDSplit: {family.QProj: {32, 32}, family.KRProj: {8, 32}, family.UpK: {8, 4}, family.UpV: {16, 4}, family.DownK: {4, 32}, family.DownV: {4, 32}},
 	} {
 		m := testmodel.Llama{KVHeads: 2, DType: checkpoint.F16}.Open(t)
-		out := converted(t, m, plan.Options{Layout: mla.FormReference, SVD: split, RopeDims: 4, Rank: 8})
+		out := converted(t, m, plan.Options{Layout: layout.FormReference, SVD: split, RopeDims: 4, Rank: 8})
 		for name, shape := range want {
 			got := out.Source.Lookup(family.InLayer(1, name))
 			if got == nil || !slices.Equal(got.Shape, shape) || got.DType != checkpoint.F16 {
@@ -75,7 +76,7 @@ func TestReferenceTensors(t *testing.T) {
 func TestRankFile(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	first := filepath.Join(t.TempDir(), "out")
-	o := plan.Options{Layout: mla.FormReference, RopeDims: 4, Rank: 8, Select: rope.ByNorm}
+	o := plan.Options{Layout: layout.FormReference, RopeDims: 4, Rank: 8, Select: rope.ByNorm}
 	p, err := convertTo(m, first, o, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -100,13 +101,13 @@ func TestRankFile(t *testing.T) {
 	if a[checkpoint.SingleFile] != b[checkpoint.SingleFile] || a[p.RankFile] != b[p.RankFile] {
 		t.Error("the ranking makes another conversion of itself")
 	}
-	o.Layout = mla.FormDeepseek
+	o.Layout = layout.FormDeepseek
 	shared := converted(t, m, o)
 	if shared.MLA == nil {
 		t.Errorf("wrote %+v", shared)
 	}
 	single := filepath.Join(t.TempDir(), "one.safetensors")
-	o.Layout = mla.FormReference
+	o.Layout = layout.FormReference
 	if _, err := convertTo(m, single, o, convert.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +124,11 @@ func TestReferenceRealCheckpoint(t *testing.T) {
 		o    plan.Options
 		most float64
 	}{
-		"paper, half":        {plan.Options{Layout: mla.FormReference, Cache: 32, RopeDims: 4, Select: rope.Uniform, Weights: mla.WeightsNone}, 2.2},
-		"paper, 2-norm":      {plan.Options{Method: mla.MethodMHA2MLA, Layout: mla.FormReference, Cache: 32, RopeDims: 4, Select: rope.ByNorm, Weights: mla.WeightsNone}, 2.7},
-		"attention, half":    {plan.Options{Layout: mla.FormReference, Cache: 32}, 1.75},
-		"attention, split":   {plan.Options{Layout: mla.FormReference, Cache: 32, SVD: plan.SVDSplit}, 2.3},
-		"attention, 20":      {plan.Options{Layout: mla.FormReference, Cache: 20}, 3.0},
+		"paper, half":        {plan.Options{Layout: layout.FormReference, Cache: 32, RopeDims: 4, Select: rope.Uniform, Weights: mla.WeightsNone}, 2.2},
+		"paper, 2-norm":      {plan.Options{Method: mla.MethodMHA2MLA, Layout: layout.FormReference, Cache: 32, RopeDims: 4, Select: rope.ByNorm, Weights: mla.WeightsNone}, 2.7},
+		"attention, half":    {plan.Options{Layout: layout.FormReference, Cache: 32}, 1.75},
+		"attention, split":   {plan.Options{Layout: layout.FormReference, Cache: 32, SVD: plan.SVDSplit}, 2.3},
+		"attention, 20":      {plan.Options{Layout: layout.FormReference, Cache: 20}, 3.0},
 		"pooled heads, half": {plan.Options{Method: mla.MethodGroupedMean, Cache: 32}, 3.4},
 	} {
 		if got := kl(t, c.o); !(got <= c.most) {
@@ -148,7 +149,7 @@ func TestReferenceCalibrated(t *testing.T) {
 	windows := tokens.Windows(sequences, 256, 0)
 	stats := calibrated(t, m, windows[len(windows)-32:])
 	measure := func(o plan.Options, stats calib.Reader) float64 {
-		o.Layout = mla.FormReference
+		o.Layout = layout.FormReference
 		out := filepath.Join(t.TempDir(), "out")
 		if _, err := convertTo(m, out, o, convert.Options{Stats: stats}); err != nil {
 			t.Fatal(err)
@@ -173,7 +174,7 @@ func TestReferenceCard(t *testing.T) {
 		o    plan.Options
 		want []string
 	}{
-		{plan.Options{Layout: mla.FormReference, Rank: 8, RopeDims: 4, SVD: plan.SVDSplit}, []string{"engines do not load it", "--layout mha2mla", "--svd split", "| 32 | 16 ("}},
+		{plan.Options{Layout: layout.FormReference, Rank: 8, RopeDims: 4, SVD: plan.SVDSplit}, []string{"engines do not load it", "--layout mha2mla", "--svd split", "| 32 | 16 ("}},
 		{plan.Options{Method: mla.MethodGroupedMean, Cache: 16}, []string{"with fewer KV heads", "grouped-query", "--method gqa-mean --cache 16", "| num_key_value_heads | 2 | 1 |"}},
 		{plan.Options{Rank: 8}, []string{"engines load", "| kv_lora_rank |  | 8 |"}},
 	} {
@@ -228,7 +229,7 @@ func TestPooledHeads(t *testing.T) {
 // for content keys shows nowhere else: the softmax cancels them.
 func TestReferenceBiases(t *testing.T) {
 	m := testmodel.Llama{Kind: "qwen2", KVHeads: 2}.Open(t)
-	out := converted(t, m, plan.Options{Layout: mla.FormReference, RopeDims: 4, Rank: 16})
+	out := converted(t, m, plan.Options{Layout: layout.FormReference, RopeDims: 4, Rank: 16})
 	read := func(m *family.Model, name string) []float64 {
 		w := m.Weight(family.InLayer(1, name))
 		v := make([]float64, w.Elements())

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -96,7 +97,7 @@ type search struct {
 }
 
 // tries reports whether candidates are tried on a sample of activations.
-func (x *search) tries() bool { return x.Stats != nil && x.Form() == mla.FormDeepseek }
+func (x *search) tries() bool { return x.Stats != nil && x.Form() == layout.FormDeepseek }
 
 // candidate is a split with one base, and what it is predicted to lose.
 type candidate struct {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/journal"
-	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
@@ -148,7 +148,7 @@ func (r *run) kept(t plan.Tensor) bool { return r.shards[t.Shard].digests != nil
 
 // sink takes a tensor of a layer. What belongs to a shard that is complete, because
 // the layer lies in two of them, goes nowhere.
-func (r *run) sink(name string) mla.Sink {
+func (r *run) sink(name string) layout.Sink {
 	if t := r.planned[name]; r.kept(t) {
 		return nowhere{t.Spec}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/engine"
-	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
@@ -20,9 +20,9 @@ import (
 // scale of its residual stream, or for llama.cpp raises both, and is lossless at
 // the ε that this engine has in its norms of latents, and at no other.
 func TestTarget(t *testing.T) {
-	for _, q := range []mla.QLora{mla.QLoraNone, mla.QLoraExact, 32} {
+	for _, q := range []layout.QLora{layout.QLoraNone, layout.QLoraExact, 32} {
 		for _, e := range engine.All.Each() {
-			if e == engine.LlamaCPP && q == mla.QLoraNone {
+			if e == engine.LlamaCPP && q == layout.QLoraNone {
 				continue // refused
 			}
 			m := testmodel.Llama{KVHeads: 1, Eps: 1e-4}.Open(t)
@@ -56,7 +56,7 @@ func TestTarget(t *testing.T) {
 // linear norm of the latent makes small, is large enough for that scale.
 func TestRoundedActivations(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 1, Hidden: 256, Eps: 1e-5}.Open(t)
-	out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16, QLora: mla.QLoraExact, Target: engine.LlamaCPP})
+	out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16, QLora: layout.QLoraExact, Target: engine.LlamaCPP})
 	gamma := make([]float64, m.Hidden)
 	if err := checkpoint.Read(out.Source.Lookup("model.layers.0.input_layernorm.weight"), 0, gamma); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -113,12 +114,12 @@ func TestDegenerate(t *testing.T) {
 	conversions := map[string]conversion{
 		"transmla": {0, plan.Options{RopeDims: 8, Rank: 16, Method: mla.MethodTransMLA}},
 		"q-lora":   {0, plan.Options{RopeDims: 8, Rank: 16, QLora: 32}},
-		"padded":   {0, plan.Options{RopeDims: 8, Rank: 16, QLora: mla.QLoraExact, PadToKernel: true}},
+		"padded":   {0, plan.Options{RopeDims: 8, Rank: 16, QLora: layout.QLoraExact, PadToKernel: true}},
 	}
 	for _, w := range []mla.Weights{mla.WeightsAttention, mla.WeightsNorm, mla.WeightsNone} {
 		conversions["deepseek, "+string(w)] = conversion{0, plan.Options{RopeDims: 8, Rank: 16, Weights: w}}
-		conversions["reference, "+string(w)] = conversion{0, plan.Options{Layout: mla.FormReference, RopeDims: 8, Rank: 8, Weights: w}}
-		conversions["keys and values, "+string(w)] = conversion{still, plan.Options{Layout: mla.FormReference, RopeDims: 2, Rank: 14, Select: rope.High, Weights: w}}
+		conversions["reference, "+string(w)] = conversion{0, plan.Options{Layout: layout.FormReference, RopeDims: 8, Rank: 8, Weights: w}}
+		conversions["keys and values, "+string(w)] = conversion{still, plan.Options{Layout: layout.FormReference, RopeDims: 2, Rank: 14, Select: rope.High, Weights: w}}
 	}
 	for name, edit := range degenerate() {
 		t.Run(name, func(t *testing.T) {
@@ -167,12 +168,12 @@ func TestDegenerateShapes(t *testing.T) {
 		"default":   {},
 		"small":     {Rank: 1, RopeDims: 2},
 		"q-lora":    {Rank: 2, RopeDims: 2, QLora: 1},
-		"rms":       {Rank: 2, RopeDims: 2, LatentNorm: mla.NormRMS},
+		"rms":       {Rank: 2, RopeDims: 2, LatentNorm: layout.NormRMS},
 		"threshold": {Rank: 2, Threshold: 0.1},
 		"none":      {Rank: 2, RopeDims: 2, Weights: mla.WeightsNone},
 		"transmla":  {Rank: 2, RopeDims: 2, Method: mla.MethodTransMLA},
-		"reference": {Layout: mla.FormReference, RopeDims: 2},
-		"2-norm":    {Layout: mla.FormReference, RopeDims: 2, Select: rope.ByNorm, SVD: plan.SVDSplit},
+		"reference": {Layout: layout.FormReference, RopeDims: 2},
+		"2-norm":    {Layout: layout.FormReference, RopeDims: 2, Select: rope.ByNorm, SVD: plan.SVDSplit},
 		"gqa-mean":  {Method: mla.MethodGroupedMean, Cache: 16},
 	}
 	edits := degenerate()
@@ -234,7 +235,7 @@ func TestBeyondDouble(t *testing.T) {
 		for _, ends := range [][]string{{family.QProj}, {family.KProj}, {family.VProj}, {family.OProj}, {family.InputNorm}, {family.QProj, family.KProj, family.VProj, family.OProj, family.InputNorm}} {
 			edit := only(func(string, int) bool { return true }, func(v []float64) { scaleBy(v, scale) }, ends...)
 			m := testmodel.Llama{KVHeads: 2, DType: checkpoint.F64, Edit: edit}.Open(t)
-			for _, o := range []plan.Options{{}, {Rank: 8, RopeDims: 4, Theta: 100}, {Rank: 8, RopeDims: 4, Weights: mla.WeightsNone}, {QLora: 3}, {Layout: mla.FormReference}, {Method: mla.MethodTransMLA, RopeDims: 4}} {
+			for _, o := range []plan.Options{{}, {Rank: 8, RopeDims: 4, Theta: 100}, {Rank: 8, RopeDims: 4, Weights: mla.WeightsNone}, {QLora: 3}, {Layout: layout.FormReference}, {Method: mla.MethodTransMLA, RopeDims: 4}} {
 				out := filepath.Join(t.TempDir(), "out")
 				_, err := convertTo(m, out, o, convert.Options{})
 				where := fmt.Sprintf("%v × %g, %+v", ends, scale, o.Layout)
@@ -262,7 +263,7 @@ func TestClamp(t *testing.T) {
 	for dtype, big := range map[checkpoint.DType]float64{checkpoint.F16: -1e6, checkpoint.BF16: math.MaxFloat32} {
 		rule := plan.DTypeRule(dtype)
 		m := testmodel.Llama{KVHeads: 2, Eps: 1e-6, Poison: map[string]float64{gate: big, o: big}}.Open(t)
-		carried, computedToo := plan.Options{DType: rule, Layout: mla.FormReference}, plan.Options{DType: rule}
+		carried, computedToo := plan.Options{DType: rule, Layout: layout.FormReference}, plan.Options{DType: rule}
 		for _, options := range []plan.Options{carried, computedToo} {
 			_, err := convertTo(m, filepath.Join(t.TempDir(), "out"), options, convert.Options{})
 			var value *checkpoint.ValueError

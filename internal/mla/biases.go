@@ -5,6 +5,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // Bias says what becomes of the biases of queries, keys and values, for which the
@@ -21,16 +22,32 @@ const (
 // FoldsBiases reports whether something in the weights is to stand for the constant of
 // the biases of m.
 func (o *Options) FoldsBiases(m *family.Model) bool {
-	return m.Biases && (o.Form == "" || o.Form == FormDeepseek) && o.Bias != BiasHF
+	return m.Biases && !o.PerHead && o.Method != MethodGroupedMean && o.Bias != BiasHF
 }
 
-// Constants are what a layer with biases adds: exact, and for the one engine that
-// has a place for them.
+// Constants are what a layer with biases adds to what its weights yield: exact, and for
+// the one engine that has a place for them.
 type Constants struct {
-	Query  []float64 // [H·D]
-	Rotary []float64 // [dr], of the rotary key
-	Value  []float64 // [G·D]
-	Output []float64 // [d]; nil: none
+	ContentQuery []*mat.VecDense // [H] of [D]
+	RotaryQuery  []*mat.VecDense // [H] of [dr]
+	RotaryKey    []float64       // [dr]
+	Value        []float64       // [G·D]
+	Output       []float64       // [d]; nil: none
+}
+
+// constants places the biases b beside the weights of a layer whose rotary key is key.
+func (a *Attention) constants(b *family.Biases, key *rope.SharedKey, rotaryKey []float64) *Constants {
+	c := &Constants{RotaryKey: rotaryKey, Value: b.Value, Output: b.Output}
+	s := a.Shape()
+	D := s.HeadDim
+	for h := range s.Heads {
+		query := asVector(b.Query[h*D : (h+1)*D])
+		var rotary mat.VecDense
+		rotary.MulVec(block(key.Expand, s.KVHead(h), D).T(), query)
+		c.ContentQuery = append(c.ContentQuery, a.rest[h].Turn(query).ColView(0).(*mat.VecDense))
+		c.RotaryQuery = append(c.RotaryQuery, &rotary)
+	}
+	return c
 }
 
 // placeBiases gives the biases of the layer, if it has any, their place: in the
@@ -42,7 +59,7 @@ func (a *Attention) placeBiases(l *Layer, how Bias) {
 	var rotary mat.VecDense
 	rotary.MulVec(l.Key.Collect, asVector(a.biases.Key))
 	if how == BiasHF {
-		l.Constants = &Constants{Query: a.biases.Query, Rotary: rotary.RawVector().Data, Value: a.biases.Value, Output: a.biases.Output}
+		l.Constants = a.constants(a.biases, l.Key, rotary.RawVector().Data)
 		return
 	}
 	u := a.Stats.Constant().Functional
@@ -60,9 +77,9 @@ func (a *Attention) placeBiases(l *Layer, how Bias) {
 // asVector views v as a column.
 func asVector(v []float64) *mat.VecDense { return mat.NewVecDense(len(v), v) }
 
-// outputConstant returns row i of what the attention adds whatever it attends to,
-// given that row of W_o: W_o·b_v + b_o.
-func (c *Constants) outputConstant(s family.Shape, row []float64, i int) float64 {
+// Attended returns row i of what the attention adds whatever it attends to, given that
+// row of W_o, [H·D]: W_o·b_v + b_o.
+func (c *Constants) Attended(s family.Shape, row []float64, i int) float64 {
 	sum := 0.0
 	if c.Output != nil {
 		sum = c.Output[i]

@@ -7,17 +7,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Form names a layout.
-type Form string
-
-// The forms in which a converted model is written (design §6 and §7). Grouped
-// is no latent attention: it is GQA with fewer KV heads.
-const (
-	FormDeepseek  Form = "deepseek"
-	FormReference Form = "mha2mla"
-	FormGrouped   Form = "gqa"
-)
-
 // Choice is what of a layer's rotation is kept.
 type Choice interface {
 	// Pairs lists the pairs that keep their rotation, by slot of the rotary key or
@@ -32,7 +21,7 @@ type Choice interface {
 
 // Choose makes the choice of the given options.
 func (a *Attention) Choose(o Options) (Choice, error) {
-	if o.Form == FormReference {
+	if o.PerHead {
 		return headChoice{a.HeadKeys(o), o.Split}, nil
 	}
 	key, err := a.SharedKey(o)

@@ -10,9 +10,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/heal"
 )
 
-// FitTrial heals conversions of one layer, in the deepseek layout, for some steps on
-// sampled attention inputs. What is lost by a conversion is not what is lost for good:
-// a rank that is missing stays missing, a rotation that is missing is learned in part.
+// FitTrial heals conversions of one layer, with one rotary key for all heads, for some
+// steps on sampled attention inputs. What is lost by a conversion is not what is lost for
+// good: a rank that is missing stays missing, a rotation that is missing is learned in part.
 type FitTrial struct {
 	*Attention
 	sample heal.Sample
@@ -64,7 +64,7 @@ func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, err
 	if err != nil {
 		return 0, err
 	}
-	w, err := l.weights(&copied)
+	w, err := l.Weights()
 	if err != nil {
 		return 0, err
 	}

@@ -4,49 +4,75 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/lowrank"
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// headQuery returns the projections to the content query and to the rotary query of
-// head h, from the compressed query if there is one, [D and dr × d or q_lora_rank].
-func (l *Layer) headQuery(p calib.Projections, h int) (content, rotary mat.Matrix, err error) {
-	s := p.Shape()
-	_, dr := l.Key.Expand.Dims()
-	D, g := s.HeadDim, s.KVHead(h)
-	if l.healed != nil {
-		_, width := l.healed.Query.Dims()
-		row := h * (D + dr)
-		return l.healed.Query.Slice(row, row+D, 0, width), l.healed.Query.Slice(row+D, row+D+dr, 0, width), nil
-	}
+// Heads is what the query heads of a converted layer compute with beside keys and values:
+// their queries, and the projection that brings what they attend to back to the residual
+// stream. A layer has them in closed form, derived from the source's weights whenever they
+// are asked for, until healing puts weights of its own in their place.
+type Heads interface {
+	// Query returns the projections to the content query and to the rotary query of head h,
+	// [n × d] and [p × d], or from the compressed query if there is one, of q_lora_rank
+	// columns. One that has no rows is nil. It fails if the source cannot be read.
+	Query(h int) (content, rotary *mat.Dense, err error)
+	// Output returns rows of W_o, [to−from × H·D]. It fails if the source cannot be read.
+	Output(from, to int) (*mat.Dense, error)
+}
+
+// sharedForm is the closed form of heads that share one rotary key: the content query is
+// the source's query turned by its Rest, the rotary query the transpose of the KV head's
+// rows of Expand times the source's query.
+type sharedForm struct {
+	source     calib.Projections
+	key        *rope.SharedKey
+	rest       []rope.Rest      // [H]
+	compressed *lowrank.Factors // those of all queries, [H·D × d]; nil: they stay as they are
+}
+
+// Query returns the projections of head h, [D and dr × d or q_lora_rank].
+func (f *sharedForm) Query(h int) (content, rotary *mat.Dense, err error) {
+	s := f.source.Shape()
 	var q *mat.Dense
-	if c := l.CompressedQuery; c != nil {
-		_, width := c.Up.Dims()
-		q = c.Up.Slice(h*D, (h+1)*D, 0, width).(*mat.Dense)
-	} else if q, err = p.Query(h); err != nil {
+	if f.compressed != nil {
+		q = block(f.compressed.Up, h, s.HeadDim)
+	} else if q, err = f.source.Query(h); err != nil {
 		return nil, nil, err
 	}
 	var turned mat.Dense
-	turned.Mul(l.Key.Expand.Slice(g*D, (g+1)*D, 0, dr).T(), q)
-	return l.Rest[h].Turn(q), &turned, nil
+	turned.Mul(block(f.key.Expand, s.KVHead(h), s.HeadDim).T(), q)
+	return f.rest[h].Turn(q), &turned, nil
 }
 
-// headUp returns the projections from the latent to the content keys and to the
-// values of query head h, [D × r].
-func (l *Layer) headUp(s family.Shape, h int) (keys, values mat.Matrix) {
-	r, _ := l.Down.Dims()
-	G, D, g := s.KVHeads, s.HeadDim, s.KVHead(h)
-	if l.healed != nil {
-		return l.healed.UpK.Slice(h*D, (h+1)*D, 0, r), l.healed.UpV.Slice(h*D, (h+1)*D, 0, r)
-	}
-	return l.Up.Slice(g*D, (g+1)*D, 0, r), l.Up.Slice((G+g)*D, (G+g+1)*D, 0, r)
+// Output returns rows of the source's W_o.
+func (f *sharedForm) Output(from, to int) (*mat.Dense, error) { return f.source.OutputRows(from, to) }
+
+// perHeadForm is the closed form of heads whose KV heads have rotary keys of their own:
+// some rows of the source's query are the rotary query, and the others, turned by their
+// Rest, the content query.
+type perHeadForm struct {
+	source calib.Projections
+	keys   *rope.HeadKeys
+	rest   []rope.Rest // [H]
 }
 
-// outputRows returns rows of W_o, those of healed weights if there are any.
-func outputRows(p calib.Projections, healed *heal.Weights, from, to int) (*mat.Dense, error) {
-	if healed == nil {
-		return p.OutputRows(from, to)
+// Query returns the projections of head h, [D−dr × d] and [dr × d].
+func (f *perHeadForm) Query(h int) (content, rotary *mat.Dense, err error) {
+	q, err := f.source.Query(h)
+	if err != nil {
+		return nil, nil, err
 	}
-	_, c := healed.Output.Dims()
-	return healed.Output.Slice(from, to, 0, c).(*mat.Dense), nil
+	s := f.source.Shape()
+	turning, still := headRows(f.keys.Kept[s.KVHead(h)], s.HeadDim)
+	return gather(f.rest[h].Turn(q), still), gather(q, turning), nil
+}
+
+// Output returns rows of the source's W_o.
+func (f *perHeadForm) Output(from, to int) (*mat.Dense, error) { return f.source.OutputRows(from, to) }
+
+// block returns block k of the rows of m, in blocks of n rows.
+func block(m *mat.Dense, k, n int) *mat.Dense {
+	_, c := m.Dims()
+	return m.Slice(k*n, (k+1)*n, 0, c).(*mat.Dense)
 }

@@ -7,89 +7,95 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/heal"
-	"github.com/mha2mla/mha2mla/internal/lowrank"
 )
 
-// Healable is a converted layer whose weights can be bettered.
-type Healable interface {
-	Converted
-	// Weights returns what the layer computes with, in the parametrisation in which
-	// it is written but for what the layout folds in exactly.
-	Weights(a *Attention) (*heal.Weights, error)
-	// Replace puts other weights of the same form in their place.
-	Replace(a *Attention, w *heal.Weights) error
-}
+// healedForm is heads as healing has left them, of a layer of either kind.
+type healedForm struct{ weights *heal.Weights }
 
-// Weights returns the layer's weights.
-func (l *deepseekLayer) Weights(a *Attention) (*heal.Weights, error) {
-	w, err := l.layer.weights(a)
-	if err == nil && l.layout.LatentNorm == NormRMS {
-		w.NormEps = l.layout.LatentEps * float64(l.layout.KVLoraRank) / float64(l.layout.Rank) // zeros of padding count in the mean
-		w.Norm = constant(1, l.layout.Rank)
+// Query returns the projections of head h, which are neighbours among the rows.
+func (f healedForm) Query(h int) (content, rotary *mat.Dense, err error) {
+	w := f.weights
+	query := block(w.Query, h, w.Query.RawMatrix().Rows/w.Heads)
+	rows, width := query.Dims()
+	still := rows - w.Rotary.RawMatrix().Rows/len(w.Frequencies)
+	if still > 0 {
+		content = query.Slice(0, still, 0, width).(*mat.Dense)
 	}
-	return w, err
+	return content, query.Slice(still, rows, 0, width).(*mat.Dense), nil
 }
 
-// weights returns the layer's weights. Every query head has content keys and values of
-// its own, as it has in the file.
-func (l *Layer) weights(a *Attention) (*heal.Weights, error) {
+// Output returns rows of W_o.
+func (f healedForm) Output(from, to int) (*mat.Dense, error) {
+	_, width := f.weights.Output.Dims()
+	return f.weights.Output.Slice(from, to, 0, width).(*mat.Dense), nil
+}
+
+// Weights returns what the layer computes with, to be healed. Every query head has content
+// keys and values of its own, as it has in the file. The latent passes no norm; a layout in
+// which it passes one says so in what is returned. It fails if the source cannot be read,
+// or if the layer has Constants, which healing knows nothing of.
+func (l *Layer) Weights() (*heal.Weights, error) {
 	if l.Constants != nil {
 		return nil, errors.New("internal: a layer whose biases stay is not healed")
 	}
-	s := a.Shape()
+	s := l.Source.Shape()
 	H, D, r := s.Heads, s.HeadDim, l.Down.RawMatrix().Rows
 	dr := l.Rotary.RawMatrix().Rows
 	w := &heal.Weights{
-		Heads: H, KeyHeads: H, Rotary: l.Rotary, DownK: l.Down,
+		Heads: H, KeyHeads: H, QueryDown: l.QueryDown, Rotary: l.Rotary, DownK: l.Down,
 		UpK: mat.NewDense(H*D, r, nil), UpV: mat.NewDense(H*D, r, nil),
 		Frequencies: [][]float64{l.Key.Frequencies}, Interleaved: true, Scale: 1 / math.Sqrt(float64(D)),
 	}
 	width := s.Hidden
-	if c := l.CompressedQuery; c != nil {
-		w.QueryDown, width = c.Down, c.Down.RawMatrix().Rows
+	if l.QueryDown != nil {
+		width = l.QueryDown.RawMatrix().Rows
 	}
 	w.Query = mat.NewDense(H*(D+dr), width, nil)
 	for h := range H {
-		content, rotary, err := l.headQuery(a, h)
+		content, rotary, err := l.Heads.Query(h)
 		if err != nil {
 			return nil, err
 		}
 		stackInto(w.Query, h*(D+dr), content, rotary)
-		keys, values := l.headUp(s, h)
+		keys, values := l.Up(h)
 		stackInto(w.UpK, h*D, keys)
 		stackInto(w.UpV, h*D, values)
 	}
 	var err error
-	w.Output, err = a.OutputRows(0, s.Hidden)
+	w.Output, err = l.Heads.Output(0, s.Hidden)
 	return w, err
 }
 
-// Replace puts healed weights in the place of the layer's. Where the norms are
-// linear the basis of what goes through them is free and is scaled as Convert does.
-func (l *deepseekLayer) Replace(a *Attention, w *heal.Weights) error {
+// Replace puts healed weights, of the form that Weights returns, in the place of the
+// layer's. Where they have no norm the basis of what goes through the latent is free, and
+// is scaled as Convert does. It fails if the source cannot be read.
+func (l *Layer) Replace(w *heal.Weights) error {
+	input := l.Source.Stats.Input
 	if w.Norm == nil {
-		normalise(w.DownK, a.Stats.Input, w.UpK, w.UpV)
+		normalise(w.DownK, input, w.UpK, w.UpV)
 	}
 	if w.QueryDown != nil {
-		normalise(w.QueryDown, a.Stats.Input, w.Query)
-		l.layer.CompressedQuery = &lowrank.Factors{Down: w.QueryDown}
+		normalise(w.QueryDown, input, w.Query)
 	}
-	l.layer.healed, l.layer.Down, l.layer.Rotary, l.layer.Up = w, w.DownK, w.Rotary, nil
-	return l.layer.bound(a)
+	l.Heads = healedForm{w}
+	l.Down, l.UpK, l.UpV, l.Norm = w.DownK, w.UpK, w.UpV, w.Norm
+	l.Rotary, l.QueryDown = w.Rotary, w.QueryDown
+	return l.bound()
 }
 
-// Weights returns the layer's weights.
-func (l *referenceLayer) Weights(a *Attention) (*heal.Weights, error) {
-	s := a.Shape()
+// Weights returns what the layer computes with, to be healed. It fails if the source
+// cannot be read.
+func (l *HeadLayer) Weights() (*heal.Weights, error) {
+	s := l.Source.Shape()
 	w := &heal.Weights{
 		Heads: s.Heads, KeyHeads: s.KVHeads, Query: mat.NewDense(s.Heads*s.HeadDim, s.Hidden, nil),
 		Rotary: l.Rotary, DownK: l.DownK, UpK: l.UpK, UpV: l.UpV, Scale: 1 / math.Sqrt(float64(s.HeadDim)),
 	}
-	if l.Split {
+	if l.DownV != l.DownK {
 		w.DownV = l.DownV
 	}
 	for h := range s.Heads {
-		rotary, content, err := l.headQuery(a, h)
+		content, rotary, err := l.Heads.Query(h)
 		if err != nil {
 			return nil, err
 		}
@@ -98,27 +104,31 @@ func (l *referenceLayer) Weights(a *Attention) (*heal.Weights, error) {
 	for _, kept := range l.Keys.Kept {
 		var own []float64
 		for _, i := range kept {
-			own = append(own, a.Frequencies[i])
+			own = append(own, l.Source.Frequencies[i])
 		}
 		w.Frequencies = append(w.Frequencies, own)
 	}
 	var err error
-	w.Output, err = a.OutputRows(0, s.Hidden)
+	w.Output, err = l.Heads.Output(0, s.Hidden)
 	return w, err
 }
 
-// Replace puts healed weights in the place of the layer's.
-func (l *referenceLayer) Replace(_ *Attention, w *heal.Weights) error {
-	l.healed, l.Rotary, l.DownK, l.DownV, l.UpK, l.UpV = w, w.Rotary, w.DownK, w.DownV, w.UpK, w.UpV
-	return nil
+// Replace puts healed weights, of the form that Weights returns, in the place of the
+// layer's.
+func (l *HeadLayer) Replace(w *heal.Weights) {
+	l.Heads = healedForm{w}
+	l.Rotary, l.DownK, l.DownV, l.UpK, l.UpV = w.Rotary, w.DownK, w.DownV, w.UpK, w.UpV
+	if w.DownV == nil {
+		l.DownV = w.DownK
+	}
 }
 
 // stackInto copies matrices into the rows of m from the given one on, one below the
 // other. Those that are nil have no rows.
-func stackInto(m *mat.Dense, row int, parts ...mat.Matrix) {
+func stackInto(m *mat.Dense, row int, parts ...*mat.Dense) {
 	_, c := m.Dims()
 	for _, part := range parts {
-		if d, ok := part.(*mat.Dense); part == nil || ok && d == nil {
+		if part == nil {
 			continue
 		}
 		n, _ := part.Dims()

@@ -54,7 +54,7 @@ func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.Method.published() {
+	if in.Method.Published() {
 		sums = sums.Plain()
 	}
 	return in.analyse(p, sums, n)
@@ -63,7 +63,7 @@ func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 // analyse is Analyse for the method: published ones leave queries as they are.
 func (in Input) analyse(p calib.Projections, sums *calib.Sums, n int) (*Attention, error) {
 	a, err := Analyse(p, sums, cmp.Or(in.Shrinkage, calib.Shrinkage), in.Model, n)
-	if err == nil && in.Method.published() {
+	if err == nil && in.Method.Published() {
 		clear(a.rest)
 	}
 	return a, err

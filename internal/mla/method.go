@@ -23,9 +23,9 @@ func Methods() []Method {
 	return []Method{MethodAttention, MethodMHA2MLA, MethodTransMLA, MethodGroupedMean}
 }
 
-// published reports whether a method is another's, to be given what its authors
+// Published reports whether a method is another's, to be given what its authors
 // give it.
-func (m Method) published() bool { return m != MethodAttention && m != "" }
+func (m Method) Published() bool { return m != MethodAttention && m != "" }
 
 // balance returns the blocks of A² under which the keys of a stack of G KV heads,
 // [2·G·D × d], have the norm of its values, both over inputs of the given second

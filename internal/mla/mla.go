@@ -1,10 +1,3 @@
-// Package mla turns one attention layer into multi-head latent attention: a
-// rotary key shared by all heads, or one of each KV head, and a latent from which
-// content keys and values are projected up.
-//
-// The mathematics (mla.go, perhead.go) knows no engine; what a layout adds to it
-// for those that load it stands in a file of its own (deepseek.go, reference.go;
-// grouped.go for what is no latent attention).
 package mla
 
 import (
@@ -42,11 +35,11 @@ func AllWeights() []Weights {
 
 // Options are the choices that the mathematics of a layer leaves open.
 type Options struct {
-	Form        Form // zero: FormDeepseek
+	PerHead     bool // every KV head has a rotary key of its own; else all heads share one
 	Method      Method
 	Shrinkage   float64       // that the statistics should have, see Input
 	Rank        int           // r, kv_lora_rank
-	RopeDims    int           // dr, qk_rope_head_dim; in FormReference per KV head
+	RopeDims    int           // dr, qk_rope_head_dim; with PerHead that of one KV head
 	RopeTheta   float64       // θ', base of the rotary key's frequencies
 	RopeScaling *rope.Scaling // of these frequencies; nil: none
 	Select      rope.Strategy // which pairs may keep their rotation
@@ -56,7 +49,7 @@ type Options struct {
 	Threshold float64 // if positive: those of at least this share of the sensitivity
 	FreqFold  int     // of MethodTransMLA: adjacent pairs that fold together; 0: as few as possible
 	Weights   Weights
-	Split     bool // in FormReference: keys and values are factored apart, each at half the rank
+	Split     bool // with PerHead: keys and values are factored apart, each at half the rank
 	QueryRank int  // q_lora_rank; 0: the query is not compressed
 
 	// KeyWeight is what errors of keys count times beside what they cost to first
@@ -130,21 +123,24 @@ func (a *Attention) problem(stack *mat.Dense, w Weights, keyWeight float64) lowr
 	return p
 }
 
-// Layer is an attention layer with latent attention. For an attention input x
-// the latent is Down·x and the rotary key Rotary·x; the content keys of all KV
-// heads, then their values, are Up·latent. The content query of a head is its
-// original query q, turned by its Rest; its rotary query is the transpose of its KV
-// head's rows of Key.Expand, times q. Scores keep the scale 1/√D.
+// Layer is an attention layer with latent attention and one rotary key for all heads. For
+// an attention input x the latent is Down·x and the rotary key Rotary·x; content keys are
+// UpK·latent and values UpV·latent, K' of each, for as many groups of query heads. In
+// closed form K' is G, the number of KV heads; a healed layer has them for every query
+// head. Queries come from Heads. Scores keep the scale 1/√D.
 type Layer struct {
-	Down   *mat.Dense // [r × d]; the latent has mean square 1 over its channels
-	Up     *mat.Dense // [2·G·D × r]
-	Rotary *mat.Dense // [dr × d], interleaved
-	Key    *rope.SharedKey
-	Rest   []rope.Rest // [H]
+	Source *Attention // what was converted; its stack is used up
 
-	// CompressedQuery, if not nil, takes the place of the original queries: those
-	// of all heads, [H·D], are Up·(Down·x), with a mean square of 1 between.
-	CompressedQuery *lowrank.Factors
+	Heads    Heads
+	Down     *mat.Dense // [r × d]; the latent has mean square 1 over its channels
+	UpK, UpV *mat.Dense // [K'·D × r]
+	Norm     []float64  // [r]: that healing has given to a norm on the latent; nil: none, or 1
+	Rotary   *mat.Dense // [dr × d], interleaved
+	Key      *rope.SharedKey
+
+	// QueryDown, if not nil, compresses the query to QueryDown·x, [q × d], with a mean
+	// square of 1; queries are then projected up from that.
+	QueryDown *mat.Dense
 
 	// Constants, if not nil, are added to what the weights yield.
 	Constants *Constants
@@ -164,8 +160,14 @@ type Layer struct {
 	MostLatent, MostInput float64
 
 	Fallback bool // an eigenvalue problem took the slow way, see linalg.Eigen
+}
 
-	healed *heal.Weights // if not nil, all the rest of the layer: queries, Up and W_o
+// Up returns the projections from the latent to the content keys and to the values of
+// query head h, [D × r].
+func (l *Layer) Up(h int) (keys, values *mat.Dense) {
+	s := l.Source.Shape()
+	k := h * (l.UpK.RawMatrix().Rows / s.HeadDim) / s.Heads
+	return block(l.UpK, k, s.HeadDim), block(l.UpV, k, s.HeadDim)
 }
 
 // Convert converts the layer. It uses up a.Stack.
@@ -180,33 +182,38 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Key: key, Rest: a.rest, KeyWeight: o.KeyWeight, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
+	l := &Layer{Source: a, Key: key, KeyWeight: o.KeyWeight, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
 	a.placeBiases(l, o.Bias)
 	factors, err := lowrank.Factor(a.problem(a.Stack, o.Weights, o.KeyWeight), o.Rank)
 	a.Stack = nil
 	if err != nil {
 		return nil, err
 	}
-	l.Down, l.Up = factors.Down, factors.Up
+	rows, r := factors.Up.Dims()
+	l.Down = factors.Down
+	l.UpK, l.UpV = factors.Up.Slice(0, rows/2, 0, r).(*mat.Dense), factors.Up.Slice(rows/2, rows, 0, r).(*mat.Dense)
 	l.Fallback = key.Fallback || factors.Fallback
 	l.Energy = 1 - ratio(lowrank.Loss(factors.Spectrum, o.Rank), lowrank.Loss(factors.Spectrum, 0))
 	l.MeanInput = a.Stats.Input.Trace() / float64(a.Stats.Hidden)
-	normalise(l.Down, a.Stats.Input, l.Up)
-	if err := l.bound(a); err != nil {
+	normalise(l.Down, a.Stats.Input, factors.Up)
+	if err := l.bound(); err != nil {
 		return nil, err
 	}
+	heads := &sharedForm{source: a.Projections, key: key, rest: a.rest}
+	l.Heads = heads
 	if o.QueryRank > 0 {
-		if l.CompressedQuery, err = a.compressQuery(o); err != nil {
+		if heads.compressed, err = a.compressQuery(o); err != nil {
 			return nil, err
 		}
-		l.Fallback = l.Fallback || l.CompressedQuery.Fallback
+		l.QueryDown = heads.compressed.Down
+		l.Fallback = l.Fallback || heads.compressed.Fallback
 	}
 	return l, nil
 }
 
-// bound works out the bounds.
-func (l *Layer) bound(a *Attention) error {
-	gamma, err := a.Norm()
+// bound works out MostLatent and MostInput. It fails if the source cannot be read.
+func (l *Layer) bound() error {
+	gamma, err := l.Source.Norm()
 	if err != nil {
 		return err
 	}
@@ -220,11 +227,12 @@ func (l *Layer) bound(a *Attention) error {
 }
 
 // normalise scales the channels of the latent down·x, [r], whose basis is free, and
-// the columns of all that projects it up, for inputs x of the given second moments, to mean square 1 over all channels. Those of
-// the factorisation have standard deviations in the proportion of what an error of
-// each costs; the root of that is where a latent quantised with one step for all
-// loses least (rope's slots are scaled by the same reasoning). Against channels of
-// equal mean square four bits diverge 10 % less, and eight none.
+// the columns of all that projects it up, for inputs x of the given second moments, to
+// mean square 1 over all channels. Those of the factorisation have standard deviations
+// in the proportion of what an error of each costs; the root of that is where a latent
+// quantised with one step for all loses least (rope's slots are scaled by the same
+// reasoning). Against channels of equal mean square four bits diverge 10 % less, and
+// eight none.
 func normalise(down *mat.Dense, input linalg.Metric, ups ...*mat.Dense) {
 	weighted := mat.DenseCopyOf(down)
 	input.Apply(weighted)

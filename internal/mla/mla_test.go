@@ -12,7 +12,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -86,7 +85,7 @@ func convertedScore(t *testing.T, m *family.Model, l *Layer, h int, x, y mat.Vec
 	D, g := m.HeadDim, m.Shape().KVHead(h)
 	_, dr := l.Key.Expand.Dims()
 	q := times(w, x)
-	content := times(l.Up.Slice(g*D, (g+1)*D, 0, l.Down.RawMatrix().Rows), times(l.Down, y))
+	content := times(block(l.UpK, g, D), times(l.Down, y))
 	sum := mat.Dot(q, content)
 	rotaryQ, rotaryK := times(l.Key.Expand.Slice(g*D, (g+1)*D, 0, dr).T(), q), times(l.Rotary, y)
 	for s, nu := range l.Key.Frequencies {
@@ -127,7 +126,7 @@ func checkValues(t *testing.T, m *family.Model, l *Layer, y mat.Vector, toleranc
 	}
 	n := m.KVHeads * m.HeadDim
 	want := times(stack.Slice(n, 2*n, 0, m.Hidden), y)
-	got := times(l.Up.Slice(n, 2*n, 0, l.Down.RawMatrix().Rows), times(l.Down, y))
+	got := times(l.UpV, times(l.Down, y))
 	got.SubVec(got, want)
 	if off := mat.Norm(got, 2) / mat.Norm(want, 2); off > tolerance {
 		t.Fatalf("values are off by %g", off)
@@ -200,7 +199,7 @@ func TestDeadHeads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, matrix := range []*mat.Dense{l.Down, l.Up, l.Rotary, l.Key.Expand} {
+	for _, matrix := range []*mat.Dense{l.Down, l.UpK, l.UpV, l.Rotary, l.Key.Expand} {
 		for _, v := range matrix.RawMatrix().Data {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
 				t.Fatal("not finite")
@@ -246,9 +245,9 @@ func TestCompressedQuery(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2, Layers: 1}.Open(t)
 	loss := func(w Weights, rank int) float64 {
 		l := convert(t, m, Options{Rank: 8, RopeDims: 4, RopeTheta: 1000, Weights: w, QueryRank: rank})
-		return scoreLoss(t, m, l.CompressedQuery)
+		return scoreLoss(t, m, l)
 	}
-	if l := convert(t, m, Options{Rank: 8, RopeDims: 4, RopeTheta: 1000}); l.CompressedQuery != nil {
+	if l := convert(t, m, Options{Rank: 8, RopeDims: 4, RopeTheta: 1000}); l.QueryDown != nil {
 		t.Error("compressed without being asked")
 	}
 	for _, w := range AllWeights() {
@@ -268,23 +267,26 @@ func TestCompressedQuery(t *testing.T) {
 
 // scoreLoss is what compressed queries lose, Σ_h σ_h tr(δW C δWᵀ E[k kᵀ]), of what
 // there is.
-func scoreLoss(t *testing.T, m *family.Model, f *lowrank.Factors) float64 {
+func scoreLoss(t *testing.T, m *family.Model, l *Layer) float64 {
 	t.Helper()
 	a, err := Input{Model: m}.Read(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lost, all := 0.0, 0.0
-	weights, D := a.Stats.QueryWeights(a.Frequencies), m.HeadDim
-	var compressed mat.Dense
-	compressed.Mul(f.Up, f.Down)
+	weights := a.Stats.QueryWeights(a.Frequencies)
 	for h := range m.Heads {
 		q, err := a.Query(h)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var off, product mat.Dense
-		off.Sub(q, compressed.Slice(h*D, (h+1)*D, 0, m.Hidden))
+		up, _, err := l.Heads.Query(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var compressed, off, product mat.Dense
+		compressed.Mul(up, l.QueryDown)
+		off.Sub(q, &compressed)
 		product.Mul(a.Stats.Input.Gram(&off), weights[h])
 		lost += mat.Trace(&product)
 		product.Mul(a.Stats.Input.Gram(q), weights[h])

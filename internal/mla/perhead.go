@@ -3,8 +3,6 @@ package mla
 import (
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -13,20 +11,29 @@ import (
 // KV head's own. Of the D rows of a head, dr are rotary: pairs i of Keys.Kept,
 // rows i first and then rows i+J, both ascending; the others are content. For
 // an attention input x the rotary keys of all KV heads are Rotary·x, their
-// content keys UpK·DownK·x, their values UpV·DownV·x. Scores keep the scale 1/√D.
+// content keys UpK·DownK·x, their values UpV·DownV·x. Queries come from Heads. Scores
+// keep the scale 1/√D.
 type HeadLayer struct {
+	Source *Attention // what was converted; its stack is used up
+
+	Heads        Heads
 	Keys         *rope.HeadKeys
-	Rotary       *mat.Dense  // [G·dr × d]
-	DownK, DownV *mat.Dense  // [r × d] with rows of unit length; one matrix unless split
-	UpK          *mat.Dense  // [G·(D−dr) × r]; nil if there is no content
-	UpV          *mat.Dense  // [G·D × r]
-	Rest         []rope.Rest // [H]: what content queries are multiplied with
-	Energy       float64     // share of the stack's energy, in its measure, that the ranks keep
-	Fallback     bool        // see Layer
+	Rotary       *mat.Dense // [G·dr × d]
+	DownK, DownV *mat.Dense // [r × d] with rows of unit length; one matrix unless split
+	UpK          *mat.Dense // [G·(D−dr) × r]; nil if there is no content
+	UpV          *mat.Dense // [G·D × r]
+	Energy       float64    // share of the stack's energy, in its measure, that the ranks keep
+	Fallback     bool       // see Layer
 
-	Biases *family.Biases // as they are in the source; nil: none
+	Constants *HeadConstants // nil: none
+}
 
-	healed *heal.Weights // if not nil, all the rest of the layer: queries and W_o
+// HeadConstants are what a HeadLayer with biases adds to what its weights yield: those of
+// the source, in the order of the rows.
+type HeadConstants struct {
+	ContentQuery, RotaryQuery [][]float64 // [H] of [D−dr] and of [dr]
+	ContentKey, RotaryKey     []float64   // [G·(D−dr)] and [G·dr]
+	Value                     []float64   // [G·D]
 }
 
 // HeadKeys chooses the pairs that each KV head keeps.
@@ -125,7 +132,9 @@ func principal(m *mat.SymDense, rows []int) *mat.SymDense {
 // ConvertPerHead converts the layer to the given rank, the sum of both if keys
 // and values are split. It uses up a.Stack.
 func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
-	l := &HeadLayer{Keys: a.HeadKeys(o), Rest: a.rest, Biases: a.biases}
+	l := &HeadLayer{Source: a, Keys: a.HeadKeys(o)}
+	l.Heads = &perHeadForm{source: a.Projections, keys: l.Keys, rest: a.rest}
+	l.Constants = a.headConstants(l.Keys)
 	rotary, content := a.keyRows(l.Keys)
 	l.Rotary = gather(a.Stack, rotary)
 	problems := a.contentProblems(l.Keys, o.Weights, o.Split)
@@ -157,6 +166,34 @@ func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
 		l.UpK = first.Up.Slice(0, len(content), 0, r).(*mat.Dense)
 	}
 	return l, nil
+}
+
+// headConstants puts the biases of the layer where their rows are; nil if it has none.
+func (a *Attention) headConstants(keys *rope.HeadKeys) *HeadConstants {
+	if a.biases == nil {
+		return nil
+	}
+	s := a.Shape()
+	c := &HeadConstants{Value: a.biases.Value}
+	for h := range s.Heads {
+		turning, still := headRows(keys.Kept[s.KVHead(h)], s.HeadDim)
+		query := a.biases.Query[h*s.HeadDim : (h+1)*s.HeadDim]
+		turned := a.rest[h].Turn(asVector(query)).RawMatrix().Data
+		c.RotaryQuery = append(c.RotaryQuery, elements(query, turning))
+		c.ContentQuery = append(c.ContentQuery, elements(turned, still))
+	}
+	turning, still := a.keyRows(keys)
+	c.RotaryKey, c.ContentKey = elements(a.biases.Key, turning), elements(a.biases.Key, still)
+	return c
+}
+
+// elements returns the given elements of v.
+func elements(v []float64, at []int) []float64 {
+	some := make([]float64, len(at))
+	for i, k := range at {
+		some[i] = v[k]
+	}
+	return some
 }
 
 // unitRows scales the basis of the latent, which is free, so that the rows of

@@ -21,7 +21,7 @@ func convertPerHead(t *testing.T, m *family.Model, o Options) *HeadLayer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Form = FormReference
+	o.PerHead = true
 	l, err := a.ConvertPerHead(o)
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestPerHeadDead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := b.ConvertPerHead(Options{Form: FormReference, Rank: 16, RopeDims: 4, Select: rope.BySensitivity, Weights: WeightsAttention, Split: split})
+		l, err := b.ConvertPerHead(Options{PerHead: true, Rank: 16, RopeDims: 4, Select: rope.BySensitivity, Weights: WeightsAttention, Split: split})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func TestSpectrumSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Form: FormReference, Rank: 8, RopeDims: 4, Select: rope.High, Weights: WeightsAttention, Split: true}
+	o := Options{PerHead: true, Rank: 8, RopeDims: 4, Select: rope.High, Weights: WeightsAttention, Split: true}
 	choice, err := a.Choose(o)
 	if err != nil {
 		t.Fatal(err)

@@ -6,19 +6,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 )
 
-// QLora says how the query is projected: in one step, or through q_lora_rank
-// floats. A positive value is that rank.
-type QLora int
-
-// The ways that are no rank.
-const (
-	QLoraNone  QLora = 0
-	QLoraExact QLora = -1 // of full rank, for engines that know no other: exact
-)
-
-// Rank is the rank that the query is compressed to, 0 if it is not.
-func (q QLora) Rank() int { return max(0, int(q)) }
-
 // compressQuery factors the stacked queries of all heads, [H·D × d], at the given
 // rank. An error of the query hurts by what it does to the scores: the measure is
 // that of design §5 with queries and keys in each other's place.

@@ -137,7 +137,9 @@ func (t *Trial) loss(o Options) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	down, up, rotary := f32.From[float32](l.Down), f32.From[float32](l.Up), f32.From[float32](l.Rotary)
+	var ups mat.Dense
+	ups.Stack(l.UpK, l.UpV)
+	down, up, rotary := f32.From[float32](l.Down), f32.From[float32](&ups), f32.From[float32](l.Rotary)
 	expand := f32.From[float32](mat.DenseCopyOf(l.Key.Expand.T()))
 	D, G := t.Stats.HeadDim, t.Stats.KVHeads
 	sum := 0.0
@@ -145,7 +147,7 @@ func (t *Trial) loss(o Options) (float64, error) {
 		kv := f32.Project(f32.Project(w.x, down), up)
 		shared := f32.Project(w.x, rotary)
 		if l.Constants != nil {
-			shared.AddRow(f32.Single(l.Constants.Rotary), nil)
+			shared.AddRow(f32.Single(l.Constants.RotaryKey), nil)
 		}
 		f32.Rotate(shared, l.Key.Frequencies, true)
 		for h, q := range w.queries {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
@@ -15,7 +16,7 @@ func (o *Options) checkFamily(m *family.Model) error {
 		return &family.UnsupportedError{What: fmt.Sprintf(format, args...), Tip: tip}
 	}
 	switch o.Form() {
-	case mla.FormReference:
+	case layout.FormReference:
 		known := m.Family() == "llama" || m.Family() == "qwen2" && m.Window.Positions == 0
 		if !known || !canonical(m) {
 			return refuse("use --layout deepseek", "the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM and Qwen2ForCausalLM without yarn and sliding windows alone, not this %s", m.Architecture)
@@ -23,7 +24,7 @@ func (o *Options) checkFamily(m *family.Model) error {
 		if m.Biases && o.Heal != 0 {
 			return &UsageError{"--heal does not go with the biases that the mha2mla layout keeps", "leave it out, or use --layout deepseek"}
 		}
-	case mla.FormGrouped:
+	case layout.FormGrouped:
 		if m.Biases || m.HeadNorms || !canonical(m) {
 			return refuse("choose another --method", "--method gqa-mean keeps the class of the source and is for weights that are what they say; those of this %s are fused, multiplied or added to", m.Architecture)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -62,9 +63,9 @@ func TestKeptClass(t *testing.T) {
 		o         plan.Options
 		supported bool
 	}{
-		{testmodel.Llama{KVHeads: 2}, plan.Options{Layout: mla.FormReference}, true},
-		{testmodel.Llama{Kind: "mistral", KVHeads: 2}, plan.Options{Layout: mla.FormReference}, false},
-		{yarn, plan.Options{Layout: mla.FormReference}, false},
+		{testmodel.Llama{KVHeads: 2}, plan.Options{Layout: layout.FormReference}, true},
+		{testmodel.Llama{Kind: "mistral", KVHeads: 2}, plan.Options{Layout: layout.FormReference}, false},
+		{yarn, plan.Options{Layout: layout.FormReference}, false},
 		{testmodel.Llama{Kind: "mistral", KVHeads: 2}, plan.Options{Method: mla.MethodGroupedMean}, true},
 		{testmodel.Llama{Kind: "mistral", KVHeads: 2, Config: map[string]any{"sliding_window": 16}}, plan.Options{Method: mla.MethodGroupedMean}, true},
 		{yarn, plan.Options{Method: mla.MethodGroupedMean}, false},

@@ -9,16 +9,17 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
 // Form is the form in which the model is written.
-func (o *Options) Form() mla.Form {
+func (o *Options) Form() layout.Form {
 	switch {
 	case o.Method == mla.MethodGroupedMean:
-		return mla.FormGrouped
+		return layout.FormGrouped
 	case o.Layout == "":
-		return mla.FormDeepseek
+		return layout.FormDeepseek
 	default:
 		return o.Layout
 	}
@@ -33,20 +34,20 @@ func (o *Options) Form() mla.Form {
 const llamaGain = 16
 
 // layout decides how m is written at the given sizes.
-func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (mla.Layout, error) {
+func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (layout.Layout, error) {
 	switch o.Form() {
-	case mla.FormReference:
-		return mla.NewReference(m.Shape(), o.Maths(s), rankFile), nil
-	case mla.FormGrouped:
-		return mla.NewGrouped(m.Shape(), s.KVHeads), nil
+	case layout.FormReference:
+		return layout.NewReference(m.Shape(), o.Maths(s), rankFile), nil
+	case layout.FormGrouped:
+		return layout.NewGrouped(m.Shape(), s.KVHeads), nil
 	}
-	d := mla.NewDeepseek(m.Shape(), o.Maths(s), o.LatentNorm, o.residual(m), o.QLora)
+	d := layout.NewDeepseek(m.Shape(), o.Maths(s), o.LatentNorm, o.residual(m), o.QLora)
 	if o.Bias == mla.BiasHF && m.Biases {
 		d.KeepBiases(m.Shape())
 	}
 	if e := o.oneTarget(); e != "" {
 		d.KeepEps(m.NormEps, e.LatentEps(m.NormEps))
-		if e == engine.LlamaCPP && d.LatentNorm == mla.NormLinear {
+		if e == engine.LlamaCPP && d.LatentNorm == layout.NormLinear {
 			d.Amplify(llamaGain)
 		}
 	}
@@ -73,7 +74,7 @@ func rankFile(out string, whole bool) string {
 // dtypeRule is the rule asked for. Only the deepseek layout has a reason to turn
 // F16 into BF16.
 func (o *Options) dtypeRule() DTypeRule {
-	if o.DType == "" && o.Form() != mla.FormDeepseek {
+	if o.DType == "" && o.Form() != layout.FormDeepseek {
 		return keepAll
 	}
 	return o.DType
@@ -83,7 +84,7 @@ func (o *Options) dtypeRule() DTypeRule {
 // 1e-6 means what the source's did (design §6). Types of 16 bits get a power of
 // two, which keeps every mantissa.
 func (o *Options) residual(m *family.Model) float64 {
-	exact := math.Sqrt(mla.Eps / m.NormEps)
+	exact := math.Sqrt(layout.Eps / m.NormEps)
 	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
 	for _, name := range names {
 		if t := o.DType.of(m.Weight(name).DType()); t == checkpoint.BF16 || t == checkpoint.F16 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -27,7 +28,7 @@ func (o *Options) Preset(given func(flag string) bool) error {
 	switch o.Method {
 	case mla.MethodMHA2MLA:
 		if !given("layout") {
-			o.Layout = mla.FormReference
+			o.Layout = layout.FormReference
 		}
 		if !given("rope-select") {
 			o.Select = rope.ByNorm
@@ -54,13 +55,13 @@ func (o *Options) Preset(given func(flag string) bool) error {
 
 // checkForm refuses options that the layout has no use for.
 func (o *Options) checkForm() error {
-	reference := o.Form() == mla.FormReference
+	reference := o.Form() == layout.FormReference
 	for _, c := range []struct {
 		asked bool
 		flag  string
 	}{
 		{o.Theta != 0, "--rope-theta"}, {o.Scaling != "", "--rope-scaling"}, {o.Threshold != 0, "--rope-threshold"}, {o.PadToKernel, "--pad-to-kernel"},
-		{o.QLora != mla.QLoraNone, "--q-lora"}, {o.Bias == mla.BiasHF, "--bias hf"}, {o.LatentNorm == mla.NormRMS, "--latent-norm rms"},
+		{o.QLora != layout.QLoraNone, "--q-lora"}, {o.Bias == mla.BiasHF, "--bias hf"}, {o.LatentNorm == layout.NormRMS, "--latent-norm rms"},
 	} {
 		if c.asked && reference {
 			return &UsageError{c.flag + " goes with --layout deepseek", "leave it out, or the layout"}

@@ -10,6 +10,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -43,12 +44,12 @@ func TestPerHeadSizes(t *testing.T) {
 		"base":               {plan.Options{Theta: 100}, plan.Sizes{}, "--rope-theta goes with"},
 		"threshold":          {plan.Options{Threshold: 0.1}, plan.Sizes{}, "--rope-threshold goes with"},
 		"padding":            {plan.Options{PadToKernel: true}, plan.Sizes{}, "--pad-to-kernel goes with"},
-		"query":              {plan.Options{QLora: mla.QLoraExact}, plan.Sizes{}, "--q-lora goes with"},
-		"split, deepseek":    {plan.Options{Layout: mla.FormDeepseek, SVD: plan.SVDSplit}, plan.Sizes{}, "goes with --layout mha2mla"},
+		"query":              {plan.Options{QLora: layout.QLoraExact}, plan.Sizes{}, "--q-lora goes with"},
+		"split, deepseek":    {plan.Options{Layout: layout.FormDeepseek, SVD: plan.SVDSplit}, plan.Sizes{}, "goes with --layout mha2mla"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.o.Layout == "" {
-				c.o.Layout = mla.FormReference
+				c.o.Layout = layout.FormReference
 			}
 			if c.err == "" {
 				c.want.Theta = m.RopeTheta
@@ -57,7 +58,7 @@ func TestPerHeadSizes(t *testing.T) {
 			checkSizes(t, m, o, c.want, c.err)
 		})
 	}
-	o := options(plan.Options{Layout: mla.FormReference, Cache: 21, SVD: plan.SVDSplit})
+	o := options(plan.Options{Layout: layout.FormReference, Cache: 21, SVD: plan.SVDSplit})
 	for _, s := range o.Splits(m) {
 		if s.Rank%4 != 0 || s.Rank < 4 || s.Rank+2*s.RopeDims > 21 || s.Theta != m.RopeTheta {
 			t.Errorf("split %+v", s)
@@ -116,7 +117,7 @@ func TestPreset(t *testing.T) {
 	}
 	o := plan.Defaults()
 	o.Method = mla.MethodMHA2MLA
-	if err := o.Preset(given()); err != nil || o.Layout != mla.FormReference || o.Select != rope.ByNorm || o.Weights != mla.WeightsNone {
+	if err := o.Preset(given()); err != nil || o.Layout != layout.FormReference || o.Select != rope.ByNorm || o.Weights != mla.WeightsNone {
 		t.Errorf("the paper's method is %+v, %v", o, err)
 	}
 	o = plan.Defaults()
@@ -165,7 +166,7 @@ func TestReadRankings(t *testing.T) {
 // and the ranking is among the files.
 func TestReferencePlan(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2, Eps: 1e-5, DType: checkpoint.F16}.Open(t)
-	p := newPlan(t, m, "out", plan.Options{Layout: mla.FormReference})
+	p := newPlan(t, m, "out", plan.Options{Layout: layout.FormReference})
 	for name, want := range map[string]plan.Action{
 		family.Embedding:                    plan.Copy,
 		family.Head:                         plan.Copy,

@@ -11,6 +11,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
@@ -35,15 +36,15 @@ type Plan struct {
 	LeftOut   LeftOut       `json:"left_out"`           // files of the source
 	Warnings  []string      `json:"warnings,omitempty"` // about files
 
-	Whole      bool        `json:"-"` // the output is a directory
-	Companions []string    `json:"-"` // those of Others that are copied from the source
-	Folder     string      `json:"-"` // where the files go
-	Layout     mla.Layout  `json:"-"`
-	RankFile   string      `json:"-"` // that of Others that is the ranking of rotary pairs
-	Manifest   string      `json:"-"` // that of Others that says what was written
-	Maths      mla.Options `json:"-"`
-	DType      DTypeRule   `json:"-"`
-	Config     []byte      `json:"-"`
+	Whole      bool          `json:"-"` // the output is a directory
+	Companions []string      `json:"-"` // those of Others that are copied from the source
+	Folder     string        `json:"-"` // where the files go
+	Layout     layout.Layout `json:"-"`
+	RankFile   string        `json:"-"` // that of Others that is the ranking of rotary pairs
+	Manifest   string        `json:"-"` // that of Others that says what was written
+	Maths      mla.Options   `json:"-"`
+	DType      DTypeRule     `json:"-"`
+	Config     []byte        `json:"-"`
 }
 
 // Cache is the size of the KV cache in floats per token and layer.
@@ -87,7 +88,7 @@ type Shard struct {
 func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.dtypeRule(), Clamp: o.Clamp}
 	p.Maths, p.Shrinkage = o.Maths(s), s.Shrinkage
-	if s.Theta > 0 && o.Form() == mla.FormDeepseek {
+	if s.Theta > 0 && o.Form() == layout.FormDeepseek {
 		p.Theta = &s.Theta
 	}
 	folder, file := Place(out)
@@ -96,7 +97,7 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	if p.Layout, err = o.layout(m, s, rankFile(out, p.Whole)); err != nil {
 		return nil, err
 	}
-	if o.Form() == mla.FormDeepseek {
+	if o.Form() == layout.FormDeepseek {
 		p.Engine = cmp.Or(o.Target, engine.All)
 	}
 	p.Residual = p.Layout.ResidualScale()

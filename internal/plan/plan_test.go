@@ -14,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -24,7 +25,7 @@ func options(o plan.Options) plan.Options {
 	if o.Select == "" {
 		o.Select = rope.BySensitivity
 	}
-	o.Weights, o.LatentNorm = mla.WeightsAttention, mla.NormLinear
+	o.Weights, o.LatentNorm = mla.WeightsAttention, layout.NormLinear
 	if o.MaxShard == 0 {
 		o.MaxShard = 5e9
 	}

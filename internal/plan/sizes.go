@@ -6,6 +6,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -32,16 +33,16 @@ type Options struct {
 	Scaling  RopeScaling
 
 	Method   mla.Method
-	FreqFold int      // of TransMLA: pairs that fold together
-	Layout   mla.Form // zero: deepseek
-	SVD      SVD      // zero: joint
+	FreqFold int         // of TransMLA: pairs that fold together
+	Layout   layout.Form // zero: deepseek
+	SVD      SVD         // zero: joint
 
 	Select      rope.Strategy  // or the name of a file of Rankings
 	Rankings    []rope.Ranking // [layers]: read from it
 	Threshold   float64
 	Weights     mla.Weights
-	LatentNorm  mla.LatentNorm
-	QLora       mla.QLora
+	LatentNorm  layout.LatentNorm
+	QLora       layout.QLora
 	Bias        mla.Bias // zero: fold
 	PadToKernel bool
 	Target      engine.Engine // zero: all
@@ -56,13 +57,13 @@ type Options struct {
 
 // Defaults returns what is asked for unless the user says otherwise.
 func Defaults() Options {
-	return Options{Method: mla.MethodAttention, Select: rope.BySensitivity, Weights: mla.WeightsAttention, LatentNorm: mla.NormLinear, MaxShard: 5e9}
+	return Options{Method: mla.MethodAttention, Select: rope.BySensitivity, Weights: mla.WeightsAttention, LatentNorm: layout.NormLinear, MaxShard: 5e9}
 }
 
 // Maths returns the choices about the mathematics of a layer of the given sizes.
 func (o *Options) Maths(s Sizes) mla.Options {
 	return mla.Options{
-		Form: o.Form(), Method: o.Method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: o.FreqFold,
+		PerHead: o.Form() == layout.FormReference, Method: o.Method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: o.FreqFold,
 		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
 		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(), Bias: o.Bias, Heal: o.Heal,
 	}
@@ -97,7 +98,7 @@ func MaxRank(m *family.Model) int { return min(2*m.KVHeads*m.HeadDim, m.Hidden) 
 
 // RotaryFloats is the part of the cache that is rotary keys.
 func (o *Options) RotaryFloats(m *family.Model, s Sizes) int {
-	if o.Form() == mla.FormReference {
+	if o.Form() == layout.FormReference {
 		return m.KVHeads * s.RopeDims
 	}
 	return s.RopeDims
@@ -106,7 +107,7 @@ func (o *Options) RotaryFloats(m *family.Model, s Sizes) int {
 // NearRank is the largest rank up to r that a conversion with the rotary keys of s
 // can have.
 func (o *Options) NearRank(m *family.Model, s Sizes, r int) int {
-	if o.Form() == mla.FormReference {
+	if o.Form() == layout.FormReference {
 		return o.perHeadRank(m, s.RopeDims, r+o.RotaryFloats(m, s))
 	}
 	return min(r, MaxRank(m))
@@ -135,9 +136,9 @@ func (o *Options) Sizes(m *family.Model) (Sizes, error) {
 		return s, err
 	}
 	switch o.Form() {
-	case mla.FormReference:
+	case layout.FormReference:
 		return o.perHeadSizes(m)
-	case mla.FormGrouped:
+	case layout.FormGrouped:
 		return o.groupedSizes(m)
 	}
 	if err := o.checkRope(m); err != nil {
@@ -207,7 +208,7 @@ var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 // Splits returns the ways to divide --cache between latent and rotary key that
 // a search considers, thetas left open.
 func (o *Options) Splits(m *family.Model) []Sizes {
-	if o.Form() == mla.FormReference {
+	if o.Form() == layout.FormReference {
 		return o.perHeadSplits(m)
 	}
 	var splits []Sizes

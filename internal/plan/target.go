@@ -8,31 +8,31 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/layout"
 )
 
 // Aim makes the choices that follow from the engine asked for, but for those
 // that the user has made: given reports whether a flag was. It refuses what that
 // engine would not load, whatever the sizes.
 func (o *Options) Aim(m *family.Model, given func(flag string) bool) error {
-	if o.Form() != mla.FormDeepseek {
+	if o.Form() != layout.FormDeepseek {
 		if given("target") {
 			return &UsageError{"--target goes with --layout deepseek: no stock engine loads another", "leave it out, or the layout"}
 		}
 		return nil
 	}
 	if o.Target == engine.LlamaCPP && !given("q-lora") && !engine.Lite(m.Layers, m.Vocab) {
-		o.QLora = mla.QLoraExact // it knows no other way to the query
+		o.QLora = layout.QLoraExact // it knows no other way to the query
 	}
 	if o.oneTarget() == "" {
 		return nil
 	}
 	s := Sizes{Rank: 1, RopeDims: 2, Theta: m.RopeTheta}
-	layout, err := o.layout(m, s, "")
+	written, err := o.layout(m, s, "")
 	if err != nil {
 		return err
 	}
-	p := &Plan{Source: m, Method: o.Method, DType: o.dtypeRule(), Engine: o.Target, Layout: layout, Target: layout.Target(m)}
+	p := &Plan{Source: m, Method: o.Method, DType: o.dtypeRule(), Engine: o.Target, Layout: written, Target: written.Target(m)}
 	p.listTensors()
 	return p.refuse()
 }

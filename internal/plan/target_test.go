@@ -7,6 +7,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -19,19 +20,19 @@ func TestAim(t *testing.T) {
 		o     plan.Options
 		lite  bool
 		given string
-		want  mla.QLora
+		want  layout.QLora
 		err   any
 	}{
 		"all":                     {o: plan.Options{Target: engine.All}},
 		"no word":                 {o: plan.Options{}},
 		"vLLM":                    {o: plan.Options{Target: engine.VLLM}},
-		"llama.cpp":               {o: plan.Options{Target: engine.LlamaCPP}, want: mla.QLoraExact},
+		"llama.cpp":               {o: plan.Options{Target: engine.LlamaCPP}, want: layout.QLoraExact},
 		"llama.cpp, lite":         {o: plan.Options{Target: engine.LlamaCPP}, lite: true},
 		"a rank":                  {o: plan.Options{Target: engine.LlamaCPP, QLora: 8}, given: "q-lora", want: 8},
 		"none asked for":          {o: plan.Options{Target: engine.LlamaCPP}, given: "q-lora", err: new(*engine.RefusedError)},
 		"a rank, lite":            {o: plan.Options{Target: engine.LlamaCPP, QLora: 8}, lite: true, given: "q-lora", err: new(*engine.RefusedError)},
-		"another form":            {o: plan.Options{Layout: mla.FormReference, Target: engine.HF}, given: "target", err: new(*plan.UsageError)},
-		"another form, no word":   {o: plan.Options{Layout: mla.FormReference, Target: engine.All}},
+		"another form":            {o: plan.Options{Layout: layout.FormReference, Target: engine.HF}, given: "target", err: new(*plan.UsageError)},
+		"another form, no word":   {o: plan.Options{Layout: layout.FormReference, Target: engine.All}},
 		"without a latent at all": {o: plan.Options{Method: mla.MethodGroupedMean, Target: engine.HF}, given: "target", err: new(*plan.UsageError)},
 	} {
 		m := two

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -14,7 +15,7 @@ import (
 type Inspection struct {
 	Model  *family.Model `json:"model"`
 	Sizes  plan.Sizes    `json:"sizes"` // those inspected
-	Layout mla.Form      `json:"layout"`
+	Layout layout.Form   `json:"layout"`
 	Rotary int           `json:"rotary_floats"` // of the cache, per token and layer
 	Layers []Layer       `json:"layers"`
 	Cache  []Cache       `json:"cache"`

@@ -22,6 +22,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -92,7 +93,7 @@ func (j job) run(m *family.Model, out string) error {
 	o := plan.Defaults()
 	o.Rank, o.RopeDims, o.Theta, o.Select, o.Weights = 8, 4, 100, rope.High, mla.WeightsNone
 	if j.reference {
-		o.Layout, o.Theta, o.Select = mla.FormReference, 0, rope.ByNorm
+		o.Layout, o.Theta, o.Select = layout.FormReference, 0, rope.ByNorm
 	}
 	if j.rank > 0 {
 		o.Rank = j.rank

@@ -1,4 +1,4 @@
-package mla
+package layout
 
 import "gonum.org/v1/gonum/mat"
 
@@ -41,6 +41,15 @@ func (r *rowWriter) rows(m mat.Matrix, scale float64, stride, total int) error {
 	return nil
 }
 
+// all writes the rows of m, which is nil if it has none.
+func (r *rowWriter) all(m *mat.Dense) error {
+	if m == nil {
+		return nil
+	}
+	n, _ := m.Dims()
+	return r.rows(m, 1, 1, n)
+}
+
 // diagonal writes v times the identity.
 func (r *rowWriter) diagonal(v float64) error {
 	unit := make([]float64, len(r.row))
@@ -52,4 +61,38 @@ func (r *rowWriter) diagonal(v float64) error {
 		unit[i] = 0
 	}
 	return nil
+}
+
+// writeTensor writes one tensor of the given width through fill.
+func writeTensor(sink Sink, width int, fill func(*rowWriter) error) error {
+	if err := fill(&rowWriter{sink: sink, row: make([]float64, width)}); err != nil {
+		return err
+	}
+	return sink.Close()
+}
+
+// writeVector writes a tensor of one dimension.
+func writeVector(sink Sink, v []float64) error {
+	if err := sink.WriteFloats(v); err != nil {
+		return err
+	}
+	return sink.Close()
+}
+
+// writeMatrix writes m, which is nil if it has no rows.
+func writeMatrix(sink Sink, m *mat.Dense) error {
+	width := 0
+	if m != nil {
+		_, width = m.Dims()
+	}
+	return writeTensor(sink, width, func(out *rowWriter) error { return out.all(m) })
+}
+
+// constant returns n times v.
+func constant(v float64, n int) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = v
+	}
+	return values
 }

@@ -1,12 +1,10 @@
-package mla
+package layout
 
 import (
 	"strconv"
 
-	"gonum.org/v1/gonum/mat"
-
-	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
 // Grouped is GQA with fewer KV heads, each the mean of several: the oldest way
@@ -60,34 +58,20 @@ func (g *Grouped) Flags() []string {
 }
 
 // Convert converts a layer.
-func (g *Grouped) Convert(a *Attention) (Converted, error) {
-	D, mean := g.from.HeadDim, g.from.KVHeads/g.KVHeads
-	_, d := a.Stack.Dims()
-	pooled := mat.NewDense(2*g.KVHeads*D, d, nil)
-	for head := range 2 * g.from.KVHeads { // keys, then values
-		to := pooled.Slice(head/mean*D, (head/mean+1)*D, 0, d).(*mat.Dense)
-		to.Add(to, a.Stack.Slice(head*D, (head+1)*D, 0, d))
-	}
-	pooled.Scale(1/float64(mean), pooled)
-	kept, all := mat.Norm(pooled, 2), mat.Norm(a.Stack, 2)
-	a.Stack = nil
-	return &groupedLayer{pooled, ratio(float64(mean)*kept*kept, all*all)}, nil
+func (g *Grouped) Convert(a *mla.Attention) (Converted, error) {
+	return &groupedLayer{a.Pool(g.KVHeads)}, nil
 }
 
-// groupedLayer is the projections to keys and values, [2·G'·D × d].
-type groupedLayer struct {
-	stack  *mat.Dense
-	energy float64
-}
+// groupedLayer is a layer in this layout.
+type groupedLayer struct{ layer *mla.Pooled }
 
 // Summary says what was kept.
-func (l *groupedLayer) Summary() Summary { return Summary{Energy: l.energy} }
+func (l *groupedLayer) Summary() Summary { return Summary{Energy: l.layer.Energy} }
 
 // Write writes keys and values.
-func (l *groupedLayer) Write(_ calib.Projections, open func(name string) Sink) error {
-	n, d := l.stack.Dims()
-	if err := writeMatrix(open(family.KProj), l.stack.Slice(0, n/2, 0, d).(*mat.Dense)); err != nil {
+func (l *groupedLayer) Write(open func(name string) Sink) error {
+	if err := writeMatrix(open(family.KProj), l.layer.Keys); err != nil {
 		return err
 	}
-	return writeMatrix(open(family.VProj), l.stack.Slice(n/2, n, 0, d).(*mat.Dense))
+	return writeMatrix(open(family.VProj), l.layer.Values)
 }

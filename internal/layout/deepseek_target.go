@@ -1,10 +1,10 @@
-package mla
+package layout
 
 import (
 	"strconv"
 
-	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
 // About says what is written.
@@ -66,7 +66,7 @@ func (d *Deepseek) Facts(source, target *family.Model) []Fact {
 
 // Flags ask for this conversion.
 func (d *Deepseek) Flags() []string {
-	words := append(d.maths.mathsFlags(), "--latent-norm", string(d.LatentNorm))
+	words := append(mathsFlags(d.maths), "--latent-norm", string(d.LatentNorm))
 	switch {
 	case d.maths.QueryRank > 0:
 		words = append(words, "--q-lora", strconv.Itoa(d.maths.QueryRank))
@@ -74,32 +74,10 @@ func (d *Deepseek) Flags() []string {
 		words = append(words, "--q-lora", "exact")
 	}
 	if d.biased {
-		words = append(words, "--bias", string(BiasHF))
+		words = append(words, "--bias", string(mla.BiasHF))
 	}
 	if d.padded {
 		words = append(words, "--pad-to-kernel")
 	}
 	return words
-}
-
-// Convert converts a layer.
-func (d *Deepseek) Convert(a *Attention) (Converted, error) {
-	l, err := a.Convert(d.maths)
-	return &deepseekLayer{d, l}, err
-}
-
-// deepseekLayer is a layer in this layout.
-type deepseekLayer struct {
-	layout *Deepseek
-	layer  *Layer
-}
-
-// Summary says what was kept.
-func (l *deepseekLayer) Summary() Summary {
-	return Summary{Energy: l.layer.Energy, KeyWeight: l.layer.KeyWeight, BiasError: l.layer.BiasError, NormError: l.layer.NormError, Slots: l.layer.Key.Serves, Fallback: l.layer.Fallback}
-}
-
-// Write writes the tensors.
-func (l *deepseekLayer) Write(p calib.Projections, open func(name string) Sink) error {
-	return l.layout.Write(l.layer, p, open)
 }

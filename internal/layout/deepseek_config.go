@@ -1,0 +1,74 @@
+package layout
+
+import (
+	"cmp"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+)
+
+// foreignKeys mean nothing in the source's class, and something to an engine that reads
+// a DeepSeek-V3 or looks for them whatever the class is: other pairs, sparse attention,
+// experts, no causal mask.
+var foreignKeys = []string{
+	"rope_interleave", "rope_interleaved", "qk_head_dim", "index_topk", "index_n_heads", "index_head_dim", "topk_method", "ep_size",
+	"num_experts", "num_local_experts", "n_experts", "moe_topk", "dual_chunk_attention_config", "attention_chunk_size",
+	"is_causal", "use_bidirectional_attention", "attn_logit_softcapping", "final_logit_softcapping", "quantization", "compression_config",
+}
+
+// Configure turns the configuration of the source into that of the target,
+// key by key as design §6 lists them.
+func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
+	c := source.Config.Clone()
+	// head_dim crashes the stock class; the others speak of what is gone
+	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor", "original_max_position_embeddings",
+		"sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "bias", "mlp_bias")
+	c.Delete(foreignKeys...)
+	c.Delete(source.Folded()...)
+	var qRank, scaling any
+	if d.QLoraRank > 0 {
+		qRank = d.QLoraRank
+	}
+	if s := d.maths.RopeScaling; s != nil {
+		scaling = family.YarnMembers(s)
+	}
+	for _, kv := range []struct {
+		key   string
+		value any
+	}{
+		{"architectures", []string{family.DeepseekClass}},
+		{"model_type", "deepseek_v3"},
+		{"num_key_value_heads", source.Heads},
+		{"vocab_size", source.Vocab},
+		{"max_position_embeddings", source.MaxPositions},
+		{"hidden_act", cmp.Or(source.Activation, "silu")},
+		{"rms_norm_eps", d.NormEps},
+		{"rope_theta", target.RopeTheta},
+		{"rope_scaling", scaling},
+		{"attention_bias", d.biased},
+		{"tie_word_embeddings", false},
+		{"kv_lora_rank", d.KVLoraRank},
+		{"q_lora_rank", qRank},
+		{"qk_nope_head_dim", d.NopeDim},
+		{"qk_rope_head_dim", d.RopeDim},
+		{"v_head_dim", d.ValueDim},
+		{"first_k_dense_replace", source.Layers}, // no layer has experts
+		{"n_routed_experts", 2},                  // null and 1 break loaders
+		{"num_experts_per_tok", 1},
+		{"n_group", 1},
+		{"topk_group", 1},
+		{"n_shared_experts", 0},
+		{"moe_intermediate_size", source.Intermediate},
+		{"moe_layer_freq", 1},
+		{"routed_scaling_factor", 1.0},
+		{"scoring_func", "sigmoid"}, // converters of llama.cpp before November 2025 look for it
+		{"norm_topk_prob", false},
+		{"num_nextn_predict_layers", 0},
+	} {
+		c.Set(kv.key, kv.value)
+	}
+	c.Delete(family.LatentEpsKey)
+	if d.NormEps != Eps || d.LatentEps != Eps {
+		c.Set(family.LatentEpsKey, d.LatentEps)
+	}
+	return c
+}
