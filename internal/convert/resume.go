@@ -184,11 +184,7 @@ func (r *run) adopt(ctx context.Context, rec *shardRecord) (bool, error) {
 
 // layerOf is the layer of which the conversion makes t, if one does.
 func (r *run) layerOf(t plan.Tensor) (layer int, ok bool) {
-	if t.Action == plan.Compute {
-		_, err := fmt.Sscanf(t.Name, "model.layers.%d.", &layer)
-		ok = err == nil
-	}
-	return layer, ok
+	return t.Layer, t.Action == plan.Compute
 }
 
 // keptLayer reports whether all of layer n is there from an earlier run, and if so

@@ -74,6 +74,7 @@ type Tensor struct {
 	Shard  int     `json:"shard"`            // index into the shards
 
 	Weight *family.Weight `json:"-"` // that is carried, before the factor of the plan
+	Layer  int            `json:"-"` // whose conversion computes the tensor, of Compute
 }
 
 // Shard is one safetensors file to be written.
@@ -156,7 +157,7 @@ func (p *Plan) listTensors() {
 			}
 			dtype := p.DType.of(p.Source.Weight(family.InLayer(n, like)).DType())
 			spec := checkpoint.Spec{Name: family.InLayer(n, t.Name), DType: dtype, Shape: t.Shape}
-			p.Tensors = append(p.Tensors, Tensor{Spec: spec, Action: Compute})
+			p.Tensors = append(p.Tensors, Tensor{Spec: spec, Action: Compute, Layer: n})
 		}
 	}
 	for _, w := range p.Source.Weights() {
