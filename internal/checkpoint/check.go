@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
@@ -18,6 +19,9 @@ import (
 type ExistsError struct{ Path string }
 
 func (e *ExistsError) Error() string { return fmt.Sprintf("%q exists already", e.Path) }
+
+// Kind says that what was asked for cannot be meant.
+func (e *ExistsError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *ExistsError) Hint() string { return "replace it with --force, or name another output" }
@@ -29,6 +33,9 @@ func (e *SameFileError) Error() string {
 	return fmt.Sprintf("%q belongs to the input; a conversion never writes over its input", e.Path)
 }
 
+// Kind says that what was asked for cannot be meant.
+func (e *SameFileError) Kind() fault.Kind { return fault.Usage }
+
 // Hint says what to do about the error.
 func (e *SameFileError) Hint() string { return "name another output" }
 
@@ -36,6 +43,9 @@ func (e *SameFileError) Hint() string { return "name another output" }
 type NotAFileError struct{ Path, What string }
 
 func (e *NotAFileError) Error() string { return fmt.Sprintf("%q is %s", e.Path, e.What) }
+
+// Kind says that what was asked for cannot be meant.
+func (e *NotAFileError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *NotAFileError) Hint() string { return "name another output" }
@@ -47,6 +57,9 @@ type OwnedError struct{ Path, Owner string }
 func (e *OwnedError) Error() string {
 	return fmt.Sprintf("%q belongs to %q, which would be left with parts of another", e.Path, e.Owner)
 }
+
+// Kind says that what was asked for cannot be meant.
+func (e *OwnedError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *OwnedError) Hint() string { return "name another output" }

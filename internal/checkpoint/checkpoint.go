@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/mha2mla/mha2mla/internal/fault"
 )
 
 // FormatError says what is malformed in which file.
@@ -14,6 +16,9 @@ type FormatError struct {
 }
 
 func (e *FormatError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.What) }
+
+// Kind says that the input is malformed or unsafe.
+func (e *FormatError) Kind() fault.Kind { return fault.Malformed }
 
 // Hint says what to do about the error.
 func (e *FormatError) Hint() string { return e.Tip }
@@ -35,6 +40,9 @@ type NoModelError struct {
 
 func (e *NoModelError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.What) }
 
+// Kind says that the model cannot be converted or loaded.
+func (e *NoModelError) Kind() fault.Kind { return fault.Unsupported }
+
 // Hint says what to do about the error.
 func (e *NoModelError) Hint() string { return e.Tip }
 
@@ -50,6 +58,9 @@ type ValueError struct {
 func (e *ValueError) Error() string {
 	return fmt.Sprintf("tensor %q: %v at %v %s", e.Tensor, e.Value, e.Index, e.What)
 }
+
+// Kind says that the input is malformed or unsafe.
+func (e *ValueError) Kind() fault.Kind { return fault.Malformed }
 
 // Hint says what to do about the error.
 func (e *ValueError) Hint() string { return e.Tip }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
@@ -151,6 +152,9 @@ type SpaceError struct {
 func (e *SpaceError) Error() string {
 	return fmt.Sprintf("no space in %q: %d bytes are needed and %d are free", e.Folder, e.Needed, e.Free)
 }
+
+// Kind says that a disk is full.
+func (e *SpaceError) Kind() fault.Kind { return fault.NoSpace }
 
 // Hint says what to do about the error.
 func (e *SpaceError) Hint() string { return "free space, or name an output elsewhere" }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
@@ -58,6 +59,9 @@ type CutShortError struct{ Path, Folder string }
 func (e *CutShortError) Error() string {
 	return fmt.Sprintf("%q was being replaced when that run was cut short; what it held is set aside in %q", e.Path, e.Folder)
 }
+
+// Kind says that what was asked for cannot be meant.
+func (e *CutShortError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *CutShortError) Hint() string {

@@ -14,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/manifest"
 )
 
@@ -131,6 +132,9 @@ type notLoadedError struct {
 func (e *notLoadedError) Error() string {
 	return fmt.Sprintf("%q does not load in %s", e.path, strings.Join(e.engines, ", "))
 }
+
+// Kind says that the model cannot be converted or loaded.
+func (e *notLoadedError) Kind() fault.Kind { return fault.Unsupported }
 
 // Hint says what to do about the error.
 func (e *notLoadedError) Hint() string { return e.do }

@@ -21,15 +21,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/convert"
-	"github.com/mha2mla/mha2mla/internal/engine"
-	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/fsys"
-	"github.com/mha2mla/mha2mla/internal/mla"
-	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/tokenizer"
-	"github.com/mha2mla/mha2mla/internal/verify"
+	"github.com/mha2mla/mha2mla/internal/fault"
 )
 
 // Exit codes, a contract with the scripts that call the program.
@@ -177,49 +169,30 @@ func failing(work func(cmd *cobra.Command, args []string) error) func(*cobra.Com
 	}
 }
 
-// exitStatus maps errors to the contract.
+// exitStatuses maps the kinds of errors to the contract.
+var exitStatuses = map[fault.Kind]int{
+	fault.Failed:      exitFailed,
+	fault.NoSpace:     exitNoSpace,
+	fault.Unsupported: exitUnsupported,
+	fault.Malformed:   exitMalformed,
+	fault.Usage:       exitUsage,
+	fault.Threshold:   exitThreshold,
+}
+
+// exitStatus is the exit status of an error.
 func exitStatus(err error) int {
-	var (
-		fail        failure
-		signal      interrupted
-		usage       *plan.UsageError
-		exists      *checkpoint.ExistsError
-		same        *checkpoint.SameFileError
-		notAFile    *checkpoint.NotAFileError
-		cutShort    *checkpoint.CutShortError
-		owned       *checkpoint.OwnedError
-		unsafe      *fsys.UnsafeError
-		shapes      *verify.ShapeError
-		format      *checkpoint.FormatError
-		value       *checkpoint.ValueError
-		noModel     *checkpoint.NoModelError
-		unsupported *family.UnsupportedError
-		tokenising  *tokenizer.UnsupportedError
-		resume      *convert.ResumeError
-		space       *checkpoint.SpaceError
-		integrity   *integrityError
-		extreme     *mla.ExtremeError
-		computed    *convert.ComputedError
-		refused     *engine.RefusedError
-		notLoaded   *notLoadedError
-		threshold   *thresholdError
-	)
-	switch {
-	case errors.As(err, &signal):
+	var signal interrupted
+	if errors.As(err, &signal) {
 		return exitSignal + int(signal.signal)
-	case errors.As(err, &threshold):
-		return exitThreshold
-	case errors.As(err, &usage), errors.As(err, &exists), errors.As(err, &same), errors.As(err, &notAFile), errors.As(err, &cutShort), errors.As(err, &owned), errors.As(err, &shapes), errors.As(err, &resume), !errors.As(err, &fail):
-		return exitUsage
-	case errors.As(err, &format), errors.As(err, &unsafe), errors.As(err, &value), errors.As(err, &integrity):
-		return exitMalformed
-	case errors.As(err, &noModel), errors.As(err, &unsupported), errors.As(err, &tokenising), errors.As(err, &refused), errors.As(err, &notLoaded), errors.As(err, &extreme), errors.As(err, &computed):
-		return exitUnsupported
-	case errors.As(err, &space), noSpace(err):
-		return exitNoSpace
-	default:
-		return exitFailed
 	}
+	kind := fault.Of(err)
+	if !errors.As(err, new(failure)) {
+		kind = max(kind, fault.Usage)
+	}
+	if kind == fault.Failed && noSpace(err) {
+		kind = fault.NoSpace
+	}
+	return exitStatuses[kind]
 }
 
 // noSpace reports whether err means that a disk or a quota is full.

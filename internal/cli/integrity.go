@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/manifest"
 )
 
@@ -18,6 +19,9 @@ func (e *integrityError) Error() string {
 	}
 	return text
 }
+
+// Kind says that the input is malformed or unsafe.
+func (e *integrityError) Kind() fault.Kind { return fault.Malformed }
 
 // Hint says what to do about the error.
 func (e *integrityError) Hint() string { return "convert again, or fetch the files again" }

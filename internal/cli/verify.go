@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/report"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -90,6 +91,9 @@ type thresholdError struct {
 func (e *thresholdError) Error() string {
 	return fmt.Sprintf("KL %.6g is above --max-kl %.6g%s", e.kl, e.most, e.about)
 }
+
+// Kind says that a measure is past its bound.
+func (e *thresholdError) Kind() fault.Kind { return fault.Threshold }
 
 // Hint says what to do about the error.
 func (e *thresholdError) Hint() string {

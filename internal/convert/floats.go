@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/floatconv"
 )
 
@@ -69,6 +70,9 @@ type ComputedError struct {
 func (e *ComputedError) Error() string {
 	return fmt.Sprintf("tensor %q: %v at %v is what the conversion computes from finite weights", e.Tensor, e.Value, e.Index)
 }
+
+// Kind says that the model cannot be converted or loaded.
+func (e *ComputedError) Kind() fault.Kind { return fault.Unsupported }
 
 // Hint says what to do about the error.
 func (e *ComputedError) Hint() string {

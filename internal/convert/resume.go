@@ -11,6 +11,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -57,6 +58,9 @@ type fingerprint struct {
 type ResumeError struct{ What string }
 
 func (e *ResumeError) Error() string { return "cannot resume: " + e.What }
+
+// Kind says that what was asked for cannot be meant.
+func (e *ResumeError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *ResumeError) Hint() string {

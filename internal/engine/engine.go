@@ -6,6 +6,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fault"
 )
 
 // Engine is a program that runs models.
@@ -108,6 +109,9 @@ type RefusedError struct {
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s would not load it: %s", e.Engine, e.What)
 }
+
+// Kind says that the model cannot be converted or loaded.
+func (e *RefusedError) Kind() fault.Kind { return fault.Unsupported }
 
 // Hint says what to do about the error.
 func (e *RefusedError) Hint() string { return e.Do }

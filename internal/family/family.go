@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -128,6 +129,9 @@ type UnsupportedError struct {
 }
 
 func (e *UnsupportedError) Error() string { return e.What }
+
+// Kind says that the model cannot be converted or loaded.
+func (e *UnsupportedError) Kind() fault.Kind { return fault.Unsupported }
 
 // Hint says what to do about the error.
 func (e *UnsupportedError) Hint() string { return e.Tip }

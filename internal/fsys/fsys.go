@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+
+	"github.com/mha2mla/mha2mla/internal/fault"
 )
 
 // FS is a file system.
@@ -99,6 +101,9 @@ func (e *HeldError) Error() string {
 type UnsafeError struct{ Path, What string }
 
 func (e *UnsafeError) Error() string { return fmt.Sprintf("%q is %s", e.Path, e.What) }
+
+// Kind says that the input is malformed or unsafe.
+func (e *UnsafeError) Kind() fault.Kind { return fault.Malformed }
 
 // Hint says what to do about the error.
 func (e *UnsafeError) Hint() string {

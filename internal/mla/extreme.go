@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/linalg"
 )
 
@@ -17,6 +18,9 @@ type ExtremeError struct {
 func (e *ExtremeError) Error() string {
 	return fmt.Sprintf("layer %d: its weights, or their statistics, cannot be computed with: %v", e.Layer, e.Err)
 }
+
+// Kind says that the model cannot be converted or loaded.
+func (e *ExtremeError) Kind() fault.Kind { return fault.Unsupported }
 
 // Hint says what to do about the error.
 func (e *ExtremeError) Hint() string {

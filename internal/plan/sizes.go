@@ -5,6 +5,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -18,6 +19,9 @@ type UsageError struct {
 }
 
 func (e *UsageError) Error() string { return e.What }
+
+// Kind says that what was asked for cannot be meant.
+func (e *UsageError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *UsageError) Hint() string { return e.Tip }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/fault"
 )
 
 // UnsupportedError says that a tokenizer asks for what is not implemented.
@@ -20,6 +21,9 @@ type UnsupportedError struct {
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("%q: %s: %s is not supported", e.Path, e.Where, e.What)
 }
+
+// Kind says that the model cannot be converted or loaded.
+func (e *UnsupportedError) Kind() fault.Kind { return fault.Unsupported }
 
 // Hint says what to do about the error.
 func (e *UnsupportedError) Hint() string {

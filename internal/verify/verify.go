@@ -10,6 +10,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/quant"
 )
@@ -52,6 +53,9 @@ func (e *ShapeError) Error() string {
 	return fmt.Sprintf("%q and %q are not of one shape: %d and %d layers, hidden size %d and %d, vocabulary %d and %d",
 		a.Source.Path, b.Source.Path, a.Layers, b.Layers, a.Hidden, b.Hidden, a.Vocab, b.Vocab)
 }
+
+// Kind says that what was asked for cannot be meant.
+func (e *ShapeError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *ShapeError) Hint() string { return "name the checkpoint that the other was converted from" }
