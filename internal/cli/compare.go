@@ -1,12 +1,11 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"text/tabwriter"
-
-	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/study"
@@ -18,8 +17,7 @@ import (
 const compareTokens = "16384"
 
 // runCompare compares the methods on the tokens that --compare names.
-func runCompare(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (r *study.Comparison, err error) {
-	ctx := cmd.Context()
+func runCompare(ctx context.Context, u *ui, o *inspectFlags, in string) (r *study.Comparison, err error) {
 	m, err := openSource(in, o.config)
 	if err != nil {
 		return nil, err

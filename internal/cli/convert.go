@@ -25,7 +25,7 @@ import (
 
 // convertFlags are the flags of convert.
 type convertFlags struct {
-	plan.Options
+	plan.Request
 	gatherFlags
 	maxKL   float64
 	config  string
@@ -38,7 +38,7 @@ type convertFlags struct {
 }
 
 func newConvert() *cobra.Command {
-	o := convertFlags{Options: plan.Defaults()}
+	var o convertFlags
 	cmd := &cobra.Command{
 		Use:   "convert [flags] IN OUT",
 		Short: "Convert a checkpoint",
@@ -85,17 +85,17 @@ left to be done again.
 ` + exitHelp,
 	}
 	takes(cmd, "IN", "OUT")
-	sizeFlags(cmd, &o.Options)
+	sizeFlags(cmd, &o.Request)
 	f := cmd.Flags()
-	choice(f, &o.LatentNorm, "latent-norm", "N", string(o.LatentNorm), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", layout.NormLinear, layout.NormRMS)
-	flag(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", qLora).choices = []string{"none", "exact"}
-	choice(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
-	choice(f, &o.Bias, "bias", "B", string(mla.BiasFold), "biases of queries, keys and values: fold (into the weights: every engine, inexact), hf (exact, Transformers alone)", mla.BiasFold, mla.BiasHF)
-	f.BoolVar(&o.PadToKernel, "pad-to-kernel", false, "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
-	flag(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
+	wishFor(f, &o.LatentNorm, "latent-norm", "N", string(layout.NormLinear), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", layout.NormLinear, layout.NormRMS)
+	wish(f, &o.QLora, "q-lora", "Q", "none", "query path: none, exact (of full rank, for engines that know no other), or the rank to compress the query to", pointerTo(qLora)).choices = []string{"none", "exact"}
+	wishFor(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
+	wishFor(f, &o.Bias, "bias", "B", string(mla.BiasFold), "biases of queries, keys and values: fold (into the weights: every engine, inexact), hf (exact, Transformers alone)", mla.BiasFold, mla.BiasHF)
+	wishTo(f, &o.PadToKernel, "pad-to-kernel", "pad with zeros to the sizes of the next GPU kernel (256+64, 512+64)")
+	wish(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
 	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
-	flag(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
-	flag(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text that statistics are of: its output projection in closed form (output), all of it in so many steps, or auto: as long as it helps; none: not at all (default output, where there is text)", healSteps).choices = []string{heal.None.String(), heal.Output.String(), heal.Auto.String()}
+	wish(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
+	wish(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text that statistics are of: its output projection in closed form (output), all of it in so many steps, or auto: as long as it helps; none: not at all (default output, where there is text)", pointerTo(healSteps)).choices = []string{heal.None.String(), heal.Output.String(), heal.Auto.String()}
 	o.gatherFlags.addFlags(cmd)
 	o.maxKL = math.Inf(1)
 	flag(f, &o.maxKL, "max-kl", "X", "", "write nothing and exit with status 7 if the divergence on text held out is above X nats per token", nonNegativeNumber)
@@ -109,10 +109,10 @@ left to be done again.
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		o.config = *config
-		if err := o.Preset(cmd.Flags().Changed); err != nil {
+		if err := o.Check(); err != nil {
 			return err
 		}
-		return runConvert(cmd, output(), &o, args[0], args[1])
+		return runConvert(cmd.Context(), output(), &o, args[0], args[1])
 	})
 	return cmd
 }
@@ -142,7 +142,7 @@ func openSource(path, config string) (*family.Model, error) {
 	return m, nil
 }
 
-func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err error) {
+func runConvert(ctx context.Context, u *ui, o *convertFlags, in, out string) (err error) {
 	runtime.GOMAXPROCS(o.jobs)
 	if out == "" {
 		return &plan.UsageError{What: "OUT is empty", Tip: "name a .safetensors file or a directory"}
@@ -159,38 +159,28 @@ func runConvert(cmd *cobra.Command, u *ui, o *convertFlags, in, out string) (err
 	if output != nil {
 		defer func() { err = errors.Join(err, output.Discard()) }()
 	}
-	return planAndConvert(cmd, u, o, m, out, output)
+	return planAndConvert(ctx, u, o, m, out, output)
 }
 
 // planAndConvert converts m to out, which is reserved.
-func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model, out string, output *checkpoint.Output) error {
-	ctx := cmd.Context()
-	if err := o.Aim(m, cmd.Flags().Changed); err != nil {
-		return err
-	}
-	if err := o.ReadRankings(m); err != nil {
-		return err
-	}
-	sizes, err := o.Sizes(m)
+func planAndConvert(ctx context.Context, u *ui, o *convertFlags, m *family.Model, out string, output *checkpoint.Output) error {
+	choices, err := plan.Choose(o.Request, m, plan.Data{})
 	if err != nil {
 		return err
 	}
-	if err := checkSpace(m, out, o, sizes, output); err != nil { // before calibration, too
+	if err := checkSpace(choices, out, o, output); err != nil { // before calibration, too
 		return err
 	}
-	share, err := o.share(cmd, &o.Options)
+	share, err := o.share()
 	if err != nil {
 		return err
 	}
-	if err := o.checkHealing(share); err != nil {
-		return err
-	}
-	text := share > 0 || o.named() || len(o.stats) > 0
-	if err := measure(cmd, &o.Options, text); err != nil {
+	data := o.data(share)
+	if choices, err = plan.Choose(o.Request, m, data); err != nil {
 		return err
 	}
 	if !o.dryRun && o.memory == 0 { // before statistics, which take time
-		if err := enoughMemory(o.memoryFor(m, o.Maths(sizes), text, &statistics{})); err != nil {
+		if err := enoughMemory(o.memoryFor(m, choices.Maths(choices.Sizes()), data.Statistics == plan.Present, &statistics{})); err != nil {
 			return err
 		}
 	}
@@ -199,20 +189,21 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 		return err
 	}
 	defer stats.done()
-	if !cmd.Flags().Changed("heal") && o.fitsOutput(m, stats) {
-		o.Heal = heal.Output
+	if choices, err = plan.Choose(o.Request, m, stats.known(data)); err != nil {
+		return err
 	}
+	sizes := choices.Sizes()
 	if !o.dryRun {
-		if err := o.checkMemory(u, o.memoryFor(m, o.Maths(sizes), stats.Reader != nil, stats)); err != nil {
+		if err := o.checkMemory(u, o.memoryFor(m, choices.Maths(sizes), stats.Reader != nil, stats)); err != nil {
 			return err
 		}
 	}
 	if !o.dryRun || !sizes.Planned() {
-		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats.Reader}, o.Options, sizes, o.resources()); err != nil {
+		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats.Reader}, choices, o.resources()); err != nil {
 			return err
 		}
 	}
-	p, err := plan.New(m, out, o.Options, sizes)
+	p, err := plan.New(out, choices, sizes)
 	if err != nil {
 		return err
 	}
@@ -233,11 +224,11 @@ func planAndConvert(cmd *cobra.Command, u *ui, o *convertFlags, m *family.Model,
 	return err
 }
 
-// searched returns sizes with what they leave open found.
-func searched(ctx context.Context, u *ui, in mla.Input, o plan.Options, sizes plan.Sizes, r convert.Resources) (plan.Sizes, error) {
+// searched returns the sizes, with what the choices leave open found.
+func searched(ctx context.Context, u *ui, in mla.Input, c *plan.Choices, r convert.Resources) (plan.Sizes, error) {
 	progress, finish := u.progress("searching")
 	defer finish()
-	return convert.Search(ctx, in, o, sizes, r, progress)
+	return convert.Search(ctx, in, c, r, progress)
 }
 
 // planned is a plan and what it takes. Its fields are the JSON output.
@@ -252,10 +243,10 @@ type planned struct {
 // prints what was done.
 func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows [][]int, run convert.Options) error {
 	var finish func()
-	if o.Heal == heal.None {
+	if p.Maths.Heal == heal.None {
 		run.Progress, finish = u.progress("converting")
 	} else {
-		healer, err := o.healer(p.Plan, windows, run.Output)
+		healer, err := newHealer(p.Plan, windows, run.Output)
 		if err != nil {
 			return err
 		}

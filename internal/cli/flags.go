@@ -42,12 +42,20 @@ func (p *parsed[T]) Set(text string) error {
 
 // flag adds a parsed flag. Preset, if not empty, is its default.
 func flag[T any](flags *pflag.FlagSet, value *T, name, kind, preset, help string, parse func(string) (T, error)) *parsed[T] {
-	p := &parsed[T]{value: value, kind: kind, parse: parse}
 	if preset != "" {
-		if err := p.Set(preset); err != nil {
+		v, err := parse(preset)
+		if err != nil {
 			panic(err) // a default of the program's own
 		}
+		*value = v
 	}
+	return wish(flags, value, name, kind, preset, help, parse)
+}
+
+// wish adds a parsed flag that leaves its value alone unless it is given, so that the value
+// tells whether it was. Without is what the help says is done without it; it may be empty.
+func wish[T any](flags *pflag.FlagSet, value *T, name, kind, without, help string, parse func(string) (T, error)) *parsed[T] {
+	p := &parsed[T]{value: value, text: without, kind: kind, parse: parse}
 	flags.Var(p, name, help)
 	return p
 }
@@ -55,6 +63,25 @@ func flag[T any](flags *pflag.FlagSet, value *T, name, kind, preset, help string
 // choice adds a flag that takes one of the given words.
 func choice[T ~string](flags *pflag.FlagSet, value *T, name, kind, preset, help string, words ...T) {
 	flag(flags, value, name, kind, preset, help, oneOf(words...)).choices = wordsOf(words)
+}
+
+// wishFor adds a wish that takes one of the given words.
+func wishFor[T ~string](flags *pflag.FlagSet, value *T, name, kind, without, help string, words ...T) {
+	wish(flags, value, name, kind, without, help, oneOf(words...)).choices = wordsOf(words)
+}
+
+// wishTo adds a wish that is given by its name alone, or as false or true.
+func wishTo(flags *pflag.FlagSet, value **bool, name, help string) {
+	wish(flags, value, name, "bool", "", help, pointerTo(strconv.ParseBool))
+	flags.Lookup(name).NoOptDefVal = "true"
+}
+
+// pointerTo parses as parse does, for a value that is nil as long as nothing is given.
+func pointerTo[T any](parse func(string) (T, error)) func(string) (*T, error) {
+	return func(text string) (*T, error) {
+		v, err := parse(text)
+		return &v, err
+	}
 }
 
 // positive parses an integer above 0.
@@ -156,22 +183,22 @@ func wordsOf[T ~string](words []T) []string {
 }
 
 // sizeFlags adds the flags about what is kept, which inspect and convert share.
-func sizeFlags(cmd *cobra.Command, o *plan.Options) {
+func sizeFlags(cmd *cobra.Command, r *plan.Request) {
 	f := cmd.Flags()
-	flag(f, &o.DKV, "dkv", "N", "", "latent floats per KV head, the paper's d_kv (default: half of head_dim)", positive)
-	flag(f, &o.Rank, "kv-lora-rank", "R", "", "latent floats in all: dkv times the number of KV heads", positive)
-	flag(f, &o.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
-	flag(f, &o.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim); in the mha2mla layout of each KV head's (an eighth)", positive)
-	flag(f, &o.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
-	choice(f, &o.Scaling, "rope-scaling", "S", "", "of the rotary key's frequencies, for a source that has llama3 or yarn scaling: none, yarn (default: searched for with --rope-theta, and none where that is given)", plan.ScalingNone, plan.ScalingYarn)
-	flag(f, &o.FreqFold, "freq-fold", "N", "", "with --method transmla: adjacent rotary pairs that fold together (default: head_dim / rope-dims)", positive)
-	flag(f, &o.Select, "rope-select", "S", string(o.Select), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect).choices = wordsOf(rope.Strategies())
-	flag(f, &o.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
-	choice(f, &o.Method, "method", "M", string(o.Method), "how to convert: "+list(mla.Methods())+" (published ones, for comparison)", mla.Methods()...)
-	choice(f, &o.Layout, "layout", "L", string(layout.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", layout.FormDeepseek, layout.FormReference)
-	choice(f, &o.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", plan.SVDJoint, plan.SVDSplit)
-	choice(f, &o.Weights, "weights", "W", string(o.Weights), "what the factorisation preserves: "+list(mla.AllWeights()), mla.AllWeights()...)
-	f.BoolVar(&o.IgnoreWindow, "ignore-sliding-window", false, "convert a model whose sliding window is shorter than its context, as if it had none")
+	wish(f, &r.DKV, "dkv", "N", "", "latent floats per KV head, the paper's d_kv (default: half of head_dim)", positive)
+	wish(f, &r.Rank, "kv-lora-rank", "R", "", "latent floats in all: dkv times the number of KV heads", positive)
+	wish(f, &r.Cache, "cache", "N", "", "cache floats per token and layer; how they are divided is searched for", positive)
+	wish(f, &r.RopeDims, "rope-dims", "N", "", "size of the shared rotary key (default: half of head_dim); in the mha2mla layout of each KV head's (an eighth)", positive)
+	wish(f, &r.Theta, "rope-theta", "T", "", "base of the rotary key's frequencies (default: searched for)", positiveNumber)
+	wishFor(f, &r.Scaling, "rope-scaling", "S", "", "of the rotary key's frequencies, for a source that has llama3 or yarn scaling: none, yarn (default: searched for with --rope-theta, and none where that is given)", plan.ScalingNone, plan.ScalingYarn)
+	wish(f, &r.FreqFold, "freq-fold", "N", "", "with --method transmla: adjacent rotary pairs that fold together (default: head_dim / rope-dims)", positive)
+	wish(f, &r.Select, "rope-select", "S", string(rope.BySensitivity), "which rotary pairs may keep their rotation: "+list(rope.Strategies())+", or a FILE.pth of 2-norm ranks", plan.ParseSelect).choices = wordsOf(rope.Strategies())
+	wish(f, &r.Threshold, "rope-threshold", "T", "", "keep the pairs with at least this share of the sensitivity, instead of a fixed number", positiveNumber)
+	wishFor(f, &r.Method, "method", "M", string(mla.MethodAttention), "how to convert: "+list(mla.Methods())+" (published ones, for comparison)", mla.Methods()...)
+	wishFor(f, &r.Layout, "layout", "L", string(layout.FormDeepseek), "form to write: deepseek (stock engines), mha2mla (the MHA2MLA authors' code)", layout.FormDeepseek, layout.FormReference)
+	wishFor(f, &r.SVD, "svd", "S", "", "in the mha2mla layout: keys and values are factored joint (default) or split", plan.SVDJoint, plan.SVDSplit)
+	wishFor(f, &r.Weights, "weights", "W", string(mla.WeightsAttention), "what the factorisation preserves: "+list(mla.AllWeights()), mla.AllWeights()...)
+	f.BoolVar(&r.IgnoreWindow, "ignore-sliding-window", false, "convert a model whose sliding window is shorter than its context, as if it had none")
 }
 
 // jobsFlag adds --jobs. More than there are would only cost memory.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,9 @@ import (
 // gatherFlags are the flags about statistics that are gathered at once.
 type gatherFlags struct {
 	statsFlags
-	calibrate string  // file to gather them from; none: do without
-	mix       float64 // share of what the model makes
-	made      int     // tokens that it makes
+	calibrate string   // file to gather them from; none: do without
+	mix       *float64 // share of what the model makes
+	made      int      // tokens that it makes
 
 	given calib.Text // of the file
 }
@@ -46,7 +47,7 @@ func (o *gatherFlags) addFlags(cmd *cobra.Command) {
 	o.sharedFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.calibrate, "calibrate", "", "text or token ids to calibrate on first (`FILE`), or none to convert without data (default: text that the model makes itself)")
-	flag(f, &o.mix, "calibrate-mix", "FRACTION", strconv.FormatFloat(defaultMix, 'g', -1, 64), "share of text that the model makes itself in statistics of other text; 0: none, as with --stats unless it is given", fraction)
+	wish(f, &o.mix, "calibrate-mix", "FRACTION", strconv.FormatFloat(defaultMix, 'g', -1, 64), "share of text that the model makes itself in statistics of other text; 0: none, as with --stats unless it is given", pointerTo(fraction))
 	madeFlag(cmd, &o.made)
 	o.amountFlags(cmd, calibrationTokens)
 }
@@ -56,26 +57,38 @@ func madeFlag(cmd *cobra.Command, tokens *int) {
 	flag(cmd.Flags(), tokens, "made-tokens", "N", strconv.Itoa(sample.Tokens), "tokens that the model makes itself, where it does", severalTokens)
 }
 
-// share is the part that text of the model's own has in the statistics of a conversion
-// by the given choices: all where nobody gives any, and none where no statistics are asked
+// share is the part that text of the model's own has in the statistics of a conversion: all where nobody gives any, and none where no statistics are asked
 // for, or a published method that knows nothing of such text.
-func (o *gatherFlags) share(cmd *cobra.Command, options *plan.Options) (float64, error) {
-	given, asked := len(o.stats) > 0 || o.named(), cmd.Flags().Changed("calibrate-mix")
+func (o *convertFlags) share() (float64, error) {
+	given, mix := len(o.stats) > 0 || o.named(), defaultMix
+	if o.mix != nil {
+		mix = *o.mix
+	}
 	switch {
-	case o.calibrate == noText && (len(o.stats) > 0 || asked && o.mix > 0):
+	case o.calibrate == noText && (len(o.stats) > 0 || o.mix != nil && mix > 0):
 		return 0, &plan.UsageError{What: "--calibrate none is for conversions without data", Tip: "leave it out, or --stats and --calibrate-mix"}
 	case o.calibrate == noText:
 		return 0, nil
-	case given && asked:
-		return o.mix, nil
-	case options.Method != mla.MethodAttention, cmd.Flags().Changed("weights") && options.Weights != mla.WeightsCalibrated:
+	case given && o.mix != nil:
+		return mix, nil
+	case cmp.Or(o.Method, mla.MethodAttention) != mla.MethodAttention, cmp.Or(o.Weights, mla.WeightsCalibrated) != mla.WeightsCalibrated:
 		return 0, nil
 	case !given:
 		return 1, nil
 	case o.named():
-		return o.mix, nil
+		return mix, nil
 	}
 	return 0, nil
+}
+
+// data is what a conversion will have to go by, with the given share of text of the model's
+// own.
+func (o *convertFlags) data(share float64) plan.Data {
+	d := plan.Data{Statistics: plan.Absent, Tokens: share > 0 || o.named()}
+	if d.Tokens || len(o.stats) > 0 {
+		d.Statistics = plan.Present
+	}
+	return d
 }
 
 // named reports whether a text of the user's is named.
@@ -103,6 +116,15 @@ type statistics struct {
 	held         [][]int // windows that they are not of
 	unmade       error   // why the model has made no text that it should have; nil: it has
 	close        []func()
+}
+
+// known is what was foreseen of the data, with what is known of them now.
+func (s *statistics) known(foreseen plan.Data) plan.Data {
+	if s.unmade != nil {
+		foreseen.Statistics = plan.Unmade
+	}
+	foreseen.Windows = len(s.windows)
+	return foreseen
 }
 
 // done gives up what is held.
@@ -252,7 +274,6 @@ func (o *convertFlags) statistics(ctx context.Context, u *ui, m *family.Model, s
 	s, err := g.gather(ctx, share)
 	switch {
 	case err != nil && share == 1 && computesNoNumbers(err):
-		o.Weights = mla.WeightsAttention
 		return &statistics{unmade: err}, nil
 	case err != nil:
 		return s, err

@@ -7,40 +7,18 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
-	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
-	"github.com/mha2mla/mha2mla/internal/layout"
-	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
-// checkHealing refuses to heal without tokens, given the share of those that the model
-// makes, and where there are biases that no weight stands for.
-func (o *convertFlags) checkHealing(share float64) error {
-	switch {
-	case o.Heal == heal.None:
-	case o.Bias == mla.BiasHF:
-		return &plan.UsageError{What: fmt.Sprintf("--heal %s does not go with --bias hf", o.Heal), Tip: "leave --bias out: healing makes up for what folding biases costs"}
-	case share == 0 && !o.named():
-		return &plan.UsageError{What: fmt.Sprintf("--heal %s needs tokens to heal on", o.Heal), Tip: "name a text or a file of token ids with --calibrate; statistics are not enough"}
-	}
-	return nil
-}
-
-// fitsOutput reports whether there is what fitting output projections takes.
-func (o *convertFlags) fitsOutput(m *family.Model, s *statistics) bool {
-	biases := o.Bias == mla.BiasHF || m.Biases && o.Form() == layout.FormReference // that no weight stands for
-	return len(s.windows) >= 2 && o.Method == mla.MethodAttention && !biases
-}
-
-// healer prepares to heal the layers of p on windows of tokens. Residual streams that
+// newHealer prepares to heal the layers of p on windows of tokens. Residual streams that
 // are large go into the folder of the work on out.
-func (o *convertFlags) healer(p *plan.Plan, windows [][]int, out *checkpoint.Output) (*heal.Healer, error) {
+func newHealer(p *plan.Plan, windows [][]int, out *checkpoint.Output) (*heal.Healer, error) {
 	if len(windows) < 2 {
 		return nil, &plan.UsageError{What: "one window of tokens is not enough to heal on: some are held out", Tip: "name a longer text, or a smaller --window"}
 	}
 	streams := 0
-	return heal.New(p.Source, windows, o.Heal, func() string {
+	return heal.New(p.Source, windows, p.Maths.Heal, func() string {
 		streams++
 		return out.Scratch(fmt.Sprintf("healing-%d", streams))
 	})

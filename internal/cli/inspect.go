@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ import (
 
 // inspectFlags are the flags of inspect.
 type inspectFlags struct {
-	plan.Options
+	plan.Request
 	statsFlags
 	config  string
 	picture string
@@ -32,7 +33,6 @@ type inspectFlags struct {
 
 func newInspect() *cobra.Command {
 	var o inspectFlags
-	o.Options = plan.Defaults()
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] IN",
 		Short: "Show what a conversion would keep and lose",
@@ -52,7 +52,7 @@ is from the source.
 ` + exitHelp,
 	}
 	takes(cmd, "IN")
-	sizeFlags(cmd, &o.Options)
+	sizeFlags(cmd, &o.Request)
 	o.sharedFlags(cmd)
 	cmd.Flags().StringVar(&o.compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")
 	o.amountFlags(cmd, compareTokens)
@@ -65,18 +65,18 @@ is from the source.
 		if format := pictureFormat(o.picture); o.picture != "" && format != "png" && format != "svg" {
 			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", o.picture), Tip: "end the name in .png or .svg"}
 		}
-		if err := o.Preset(cmd.Flags().Changed); err != nil {
+		if err := o.Check(); err != nil {
 			return err
 		}
 		o.config = *config
 		if o.compare != "" {
-			r, err := runCompare(cmd, output(), &o, args[0])
+			r, err := runCompare(cmd.Context(), output(), &o, args[0])
 			if err != nil {
 				return err
 			}
 			return output().result(r, func(w io.Writer) error { return printComparison(w, r) })
 		}
-		r, err := runInspect(cmd, output(), &o, args[0])
+		r, err := runInspect(cmd.Context(), output(), &o, args[0])
 		if err != nil {
 			return err
 		}
@@ -86,8 +86,7 @@ is from the source.
 }
 
 // runInspect inspects the checkpoint in, and draws a picture if one is named.
-func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*study.Inspection, error) {
-	ctx := cmd.Context()
+func runInspect(ctx context.Context, u *ui, o *inspectFlags, in string) (*study.Inspection, error) {
 	m, err := openSource(in, o.config)
 	if err != nil {
 		return nil, err
@@ -98,34 +97,33 @@ func runInspect(cmd *cobra.Command, u *ui, o *inspectFlags, in string) (*study.I
 			return nil, err
 		}
 	}
-	if o.Form() == layout.FormGrouped {
+	if o.Method == mla.MethodGroupedMean {
 		return nil, &plan.UsageError{What: fmt.Sprintf("--method %s has no latent to inspect", o.Method), Tip: "convert, and verify the result"}
-	}
-	if err := o.ReadRankings(m); err != nil {
-		return nil, err
 	}
 	stats, done, err := o.open(m)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	if err := measure(cmd, &o.Options, stats != nil); err != nil {
-		return nil, err
+	data := plan.Data{Statistics: plan.Absent}
+	if stats != nil {
+		data.Statistics = plan.Present
 	}
-	input := mla.Input{Model: m, Stats: stats, Method: o.Method}
-	sizes, err := o.Sizes(m)
+	choices, err := plan.Choose(o.Request, m, data)
 	if err != nil {
 		return nil, err
 	}
-	if err := enoughMemory(baseMemory + convert.LayerMemory(m.Shape(), o.Maths(sizes), stats != nil)); err != nil {
+	if err := enoughMemory(baseMemory + convert.LayerMemory(m.Shape(), choices.Maths(choices.Sizes()), stats != nil)); err != nil {
 		return nil, err
 	}
-	if sizes, err = searched(ctx, u, input, o.Options, sizes, convert.Resources{}); err != nil {
+	input := mla.Input{Model: m, Stats: stats, Method: choices.Method()}
+	sizes, err := searched(ctx, u, input, choices, convert.Resources{})
+	if err != nil {
 		return nil, err
 	}
 	progress, finish := u.progress("inspecting")
 	defer finish()
-	r, err := study.Inspect(ctx, input, o.Options, sizes, progress)
+	r, err := study.Inspect(ctx, input, choices, sizes, progress)
 	if err != nil || o.picture == "" {
 		return r, err
 	}

@@ -47,8 +47,8 @@ func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool,
 		p := text.Made
 		need = max(need, baseMemory+p.Memory(m), baseMemory+calib.Memory(m, p.Shape()))
 	}
-	if o.Heal != heal.None {
-		need += heal.Memory(m, o.Heal, max(o.Cache, maths.Rank+maths.RopeDims), s.windows)
+	if maths.Heal != heal.None {
+		need += heal.Memory(m, maths.Heal, max(o.Cache, maths.Rank+maths.RopeDims), s.windows)
 	}
 	return need
 }

@@ -27,11 +27,12 @@ func reserve(m *family.Model, out string, o *convertFlags) (output *checkpoint.O
 
 // checkSpace makes sure that there is room for the weights, as far as their sizes are
 // known yet. A run that is resumed may have most of them.
-func checkSpace(m *family.Model, out string, o *convertFlags, sizes plan.Sizes, output *checkpoint.Output) error {
+func checkSpace(choices *plan.Choices, out string, o *convertFlags, output *checkpoint.Output) error {
+	sizes := choices.Sizes()
 	if o.dryRun || o.resume || !sizes.Planned() {
 		return nil
 	}
-	p, err := plan.New(m, out, o.Options, sizes)
+	p, err := plan.New(out, choices, sizes)
 	if err != nil {
 		return err
 	}

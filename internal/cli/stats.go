@@ -5,8 +5,6 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/mla"
-	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
 // statsFlags are the flags of commands that use statistics.
@@ -56,19 +54,4 @@ func closeStats(files []*calib.File) {
 	for _, f := range files {
 		f.Close() //nolint:errcheck // nothing was written to it
 	}
-}
-
-// measure settles the measure of loss, which is calibrated if there are or will be
-// statistics, unless the user has chosen one.
-func measure(cmd *cobra.Command, o *plan.Options, stats bool) error {
-	chosen := cmd.Flags().Changed("weights")
-	switch {
-	case !stats && o.Weights == mla.WeightsCalibrated:
-		return &plan.UsageError{What: "--weights calibrated needs statistics", Tip: "name them with --stats, or a text with --calibrate"}
-	case stats && chosen && o.Weights == mla.WeightsAttention:
-		return &plan.UsageError{What: "--weights attention is for conversions without statistics", Tip: "with statistics it is called calibrated"}
-	case stats && !chosen && o.Weights == mla.WeightsAttention:
-		o.Weights = mla.WeightsCalibrated
-	}
-	return nil
 }

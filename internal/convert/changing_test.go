@@ -38,7 +38,7 @@ func TestChangingInput(t *testing.T) {
 				}
 			})
 		}
-		_, err := convertTo(m, out, plan.Options{}, convert.Options{Resources: convert.Resources{Jobs: 1}, Progress: progress})
+		_, err := convertTo(m, out, plan.Request{}, convert.Options{Resources: convert.Resources{Jobs: 1}, Progress: progress})
 		known := false
 		for _, want := range c.want {
 			known = known || err != nil && strings.Contains(err.Error(), want)

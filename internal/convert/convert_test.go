@@ -1,7 +1,6 @@
 package convert_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,36 +25,31 @@ import (
 
 const stories = "../../testdata/stories260k"
 
-// defaults fills in what the command line presets.
-func defaults(o plan.Options) plan.Options {
-	preset := plan.Defaults()
-	o.Select = cmp.Or(o.Select, preset.Select)
-	o.Weights = cmp.Or(o.Weights, preset.Weights)
-	o.LatentNorm = cmp.Or(o.LatentNorm, preset.LatentNorm)
-	o.MaxShard = cmp.Or(o.MaxShard, preset.MaxShard)
-	return o
+// choose makes the choices of a conversion of m without a word about data.
+func choose(t testing.TB, m *family.Model, r plan.Request) *plan.Choices {
+	t.Helper()
+	c, err := plan.Choose(r, m, plan.Data{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // planFor plans a conversion of m to out.
-func planFor(m *family.Model, out string, o plan.Options, stats calib.Reader) (*plan.Plan, error) {
-	o = defaults(o)
-	if o.Method == mla.MethodTransMLA {
-		if err := o.Preset(func(string) bool { return false }); err != nil {
-			return nil, err
-		}
-	}
-	sizes, err := o.Sizes(m)
+func planFor(m *family.Model, out string, r plan.Request, stats calib.Reader) (*plan.Plan, error) {
+	c, err := plan.Choose(r, m, plan.Data{})
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m, Stats: stats}, o, sizes, convert.Resources{}, nil); err != nil {
+	sizes, err := convert.Search(context.Background(), mla.Input{Model: m, Stats: stats}, c, convert.Resources{}, nil)
+	if err != nil {
 		return nil, err
 	}
-	return plan.New(m, out, o, sizes)
+	return plan.New(out, c, sizes)
 }
 
 // convertTo converts m to out.
-func convertTo(m *family.Model, out string, o plan.Options, run convert.Options) (*plan.Plan, error) {
+func convertTo(m *family.Model, out string, o plan.Request, run convert.Options) (*plan.Plan, error) {
 	p, err := planFor(m, out, o, nil)
 	if err != nil {
 		return nil, err
@@ -68,7 +62,7 @@ func convertTo(m *family.Model, out string, o plan.Options, run convert.Options)
 }
 
 // convertWith is convertTo, and returns what was found out.
-func convertWith(m *family.Model, out string, o plan.Options, run convert.Options) (*convert.Result, error) {
+func convertWith(m *family.Model, out string, o plan.Request, run convert.Options) (*convert.Result, error) {
 	p, err := planFor(m, out, o, run.Stats)
 	if err != nil {
 		return nil, err
@@ -78,7 +72,7 @@ func convertWith(m *family.Model, out string, o plan.Options, run convert.Option
 }
 
 // converted converts m to a directory and opens it.
-func converted(t testing.TB, m *family.Model, o plan.Options) *family.Model {
+func converted(t testing.TB, m *family.Model, o plan.Request) *family.Model {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
 	if _, err := convertTo(m, out, o, convert.Options{}); err != nil {
@@ -113,15 +107,15 @@ func worst(a, b []float32) float64 {
 // TestLossless converts checkpoints with one KV head at full rank, all pairs in
 // the rotary key: logits stay within 1e-3, in every form of the layout.
 func TestLossless(t *testing.T) {
-	full := plan.Options{RopeDims: 8, Rank: 16}
-	with := func(change func(*plan.Options)) plan.Options {
+	full := plan.Request{RopeDims: 8, Rank: 16}
+	with := func(change func(*plan.Request)) plan.Request {
 		o := full
 		change(&o)
 		return o
 	}
 	for name, c := range map[string]struct {
 		make testmodel.Llama
-		o    plan.Options
+		o    plan.Request
 	}{
 		"tied":            {testmodel.Llama{}, full},
 		"untied":          {testmodel.Llama{Untied: true}, full},
@@ -129,18 +123,18 @@ func TestLossless(t *testing.T) {
 		"large ε":         {testmodel.Llama{Eps: 1e-3}, full},
 		"F64":             {testmodel.Llama{DType: checkpoint.F64}, full},
 		"other base":      {testmodel.Llama{Theta: 500000}, full},
-		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Options) { o.QLora = layout.QLoraExact })},
-		"padded":          {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel = true })},
-		"padded unevenly": {testmodel.Llama{Hidden: 30, HeadDim: 6}, plan.Options{RopeDims: 6, Rank: 12, PadToKernel: true}},
-		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLora = true, layout.QLoraExact })},
-		"q-lora of rank":  {testmodel.Llama{}, with(func(o *plan.Options) { o.QLora = 32 })},
-		"narrow queries":  {testmodel.Llama{Heads: 2}, with(func(o *plan.Options) { o.QLora = 16 })},
-		"padded, rank":    {testmodel.Llama{}, with(func(o *plan.Options) { o.PadToKernel, o.QLora = true, 32 })},
-		"rank, plain SVD": {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights, o.QLora = mla.WeightsNone, 32 })},
-		"plain SVD":       {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNone })},
-		"norm weights":    {testmodel.Llama{}, with(func(o *plan.Options) { o.Weights = mla.WeightsNorm })},
-		"TransMLA":        {testmodel.Llama{}, with(func(o *plan.Options) { o.Method = mla.MethodTransMLA })},
-		"wider than deep": {testmodel.Llama{Hidden: 12}, plan.Options{RopeDims: 8, Rank: 12}},
+		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Request) { o.QLora = new(layout.QLoraExact) })},
+		"padded":          {testmodel.Llama{}, with(func(o *plan.Request) { o.PadToKernel = new(true) })},
+		"padded unevenly": {testmodel.Llama{Hidden: 30, HeadDim: 6}, plan.Request{RopeDims: 6, Rank: 12, PadToKernel: new(true)}},
+		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Request) { o.PadToKernel, o.QLora = new(true), new(layout.QLoraExact) })},
+		"q-lora of rank":  {testmodel.Llama{}, with(func(o *plan.Request) { o.QLora = new(layout.QLora(32)) })},
+		"narrow queries":  {testmodel.Llama{Heads: 2}, with(func(o *plan.Request) { o.QLora = new(layout.QLora(16)) })},
+		"padded, rank":    {testmodel.Llama{}, with(func(o *plan.Request) { o.PadToKernel, o.QLora = new(true), new(layout.QLora(32)) })},
+		"rank, plain SVD": {testmodel.Llama{}, with(func(o *plan.Request) { o.Weights, o.QLora = mla.WeightsNone, new(layout.QLora(32)) })},
+		"plain SVD":       {testmodel.Llama{}, with(func(o *plan.Request) { o.Weights = mla.WeightsNone })},
+		"norm weights":    {testmodel.Llama{}, with(func(o *plan.Request) { o.Weights = mla.WeightsNorm })},
+		"TransMLA":        {testmodel.Llama{}, with(func(o *plan.Request) { o.Method = mla.MethodTransMLA })},
+		"wider than deep": {testmodel.Llama{Hidden: 12}, plan.Request{RopeDims: 8, Rank: 12}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.make.KVHeads = 1
@@ -164,7 +158,7 @@ func TestLosslessCalibrated(t *testing.T) {
 		"plenty": {testmodel.Tokens(120, m.Vocab, 1), testmodel.Tokens(120, m.Vocab, 2)},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
-		o := plan.Options{RopeDims: 8, Rank: 16, Weights: mla.WeightsCalibrated}
+		o := plan.Request{RopeDims: 8, Rank: 16, Weights: mla.WeightsCalibrated}
 		if _, err := convertTo(m, out, o, convert.Options{Stats: calibrated(t, m, windows)}); err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +174,7 @@ func TestLosslessCalibrated(t *testing.T) {
 func TestLosslessBFloat16(t *testing.T) {
 	for _, dtype := range []checkpoint.DType{checkpoint.BF16, checkpoint.F16} {
 		m := testmodel.Llama{KVHeads: 1, DType: dtype}.Open(t)
-		out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16})
+		out := converted(t, m, plan.Request{RopeDims: 8, Rank: 16})
 		if got := out.Source.Lookup(family.InLayer(0, family.QProj)).DType; got != checkpoint.BF16 {
 			t.Errorf("%s was written as %s", dtype, got)
 		}
@@ -192,7 +186,7 @@ func TestLosslessBFloat16(t *testing.T) {
 }
 
 // kl converts the real checkpoint and measures it.
-func kl(t *testing.T, o plan.Options) float64 {
+func kl(t *testing.T, o plan.Request) float64 {
 	t.Helper()
 	return storiesKL(t, converted(t, testmodel.Open(t, stories), o))
 }
@@ -214,7 +208,7 @@ func storiesKL(t *testing.T, result *family.Model) float64 {
 
 // TestRealCheckpoint converts real weights at half the cache.
 func TestRealCheckpoint(t *testing.T) {
-	half := plan.Options{Rank: 24, RopeDims: 8}
+	half := plan.Request{Rank: 24, RopeDims: 8}
 	f32 := kl(t, half)
 	if !(f32 <= 0.36) {
 		t.Errorf("KL %g at half the cache", f32)
@@ -227,7 +221,7 @@ func TestRealCheckpoint(t *testing.T) {
 	if f16 := kl(t, half); !(math.Abs(f16-f32) <= 0.02*f32) {
 		t.Errorf("KL %g in F16, %g in F32", f16, f32)
 	}
-	if plain := kl(t, plan.Options{Rank: 24, RopeDims: 8, Weights: mla.WeightsNone}); !(plain >= 1.5*f32) {
+	if plain := kl(t, plan.Request{Rank: 24, RopeDims: 8, Weights: mla.WeightsNone}); !(plain >= 1.5*f32) {
 		t.Errorf("KL %g with the plain SVD, %g with weights", plain, f32)
 	}
 }
@@ -237,7 +231,7 @@ func TestRealCheckpoint(t *testing.T) {
 func TestNaivePassThrough(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	out := filepath.Join(t.TempDir(), "out")
-	p, err := convertTo(m, out, plan.Options{Rank: 24, RopeDims: 8}, convert.Options{})
+	p, err := convertTo(m, out, plan.Request{Rank: 24, RopeDims: 8}, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,12 +285,12 @@ func TestNaivePassThrough(t *testing.T) {
 	}
 	ids := testmodel.Tokens(50, 64, 5)
 	mqa := testmodel.Llama{KVHeads: 1}.Open(t)
-	through := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS})
+	through := converted(t, mqa, plan.Request{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS})
 	if off := worst(logits(t, mqa, ids), logits(t, through, ids)); !(off > 0.1) {
 		t.Errorf("a latent that goes through the norm changes logits by %g alone", off)
 	}
 	// the norm sees padding, too, and must not mind it
-	padded := converted(t, mqa, plan.Options{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS, PadToKernel: true})
+	padded := converted(t, mqa, plan.Request{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS, PadToKernel: new(true)})
 	if off := worst(logits(t, through, ids), logits(t, padded, ids)); !(off < 1e-2) {
 		t.Errorf("padding changes logits by %g", off)
 	}
@@ -306,26 +300,17 @@ func TestNaivePassThrough(t *testing.T) {
 // far.
 func TestSearch(t *testing.T) {
 	m := testmodel.Open(t, stories)
-	o := defaults(plan.Options{Cache: 32})
-	sizes, err := o.Sizes(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil)
+	found, err := convert.Search(context.Background(), mla.Input{Model: m}, choose(t, m, plan.Request{Cache: 32}), convert.Resources{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !found.Known() || found.Rank+found.RopeDims != 32 {
 		t.Fatalf("found %+v", found)
 	}
-	if got, other := kl(t, plan.Options{Cache: 32}), kl(t, plan.Options{Cache: 32, RopeDims: 24}); !(got <= 0.36 && got < other/2) {
+	if got, other := kl(t, plan.Request{Cache: 32}), kl(t, plan.Request{Cache: 32, RopeDims: 24}); !(got <= 0.36 && got < other/2) {
 		t.Errorf("KL %g, and %g at another division", got, other)
 	}
-	o.RopeDims, o.Cache = 8, 0
-	if sizes, err = o.Sizes(m); err != nil {
-		t.Fatal(err)
-	}
-	if found, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil); err != nil || found.Theta != m.RopeTheta {
+	if found, err = convert.Search(context.Background(), mla.Input{Model: m}, choose(t, m, plan.Request{RopeDims: 8}), convert.Resources{}, nil); err != nil || found.Theta != m.RopeTheta {
 		t.Errorf("as many slots as pairs: found base %v, %v; the source's own fits every pair", found.Theta, err)
 	}
 }
@@ -333,12 +318,8 @@ func TestSearch(t *testing.T) {
 func TestThreshold(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	for threshold, want := range map[float64]int{1e-9: 8, 0.9999: 2} {
-		o := defaults(plan.Options{Rank: 16, Threshold: threshold})
-		sizes, err := o.Sizes(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found, err := convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{}, nil)
+		c := choose(t, m, plan.Request{Rank: 16, Threshold: threshold})
+		found, err := convert.Search(context.Background(), mla.Input{Model: m}, c, convert.Resources{}, nil)
 		if err != nil || found.RopeDims != want || found.Rank != 16 {
 			t.Errorf("threshold %v: found %+v, %v; want %d rotary dimensions", threshold, found, err, want)
 		}
@@ -348,7 +329,7 @@ func TestThreshold(t *testing.T) {
 // TestCard: the command on the model card makes the same weights again.
 func TestCard(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	for _, o := range []plan.Options{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: true, QLora: layout.QLoraExact}, {Rank: 8, QLora: 5}} {
+	for _, o := range []plan.Request{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: new(true), QLora: new(layout.QLoraExact)}, {Rank: 8, QLora: new(layout.QLora(5))}} {
 		out := filepath.Join(t.TempDir(), "out")
 		p, err := convertTo(m, out, o, convert.Options{})
 		if err != nil {
@@ -359,10 +340,10 @@ func TestCard(t *testing.T) {
 		if words = append(words, fmt.Sprint("--rope-dims ", p.Maths.RopeDims)); o.Threshold > 0 {
 			words[2] = "--rope-threshold 0.2"
 		}
-		if o.PadToKernel {
+		if o.PadToKernel != nil {
 			words = append(words, "--pad-to-kernel", "--q-lora exact")
 		}
-		if o.QLora.Rank() > 0 {
+		if o.QLora != nil && o.QLora.Rank() > 0 {
 			words = append(words, "--q-lora 5")
 		}
 		for _, want := range words {
@@ -370,10 +351,10 @@ func TestCard(t *testing.T) {
 				t.Errorf("%+v: no %s on the card", o, want)
 			}
 		}
-		if o.Threshold > 0 == strings.Contains(card, "--rope-dims") || o.PadToKernel != strings.Contains(card, "--pad-to-kernel") {
+		if o.Threshold > 0 == strings.Contains(card, "--rope-dims") || (o.PadToKernel != nil) != strings.Contains(card, "--pad-to-kernel") {
 			t.Errorf("%+v: the card says %s", o, card)
 		}
-		again := plan.Options{Rank: p.Maths.Rank, Theta: p.Maths.RopeTheta, RopeDims: p.Maths.RopeDims, Threshold: o.Threshold, PadToKernel: o.PadToKernel, QLora: o.QLora}
+		again := plan.Request{Rank: p.Maths.Rank, Theta: p.Maths.RopeTheta, RopeDims: p.Maths.RopeDims, Threshold: o.Threshold, PadToKernel: o.PadToKernel, QLora: o.QLora}
 		if o.Threshold > 0 {
 			again.RopeDims = 0
 		}

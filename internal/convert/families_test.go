@@ -21,24 +21,24 @@ import (
 // with one KV head at full rank and all pairs in the rotary key: logits stay
 // within 1e-3, and the engines load it that can.
 func TestLosslessFamilies(t *testing.T) {
-	full := plan.Options{RopeDims: 8, Rank: 16}
-	hf := func(q layout.QLora) plan.Options {
-		return plan.Options{RopeDims: 8, Rank: 16, Bias: mla.BiasHF, QLora: q}
+	full := plan.Request{RopeDims: 8, Rank: 16}
+	hf := func(q layout.QLora) plan.Request {
+		return plan.Request{RopeDims: 8, Rank: 16, Bias: mla.BiasHF, QLora: new(q)}
 	}
-	theirs := plan.Options{Layout: layout.FormReference, RopeDims: 8, Rank: 8}
+	theirs := plan.Request{Layout: layout.FormReference, RopeDims: 8, Rank: 8}
 	padded := hf(layout.QLoraNone)
-	padded.PadToKernel = true
+	padded.PadToKernel = new(true)
 	for name, c := range map[string]struct {
 		make testmodel.Llama
-		o    plan.Options
+		o    plan.Request
 	}{
 		"mistral":                 {testmodel.Llama{Kind: "mistral", Untied: true}, full},
 		"phi3":                    {testmodel.Llama{Kind: "phi3", Untied: true}, full},
 		"internlm2":               {testmodel.Llama{Kind: "internlm2", Untied: true}, full},
 		"granite":                 {testmodel.Llama{Kind: "granite"}, full},
 		"granite, untied":         {testmodel.Llama{Kind: "granite", Untied: true}, full},
-		"gemma":                   {testmodel.Llama{Kind: "gemma"}, plan.Options{RopeDims: 8, Rank: 16, Target: engine.HF}},
-		"granite for one engine":  {testmodel.Llama{Kind: "granite", Eps: 1e-3}, plan.Options{RopeDims: 8, Rank: 16, Target: engine.HF}},
+		"gemma":                   {testmodel.Llama{Kind: "gemma"}, plan.Request{RopeDims: 8, Rank: 16, Target: engine.HF}},
+		"granite for one engine":  {testmodel.Llama{Kind: "granite", Eps: 1e-3}, plan.Request{RopeDims: 8, Rank: 16, Target: engine.HF}},
 		"qwen2, hf":               {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(layout.QLoraNone)},
 		"qwen2, hf, exact query":  {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(layout.QLoraExact)},
 		"qwen2, hf, query of 32":  {testmodel.Llama{Kind: "qwen2", Bias: 3}, hf(32)},
@@ -77,7 +77,7 @@ func TestLosslessFamilies(t *testing.T) {
 
 // divergence converts m with statistics, which may be nil, and measures KL on
 // tokens of their own.
-func divergence(t *testing.T, m *family.Model, o plan.Options, stats calib.Reader) float64 {
+func divergence(t *testing.T, m *family.Model, o plan.Request, stats calib.Reader) float64 {
 	t.Helper()
 	if stats != nil {
 		o.Weights = mla.WeightsCalibrated
@@ -124,7 +124,7 @@ func TestFoldedBiases(t *testing.T) {
 	}{{1, 16, 8, 3}, {2, 24, 16, 1}, {4, 24, 8, 1}} {
 		m := testmodel.Llama{Kind: "qwen2", KVHeads: c.heads, Bias: c.bias}.Open(t)
 		stats := calibrated(t, m, someWindows(m))
-		o := plan.Options{RopeDims: c.dims, Rank: c.rank}
+		o := plan.Request{RopeDims: c.dims, Rank: c.rank}
 		folded, dropped, without := divergence(t, m, o, stats), divergence(t, m, o, withoutMean{stats}), divergence(t, m, o, nil)
 		t.Logf("%d KV heads: KL %.3g folded, %.3g without data, %.3g dropped", c.heads, folded, without, dropped)
 		if folded > 0.9*dropped || without > 0.9*dropped {
@@ -136,7 +136,7 @@ func TestFoldedBiases(t *testing.T) {
 // TestBoundedFamilies: where not all is kept, a family that folds exactly loses
 // what a Llama of the same relative cache does.
 func TestBoundedFamilies(t *testing.T) {
-	mean := func(m testmodel.Llama, o plan.Options, calibrate bool) float64 {
+	mean := func(m testmodel.Llama, o plan.Request, calibrate bool) float64 {
 		sum := 0.0
 		for seed := range uint64(4) {
 			m.Seed, m.KVHeads, m.Untied = seed, 2, true
@@ -149,7 +149,7 @@ func TestBoundedFamilies(t *testing.T) {
 		}
 		return sum
 	}
-	half := plan.Options{Rank: 12, RopeDims: 4, Theta: 1000}
+	half := plan.Request{Rank: 12, RopeDims: 4, Theta: 1000}
 	for _, calibrate := range []bool{false, true} {
 		if calibrate && testing.Short() {
 			continue
@@ -160,7 +160,7 @@ func TestBoundedFamilies(t *testing.T) {
 		hf.Bias = mla.BiasHF
 		for name, c := range map[string]struct {
 			make testmodel.Llama
-			o    plan.Options
+			o    plan.Request
 		}{
 			"mistral":   {testmodel.Llama{Kind: "mistral"}, half},
 			"phi3":      {testmodel.Llama{Kind: "phi3"}, half},
@@ -193,7 +193,7 @@ func TestScaledRotaryKey(t *testing.T) {
 	source := func(scaling map[string]any) *family.Model {
 		return testmodel.Llama{KVHeads: 1, HeadDim: 32, Config: map[string]any{"max_position_embeddings": 256, "rope_scaling": scaling}}.Open(t)
 	}
-	full := plan.Options{RopeDims: 32, Rank: 32}
+	full := plan.Request{RopeDims: 32, Rank: 32}
 	plain := full
 	plain.Scaling = plan.ScalingNone
 
@@ -222,7 +222,7 @@ func TestKeptClasses(t *testing.T) {
 	scaled := testmodel.Llama{KVHeads: 2, Config: map[string]any{"rope_scaling": map[string]any{
 		"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64}}}.Open(t)
 	ids := testmodel.Tokens(100, scaled.Vocab, 4)
-	full := converted(t, scaled, plan.Options{Layout: layout.FormReference, RopeDims: 8, Rank: 16})
+	full := converted(t, scaled, plan.Request{Layout: layout.FormReference, RopeDims: 8, Rank: 16})
 	if full.PerHead == nil || full.Rope == nil {
 		t.Fatalf("%+v", full)
 	}
@@ -231,7 +231,7 @@ func TestKeptClasses(t *testing.T) {
 	}
 
 	windowed := testmodel.Llama{Kind: "mistral", KVHeads: 2, Config: map[string]any{"sliding_window": 16}}.Open(t)
-	pooled := converted(t, windowed, plan.Options{Method: mla.MethodGroupedMean, Cache: 16})
+	pooled := converted(t, windowed, plan.Request{Method: mla.MethodGroupedMean, Cache: 16})
 	if pooled.Architecture != "MistralForCausalLM" || pooled.Window.Positions != 16 || pooled.KVHeads != 1 {
 		t.Errorf("%+v", pooled)
 	}

@@ -47,7 +47,7 @@ func TestSameBytes(t *testing.T) {
 	var first map[string]string
 	for i, jobs := range []int{1, 2, 2, 7} {
 		out := filepath.Join(dir, string(rune('a'+i)))
-		if _, err := convertTo(m, out, plan.Options{Cache: 24, MaxShard: 400e3}, convert.Options{Resources: convert.Resources{Jobs: jobs}}); err != nil {
+		if _, err := convertTo(m, out, plan.Request{Cache: 24, MaxShard: 400e3}, convert.Options{Resources: convert.Resources{Jobs: jobs}}); err != nil {
 			t.Fatal(err)
 		}
 		got := files(t, out)
@@ -75,7 +75,7 @@ func TestShardedInput(t *testing.T) {
 			t.Fatalf("%d files", len(m.Source.Files()))
 		}
 		out := filepath.Join(t.TempDir(), "out.safetensors")
-		if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{}); err != nil {
+		if _, err := convertTo(m, out, plan.Request{Rank: 8}, convert.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(out)
@@ -109,7 +109,7 @@ func TestDirectory(t *testing.T) {
 	}
 	m := testmodel.Open(t, dir)
 	out := filepath.Join(t.TempDir(), "out")
-	p, err := convertTo(m, out, plan.Options{Rank: 8, RopeDims: 4, MaxShard: 20e3}, convert.Options{Version: "v1"})
+	p, err := convertTo(m, out, plan.Request{Rank: 8, RopeDims: 4, MaxShard: 20e3}, convert.Options{Version: "v1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,16 +214,16 @@ func checkConfig(t *testing.T, text string) {
 func TestForce(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := convertTo(m, out, plan.Options{Rank: 8, MaxShard: 20e3}, convert.Options{}); err != nil {
+	if _, err := convertTo(m, out, plan.Request{Rank: 8, MaxShard: 20e3}, convert.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(out, "notes.txt"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{}); !errors.As(err, new(*checkpoint.ExistsError)) {
+	if _, err := convertTo(m, out, plan.Request{Rank: 8}, convert.Options{}); !errors.As(err, new(*checkpoint.ExistsError)) {
 		t.Errorf("without force: %v", err)
 	}
-	if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{Force: true}); err != nil {
+	if _, err := convertTo(m, out, plan.Request{Rank: 8}, convert.Options{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -241,7 +241,7 @@ func TestFile(t *testing.T) {
 	dir := testmodel.Llama{KVHeads: 2}.Write(t)
 	m := testmodel.Open(t, filepath.Join(dir, checkpoint.SingleFile))
 	for range 2 {
-		if _, err := convertTo(m, filepath.Join(dir, "out.safetensors"), plan.Options{Rank: 8}, convert.Options{Force: true}); err != nil {
+		if _, err := convertTo(m, filepath.Join(dir, "out.safetensors"), plan.Request{Rank: 8}, convert.Options{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -250,7 +250,7 @@ func TestFile(t *testing.T) {
 	}
 	other := t.TempDir()
 	for range 2 { // the second time, config.json is there and its own
-		if _, err := convertTo(m, filepath.Join(other, "out.safetensors"), plan.Options{Rank: 8}, convert.Options{Force: true}); err != nil {
+		if _, err := convertTo(m, filepath.Join(other, "out.safetensors"), plan.Request{Rank: 8}, convert.Options{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -271,7 +271,7 @@ func TestValues(t *testing.T) {
 		full := family.InLayer(1, name)
 		m := testmodel.Llama{Poison: map[string]float64{full: math.NaN()}}.Open(t)
 		parent := t.TempDir()
-		_, err := convertTo(m, filepath.Join(parent, "out"), plan.Options{Rank: 8, RopeDims: 4, Theta: 100}, convert.Options{})
+		_, err := convertTo(m, filepath.Join(parent, "out"), plan.Request{Rank: 8, RopeDims: 4, Theta: 100}, convert.Options{})
 		if !errors.As(err, new(*checkpoint.ValueError)) || !strings.Contains(err.Error(), full) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -285,7 +285,7 @@ func TestValues(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
 			var warnings []string
 			warn := func(text string) { warnings = append(warnings, text) }
-			if _, err := convertTo(m, out, plan.Options{Rank: 8}, convert.Options{Warn: warn}); err != nil {
+			if _, err := convertTo(m, out, plan.Request{Rank: 8}, convert.Options{Warn: warn}); err != nil {
 				t.Fatal(err)
 			}
 			if len(warnings) == 0 || !strings.Contains(warnings[0], name) {
@@ -307,7 +307,7 @@ func TestStrangeTensors(t *testing.T) {
 		{Name: "value_head.steps", DType: "I64", Shape: []int64{}},
 		{Name: "model.layers.0.self_attn.rotary_emb.inv_freq", DType: checkpoint.F32, Shape: []int64{4}},
 	}}.Write(t))
-	out := converted(t, m, plan.Options{Rank: 8, DType: plan.DTypeRule(checkpoint.BF16)})
+	out := converted(t, m, plan.Request{Rank: 8, DType: plan.DTypeRule(checkpoint.BF16)})
 	if got := out.Source.Lookup("value_head.weight"); got == nil || got.DType != "F8_E4M3" {
 		t.Errorf("value head: %+v", got)
 	}
@@ -325,12 +325,8 @@ func TestCancel(t *testing.T) {
 	parent := t.TempDir()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := errors.New("stop")
-	o := defaults(plan.Options{Rank: 8, RopeDims: 4, Theta: 100})
-	sizes, err := o.Sizes(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(m, filepath.Join(parent, "out"), o, sizes)
+	c := choose(t, m, plan.Request{Rank: 8, RopeDims: 4, Theta: 100})
+	p, err := plan.New(filepath.Join(parent, "out"), c, c.Sizes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +337,7 @@ func TestCancel(t *testing.T) {
 	if left := files(t, parent); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
-	if _, err := convert.Search(ctx, mla.Input{Model: m}, defaults(plan.Options{Cache: 20}), plan.Sizes{}, convert.Resources{}, nil); !errors.Is(err, stop) {
+	if _, err := convert.Search(ctx, mla.Input{Model: m}, choose(t, m, plan.Request{Cache: 20}), convert.Resources{}, nil); !errors.Is(err, stop) {
 		t.Errorf("search: %v", err)
 	}
 }
@@ -375,7 +371,7 @@ func TestHubCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := convertTo(testmodel.Open(t, snapshot), out, plan.Options{Rank: 8}, convert.Options{}); err != nil {
+	if _, err := convertTo(testmodel.Open(t, snapshot), out, plan.Request{Rank: 8}, convert.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	got := files(t, out)
@@ -394,7 +390,7 @@ func TestHubCache(t *testing.T) {
 func TestInputDigests(t *testing.T) {
 	for _, kind := range []string{"", "phi3", "granite"} {
 		dir, out := testmodel.Llama{Kind: kind, Eps: 1e-6, Shards: 2}.Write(t), filepath.Join(t.TempDir(), "out")
-		if _, err := convertTo(testmodel.Open(t, dir), out, plan.Options{Rank: 8, RopeDims: 2, Theta: 100}, convert.Options{}); err != nil {
+		if _, err := convertTo(testmodel.Open(t, dir), out, plan.Request{Rank: 8, RopeDims: 2, Theta: 100}, convert.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(filepath.Join(out, "mha2mla.json"))

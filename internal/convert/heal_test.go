@@ -23,10 +23,10 @@ import (
 )
 
 // healed converts m and heals it on windows.
-func healed(t *testing.T, m *family.Model, o plan.Options, windows [][]int) (*plan.Plan, *convert.Result) {
+func healed(t *testing.T, m *family.Model, o plan.Request, windows [][]int) (*plan.Plan, *convert.Result) {
 	t.Helper()
 	p := healingPlan(t, m, o)
-	r, err := healInto(context.Background(), p, o.Heal, windows, nil, checkpoint.Replace{})
+	r, err := healInto(context.Background(), p, *o.Heal, windows, nil, checkpoint.Replace{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,17 +49,14 @@ func healInto(ctx context.Context, p *plan.Plan, steps heal.Steps, windows [][]i
 }
 
 // healingPlan plans a conversion of m that heals.
-func healingPlan(t *testing.T, m *family.Model, o plan.Options) *plan.Plan {
+func healingPlan(t *testing.T, m *family.Model, o plan.Request) *plan.Plan {
 	t.Helper()
-	o = defaults(o)
-	sizes, err := o.Sizes(m)
+	c := choose(t, m, o)
+	sizes, err := convert.Search(context.Background(), mla.Input{Model: m}, c, convert.Resources{Jobs: 2}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sizes, err = convert.Search(context.Background(), mla.Input{Model: m}, o, sizes, convert.Resources{Jobs: 2}, nil); err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(m, filepath.Join(t.TempDir(), "out"), o, sizes)
+	p, err := plan.New(filepath.Join(t.TempDir(), "out"), c, sizes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,19 +69,19 @@ func healingPlan(t *testing.T, m *family.Model, o plan.Options) *plan.Plan {
 func TestHealingResumes(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	windows := storyWindows(t, m, 0, 3)
-	for name, o := range map[string]plan.Options{
+	for name, o := range map[string]plan.Request{
 		"one file":         {DType: plan.DTypeRule(checkpoint.BF16)},
-		"shards":           {LatentNorm: layout.NormRMS, QLora: 32, MaxShard: 300e3},
+		"shards":           {LatentNorm: layout.NormRMS, QLora: new(layout.QLora(32)), MaxShard: 300e3},
 		"reference, split": {Layout: layout.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.Heal, o.Rank = 3, 16
+			o.Heal, o.Rank = new(heal.Steps(3)), 16
 			p, _ := healed(t, m, o, windows)
 			want := files(t, p.Output)
 			p = healingPlan(t, m, o)
 			for stop := range m.Layers {
 				ctx, cancel := context.WithCancel(context.Background())
-				_, err := healInto(ctx, p, o.Heal, windows, func(at heal.Progress) {
+				_, err := healInto(ctx, p, *o.Heal, windows, func(at heal.Progress) {
 					if at.Layer < stop-1 {
 						t.Errorf("layer %d was healed again", at.Layer)
 					}
@@ -96,7 +93,7 @@ func TestHealingResumes(t *testing.T) {
 					t.Fatalf("layer %d: %v", stop, err)
 				}
 			}
-			_, err := healInto(context.Background(), p, o.Heal, windows[1:], nil, checkpoint.Replace{Resume: true})
+			_, err := healInto(context.Background(), p, *o.Heal, windows[1:], nil, checkpoint.Replace{Resume: true})
 			if !errors.As(err, new(*convert.ResumeError)) {
 				t.Errorf("with other tokens: %v", err)
 			}
@@ -105,7 +102,7 @@ func TestHealingResumes(t *testing.T) {
 				t.Fatal(err)
 			}
 			healedNow := make(map[int]bool)
-			_, err = healInto(context.Background(), p, o.Heal, windows, func(at heal.Progress) { healedNow[at.Layer] = true }, checkpoint.Replace{Resume: true})
+			_, err = healInto(context.Background(), p, *o.Heal, windows, func(at heal.Progress) { healedNow[at.Layer] = true }, checkpoint.Replace{Resume: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,20 +122,20 @@ func TestHealingResumes(t *testing.T) {
 func TestHealedIsWritten(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	windows := storyWindows(t, m, 0, 2)
-	for name, o := range map[string]plan.Options{
+	for name, o := range map[string]plan.Request{
 		"deepseek":           {},
 		"latent norm":        {LatentNorm: layout.NormRMS},
-		"padded":             {PadToKernel: true},
-		"padded, norm":       {PadToKernel: true, LatentNorm: layout.NormRMS},
-		"compressed query":   {QLora: 32},
-		"exact query":        {QLora: layout.QLoraExact},
+		"padded":             {PadToKernel: new(true)},
+		"padded, norm":       {PadToKernel: new(true), LatentNorm: layout.NormRMS},
+		"compressed query":   {QLora: new(layout.QLora(32))},
+		"exact query":        {QLora: new(layout.QLoraExact)},
 		"reference":          {Layout: layout.FormReference, RopeDims: 2},
 		"reference, split":   {Layout: layout.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
 		"reference, by norm": {Layout: layout.FormReference, RopeDims: 4, Select: rope.ByNorm},
 		"published":          {Method: mla.MethodTransMLA},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.Heal, o.Rank = 6, 16
+			o.Heal, o.Rank = new(heal.Steps(6)), 16
 			p, r := healed(t, m, o, windows)
 			out := testmodel.Open(t, p.Output)
 			won := 0
@@ -172,7 +169,7 @@ func TestHealedFamilies(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			m := testmodel.Llama{Kind: kind, KVHeads: 2}.Open(t)
 			windows := [][]int{testmodel.Tokens(60, m.Vocab, 1), testmodel.Tokens(60, m.Vocab, 2)}
-			p, r := healed(t, m, plan.Options{Rank: 12, RopeDims: 4, Theta: 10000, Heal: 20}, windows)
+			p, r := healed(t, m, plan.Request{Rank: 12, RopeDims: 4, Theta: 10000, Heal: new(heal.Steps(20))}, windows)
 			out := testmodel.Open(t, p.Output)
 			layers, _ := writtenErrors(t, m, out, p.Residual, windows[1])
 			for n, want := range layers {
@@ -234,9 +231,9 @@ func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int)
 func TestWon(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	windows := storyWindows(t, m, 0, 2)
-	o := plan.Options{Rank: 16, RopeDims: 8, Theta: 10000, Heal: 6}
+	o := plan.Request{Rank: 16, RopeDims: 8, Theta: 10000, Heal: new(heal.Steps(6))}
 	_, r := healed(t, m, o, windows)
-	o.Heal = 0
+	o.Heal = nil
 	p := healingPlan(t, m, o)
 	if _, err := convert.Run(context.Background(), p, convert.Options{}); err != nil {
 		t.Fatal(err)
@@ -255,7 +252,7 @@ func TestWon(t *testing.T) {
 func TestHealNothing(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 1}.Open(t)
 	windows := [][]int{testmodel.Tokens(40, m.Vocab, 1), testmodel.Tokens(40, m.Vocab, 2)}
-	_, r := healed(t, m, plan.Options{RopeDims: 8, Rank: 16, Theta: 10000, Heal: 3}, windows)
+	_, r := healed(t, m, plan.Request{RopeDims: 8, Rank: 16, Theta: 10000, Heal: new(heal.Steps(3))}, windows)
 	for _, l := range r.Layers {
 		if l.Heal.Steps != 0 || l.Heal.After != l.Heal.Before || l.Heal.Before > 1e-6 {
 			t.Errorf("layer %d: %+v", l.Layer, l.Heal)

@@ -59,13 +59,13 @@ func TestTransMLA(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	stats := calibrated(t, m, storyWindows(t, m, 0, 48))
 	for _, c := range []struct {
-		o    plan.Options
+		o    plan.Request
 		want float64
 	}{
-		{plan.Options{Cache: 32, RopeDims: 8}, 0.734},
-		{plan.Options{Cache: 20, RopeDims: 8}, 1.41},
-		{plan.Options{Cache: 32, RopeDims: 8, FreqFold: 2}, 2.53},
-		{plan.Options{Cache: 32, RopeDims: 4}, 2.57},
+		{plan.Request{Cache: 32, RopeDims: 8}, 0.734},
+		{plan.Request{Cache: 20, RopeDims: 8}, 1.41},
+		{plan.Request{Cache: 32, RopeDims: 8, FreqFold: 2}, 2.53},
+		{plan.Request{Cache: 32, RopeDims: 4}, 2.57},
 	} {
 		c.o.Method = mla.MethodTransMLA
 		out := filepath.Join(t.TempDir(), "out")
@@ -86,7 +86,7 @@ func TestTransMLA(t *testing.T) {
 // TestTransMLACard: the command on the model card makes the same weights again.
 func TestTransMLACard(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	for _, o := range []plan.Options{{Cache: 12}, {Rank: 8, RopeDims: 8, FreqFold: 2}} {
+	for _, o := range []plan.Request{{Cache: 12}, {Rank: 8, RopeDims: 8, FreqFold: 2}} {
 		o.Method = mla.MethodTransMLA
 		out, again := filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "out")
 		p, err := convertTo(m, out, o, convert.Options{})
@@ -100,7 +100,7 @@ func TestTransMLACard(t *testing.T) {
 		if card := files(t, out)[plan.CardFile]; !strings.Contains(card, words+" --latent-norm linear IN OUT") {
 			t.Errorf("no %s on the card:\n%s", words, card)
 		}
-		same := plan.Options{Method: o.Method, Rank: p.Maths.Rank, RopeDims: p.Maths.RopeDims, FreqFold: o.FreqFold}
+		same := plan.Request{Method: o.Method, Rank: p.Maths.Rank, RopeDims: p.Maths.RopeDims, FreqFold: o.FreqFold}
 		if _, err := convertTo(m, again, same, convert.Options{}); err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func TestReferenceLossless(t *testing.T) {
 		for _, strategy := range rope.Strategies() {
 			t.Run(name+", "+string(strategy), func(t *testing.T) {
 				m := make.Open(t)
-				o := plan.Options{Layout: layout.FormReference, RopeDims: m.HeadDim, Rank: min(m.KVHeads*m.HeadDim, m.Hidden), Select: strategy}
+				o := plan.Request{Layout: layout.FormReference, RopeDims: m.HeadDim, Rank: min(m.KVHeads*m.HeadDim, m.Hidden), Select: strategy}
 				out := converted(t, m, o)
 				if out.PerHead == nil || out.CacheFloats() != o.Rank+m.KVHeads*m.HeadDim {
 					t.Fatalf("wrote %+v", out.PerHead)
@@ -55,7 +55,7 @@ func TestReferenceTensors(t *testing.T) {
 		plan.SVDSplit: {family.QProj: {32, 32}, family.KRProj: {8, 32}, family.UpK: {8, 4}, family.UpV: {16, 4}, family.DownK: {4, 32}, family.DownV: {4, 32}},
 	} {
 		m := testmodel.Llama{KVHeads: 2, DType: checkpoint.F16}.Open(t)
-		out := converted(t, m, plan.Options{Layout: layout.FormReference, SVD: split, RopeDims: 4, Rank: 8})
+		out := converted(t, m, plan.Request{Layout: layout.FormReference, SVD: split, RopeDims: 4, Rank: 8})
 		for name, shape := range want {
 			got := out.Source.Lookup(family.InLayer(1, name))
 			if got == nil || !slices.Equal(got.Shape, shape) || got.DType != checkpoint.F16 {
@@ -76,7 +76,7 @@ func TestReferenceTensors(t *testing.T) {
 func TestRankFile(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	first := filepath.Join(t.TempDir(), "out")
-	o := plan.Options{Layout: layout.FormReference, RopeDims: 4, Rank: 8, Select: rope.ByNorm}
+	o := plan.Request{Layout: layout.FormReference, RopeDims: 4, Rank: 8, Select: rope.ByNorm}
 	p, err := convertTo(m, first, o, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -90,9 +90,6 @@ func TestRankFile(t *testing.T) {
 		}
 	}
 	o.Select = rope.Strategy(filepath.Join(first, p.RankFile))
-	if err := o.ReadRankings(m); err != nil {
-		t.Fatal(err)
-	}
 	second := filepath.Join(t.TempDir(), "out")
 	if _, err := convertTo(m, second, o, convert.Options{}); err != nil {
 		t.Fatal(err)
@@ -121,15 +118,15 @@ func TestRankFile(t *testing.T) {
 // uniform, and 3.32 at 20 of 64 floats.
 func TestReferenceRealCheckpoint(t *testing.T) {
 	for name, c := range map[string]struct {
-		o    plan.Options
+		o    plan.Request
 		most float64
 	}{
-		"paper, half":        {plan.Options{Layout: layout.FormReference, Cache: 32, RopeDims: 4, Select: rope.Uniform, Weights: mla.WeightsNone}, 2.2},
-		"paper, 2-norm":      {plan.Options{Method: mla.MethodMHA2MLA, Layout: layout.FormReference, Cache: 32, RopeDims: 4, Select: rope.ByNorm, Weights: mla.WeightsNone}, 2.7},
-		"attention, half":    {plan.Options{Layout: layout.FormReference, Cache: 32}, 1.75},
-		"attention, split":   {plan.Options{Layout: layout.FormReference, Cache: 32, SVD: plan.SVDSplit}, 2.3},
-		"attention, 20":      {plan.Options{Layout: layout.FormReference, Cache: 20}, 3.0},
-		"pooled heads, half": {plan.Options{Method: mla.MethodGroupedMean, Cache: 32}, 3.4},
+		"paper, half":        {plan.Request{Layout: layout.FormReference, Cache: 32, RopeDims: 4, Select: rope.Uniform, Weights: mla.WeightsNone}, 2.2},
+		"paper, 2-norm":      {plan.Request{Method: mla.MethodMHA2MLA, Layout: layout.FormReference, Cache: 32, RopeDims: 4, Select: rope.ByNorm, Weights: mla.WeightsNone}, 2.7},
+		"attention, half":    {plan.Request{Layout: layout.FormReference, Cache: 32}, 1.75},
+		"attention, split":   {plan.Request{Layout: layout.FormReference, Cache: 32, SVD: plan.SVDSplit}, 2.3},
+		"attention, 20":      {plan.Request{Layout: layout.FormReference, Cache: 20}, 3.0},
+		"pooled heads, half": {plan.Request{Method: mla.MethodGroupedMean, Cache: 32}, 3.4},
 	} {
 		if got := kl(t, c.o); !(got <= c.most) {
 			t.Errorf("%s: KL %g, above %g", name, got, c.most)
@@ -148,7 +145,7 @@ func TestReferenceCalibrated(t *testing.T) {
 	}
 	windows := tokens.Windows(sequences, 256, 0)
 	stats := calibrated(t, m, windows[len(windows)-32:])
-	measure := func(o plan.Options, stats calib.Reader) float64 {
+	measure := func(o plan.Request, stats calib.Reader) float64 {
 		o.Layout = layout.FormReference
 		out := filepath.Join(t.TempDir(), "out")
 		if _, err := convertTo(m, out, o, convert.Options{Stats: stats}); err != nil {
@@ -156,12 +153,12 @@ func TestReferenceCalibrated(t *testing.T) {
 		}
 		return storiesKL(t, testmodel.Open(t, out))
 	}
-	rank := plan.Options{Cache: 48, RopeDims: 8}
+	rank := plan.Request{Cache: 48, RopeDims: 8}
 	got, without := measure(rank, stats), measure(rank, nil)
 	if !(got <= 0.22 && got < 0.9*without) {
 		t.Errorf("KL %g with statistics, %g without", got, without)
 	}
-	paper := plan.Options{Cache: 32, RopeDims: 4, Select: rope.ByNorm, Weights: mla.WeightsNone}
+	paper := plan.Request{Cache: 32, RopeDims: 4, Select: rope.ByNorm, Weights: mla.WeightsNone}
 	if got := measure(paper, stats); !(got <= 2.85) {
 		t.Errorf("KL %g with the paper's choices", got)
 	}
@@ -171,12 +168,12 @@ func TestReferenceCalibrated(t *testing.T) {
 func TestReferenceCard(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	for _, c := range []struct {
-		o    plan.Options
+		o    plan.Request
 		want []string
 	}{
-		{plan.Options{Layout: layout.FormReference, Rank: 8, RopeDims: 4, SVD: plan.SVDSplit}, []string{"engines do not load it", "--layout mha2mla", "--svd split", "| 32 | 16 ("}},
-		{plan.Options{Method: mla.MethodGroupedMean, Cache: 16}, []string{"with fewer KV heads", "grouped-query", "--method gqa-mean --cache 16", "| num_key_value_heads | 2 | 1 |"}},
-		{plan.Options{Rank: 8}, []string{"engines load", "| kv_lora_rank |  | 8 |"}},
+		{plan.Request{Layout: layout.FormReference, Rank: 8, RopeDims: 4, SVD: plan.SVDSplit}, []string{"engines do not load it", "--layout mha2mla", "--svd split", "| 32 | 16 ("}},
+		{plan.Request{Method: mla.MethodGroupedMean, Cache: 16}, []string{"with fewer KV heads", "grouped-query", "--method gqa-mean --cache 16", "| num_key_value_heads | 2 | 1 |"}},
+		{plan.Request{Rank: 8}, []string{"engines load", "| kv_lora_rank |  | 8 |"}},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
 		if _, err := convertTo(m, out, c.o, convert.Options{}); err != nil {
@@ -215,7 +212,7 @@ func TestPooledHeads(t *testing.T) {
 		t.Fatal(err)
 	}
 	m = testmodel.Open(t, dir)
-	out := converted(t, m, plan.Options{Method: mla.MethodGroupedMean, Cache: 40})
+	out := converted(t, m, plan.Request{Method: mla.MethodGroupedMean, Cache: 40})
 	if out.KVHeads != 2 || out.MLA != nil || out.PerHead != nil || out.CacheFloats() != 32 {
 		t.Fatalf("wrote %+v", out)
 	}
@@ -229,7 +226,7 @@ func TestPooledHeads(t *testing.T) {
 // for content keys shows nowhere else: the softmax cancels them.
 func TestReferenceBiases(t *testing.T) {
 	m := testmodel.Llama{Kind: "qwen2", KVHeads: 2}.Open(t)
-	out := converted(t, m, plan.Options{Layout: layout.FormReference, RopeDims: 4, Rank: 16})
+	out := converted(t, m, plan.Request{Layout: layout.FormReference, RopeDims: 4, Rank: 16})
 	read := func(m *family.Model, name string) []float64 {
 		w := m.Weight(family.InLayer(1, name))
 		v := make([]float64, w.Elements())

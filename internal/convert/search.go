@@ -15,14 +15,15 @@ import (
 // sampledLayers is how many layers a search looks at, evenly spread.
 const sampledLayers = 8
 
-// Search finds the sizes that s leaves open: θ', and with only a cache given
+// Search finds the sizes that the choices leave open: θ', and with only a cache given
 // the division between latent and rotary key, and with a threshold the size of
 // the rotary key. It minimises the predicted loss of attention output over a
 // sample of the layers. Where statistics have a sample of activations, it also finds
 // the shrinkage that is best on it. Progress is told how many layers were looked at.
-func Search(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, r Resources, progress func(done, total int64)) (plan.Sizes, error) {
-	m.Method = o.Method
-	x := &search{Input: m, Options: o, Resources: r, ctx: ctx, progress: progress}
+func Search(ctx context.Context, m mla.Input, c *plan.Choices, r Resources, progress func(done, total int64)) (plan.Sizes, error) {
+	s := c.Sizes()
+	m.Method = c.Method()
+	x := &search{Input: m, choices: c, Resources: r, ctx: ctx, progress: progress}
 	x.layers = spread(m.Layers, sampledLayers)
 	x.plan(s)
 	if !s.Known() {
@@ -58,19 +59,19 @@ func (x *search) plan(s plan.Sizes) {
 func (x *search) sizes(s plan.Sizes) (plan.Sizes, error) {
 	splits := []plan.Sizes{s}
 	switch {
-	case s.RopeDims == 0 && x.Threshold > 0:
+	case s.RopeDims == 0 && x.choices.Threshold() > 0:
 		dims, err := x.thresholdDims()
 		if err != nil {
 			return s, err
 		}
 		if splits[0].RopeDims = dims; s.Rank == 0 {
-			splits[0].Rank = min(x.Cache-dims, plan.MaxRank(x.Model))
+			splits[0].Rank = min(x.choices.Cache()-dims, plan.MaxRank(x.Model))
 		}
 		if splits[0].Rank < 1 {
 			return s, &plan.UsageError{What: "the rotary key that --rope-threshold asks for leaves no room for a latent", Tip: "raise --rope-threshold or --cache"}
 		}
 	case s.RopeDims == 0:
-		splits = x.Splits(x.Model)
+		splits = x.choices.Splits()
 	}
 	return x.best(splits)
 }
@@ -87,8 +88,8 @@ func spread(n, most int) []int {
 // search is a search under way.
 type search struct {
 	mla.Input
-	plan.Options
 	Resources
+	choices  *plan.Choices
 	ctx      context.Context
 	progress func(done, total int64)
 	layers   []int
@@ -97,7 +98,7 @@ type search struct {
 }
 
 // tries reports whether candidates are tried on a sample of activations.
-func (x *search) tries() bool { return x.Stats != nil && x.Form() == layout.FormDeepseek }
+func (x *search) tries() bool { return x.Stats != nil && x.choices.Form() == layout.FormDeepseek }
 
 // candidate is a split with one base, and what it is predicted to lose.
 type candidate struct {
@@ -156,7 +157,7 @@ func (x *search) thresholdDims() (int, error) {
 	for i := range mean {
 		mean[i] /= float64(len(x.layers))
 	}
-	for _, ok := range rope.Above(mean, x.Threshold) {
+	for _, ok := range rope.Above(mean, x.choices.Threshold()) {
 		if ok {
 			slots++
 		}
@@ -214,14 +215,14 @@ func (x *search) bases(splits []plan.Sizes, each int) ([]candidate, error) {
 	var all []candidate
 	first := []int{0} // of each split, and the end
 	for _, s := range splits {
-		for _, key := range x.Keys(x.Model, s) {
+		for _, key := range x.choices.Keys(s) {
 			all = append(all, candidate{Sizes: key})
 		}
 		first = append(first, len(all))
 	}
 	err := x.add(all, func(layer *mla.Attention) loss {
 		return func(s plan.Sizes) (float64, error) {
-			choice, err := layer.Choose(x.Maths(s))
+			choice, err := layer.Choose(x.choices.Maths(s))
 			if err != nil {
 				return 0, err
 			}
@@ -273,7 +274,7 @@ func (x *search) add(candidates []candidate, of func(*mla.Attention) loss) error
 
 // rankLoss is the predicted loss of a layer at the rank of s.
 func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
-	choice, err := layer.Choose(x.Maths(s))
+	choice, err := layer.Choose(x.choices.Maths(s))
 	if err != nil {
 		return 0, err
 	}

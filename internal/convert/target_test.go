@@ -26,7 +26,7 @@ func TestTarget(t *testing.T) {
 				continue // refused
 			}
 			m := testmodel.Llama{KVHeads: 1, Eps: 1e-4}.Open(t)
-			out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16, QLora: q, Target: e})
+			out := converted(t, m, plan.Request{RopeDims: 8, Rank: 16, QLora: new(q), Target: e})
 			gain := 1.0
 			if e == engine.LlamaCPP {
 				gain = 16
@@ -56,7 +56,7 @@ func TestTarget(t *testing.T) {
 // linear norm of the latent makes small, is large enough for that scale.
 func TestRoundedActivations(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 1, Hidden: 256, Eps: 1e-5}.Open(t)
-	out := converted(t, m, plan.Options{RopeDims: 8, Rank: 16, QLora: layout.QLoraExact, Target: engine.LlamaCPP})
+	out := converted(t, m, plan.Request{RopeDims: 8, Rank: 16, QLora: new(layout.QLoraExact), Target: engine.LlamaCPP})
 	gamma := make([]float64, m.Hidden)
 	if err := checkpoint.Read(out.Source.Lookup("model.layers.0.input_layernorm.weight"), 0, gamma); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestDTypes(t *testing.T) {
 					want, wantNorm = noF16(want), noF16(wantNorm)
 				}
 				out := filepath.Join(t.TempDir(), "out")
-				if _, err := convertTo(m, out, plan.Options{RopeDims: 8, Rank: 16, DType: rule}, convert.Options{}); err != nil {
+				if _, err := convertTo(m, out, plan.Request{RopeDims: 8, Rank: 16, DType: rule}, convert.Options{}); err != nil {
 					t.Fatal(err)
 				}
 				res := testmodel.Open(t, out)

@@ -17,7 +17,7 @@ func (x *search) try(candidates []candidate) error {
 	for i := range candidates {
 		candidates[i].loss = 0
 	}
-	if x.Heal != heal.None && x.Heal != heal.Output {
+	if h := x.choices.Heal(); h != heal.None && h != heal.Output {
 		fewer := *x
 		fewer.layers = spread(x.Layers, fittedLayers)
 		return fewer.add(candidates, x.fitted)
@@ -28,7 +28,7 @@ func (x *search) try(candidates []candidate) error {
 			if err != nil {
 				return 0, err
 			}
-			return trial.Loss(x.Maths(s))
+			return trial.Loss(x.choices.Maths(s))
 		}
 	})
 }
@@ -44,14 +44,14 @@ const (
 func (x *search) fitted(layer *mla.Attention) loss {
 	trial, err := layer.NewFitTrial()
 	steps := fittedSteps
-	if x.Heal != heal.Auto {
-		steps = min(steps, int(x.Heal))
+	if h := x.choices.Heal(); h != heal.Auto {
+		steps = min(steps, int(h))
 	}
 	return func(s plan.Sizes) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return trial.Loss(x.ctx, x.Maths(s), steps)
+		return trial.Loss(x.ctx, x.choices.Maths(s), steps)
 	}
 }
 
@@ -61,13 +61,13 @@ var shrinkages = []float64{1e-3, 1e-2, 1e-1}
 
 // shrinks reports whether the shrinkage of the statistics is chosen.
 func (x *search) shrinks() bool {
-	return x.tries() && x.Weights == mla.WeightsCalibrated && x.Options.Method == mla.MethodAttention
+	return x.tries() && x.choices.Weights() == mla.WeightsCalibrated && x.choices.Method() == mla.MethodAttention
 }
 
 // shrunk adds to s the shrinkage that loses least on the sample. Errors of keys count
 // alike for all of them: what is best for each layer is found when it is converted.
 func (x *search) shrunk(s plan.Sizes) (plan.Sizes, error) {
-	maths := x.Maths(s)
+	maths := x.choices.Maths(s)
 	maths.KeyWeight = 1
 	least := math.Inf(1)
 	for _, shrinkage := range shrinkages {

@@ -109,17 +109,17 @@ func TestDegenerate(t *testing.T) {
 	const still = 1e200
 	type conversion struct {
 		theta float64
-		plan.Options
+		plan.Request
 	}
 	conversions := map[string]conversion{
-		"transmla": {0, plan.Options{RopeDims: 8, Rank: 16, Method: mla.MethodTransMLA}},
-		"q-lora":   {0, plan.Options{RopeDims: 8, Rank: 16, QLora: 32}},
-		"padded":   {0, plan.Options{RopeDims: 8, Rank: 16, QLora: layout.QLoraExact, PadToKernel: true}},
+		"transmla": {0, plan.Request{RopeDims: 8, Rank: 16, Method: mla.MethodTransMLA}},
+		"q-lora":   {0, plan.Request{RopeDims: 8, Rank: 16, QLora: new(layout.QLora(32))}},
+		"padded":   {0, plan.Request{RopeDims: 8, Rank: 16, QLora: new(layout.QLoraExact), PadToKernel: new(true)}},
 	}
 	for _, w := range []mla.Weights{mla.WeightsAttention, mla.WeightsNorm, mla.WeightsNone} {
-		conversions["deepseek, "+string(w)] = conversion{0, plan.Options{RopeDims: 8, Rank: 16, Weights: w}}
-		conversions["reference, "+string(w)] = conversion{0, plan.Options{Layout: layout.FormReference, RopeDims: 8, Rank: 8, Weights: w}}
-		conversions["keys and values, "+string(w)] = conversion{still, plan.Options{Layout: layout.FormReference, RopeDims: 2, Rank: 14, Select: rope.High, Weights: w}}
+		conversions["deepseek, "+string(w)] = conversion{0, plan.Request{RopeDims: 8, Rank: 16, Weights: w}}
+		conversions["reference, "+string(w)] = conversion{0, plan.Request{Layout: layout.FormReference, RopeDims: 8, Rank: 8, Weights: w}}
+		conversions["keys and values, "+string(w)] = conversion{still, plan.Request{Layout: layout.FormReference, RopeDims: 2, Rank: 14, Select: rope.High, Weights: w}}
 	}
 	for name, edit := range degenerate() {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestDegenerate(t *testing.T) {
 				ids := testmodel.Tokens(40, m.Vocab, 4)
 				want := logits(t, m, ids)
 				broken := math.IsNaN(worst(want, want)) // in float32 the source itself computes nothing
-				_, err := convertTo(m, out, c.Options, convert.Options{})
+				_, err := convertTo(m, out, c.Request, convert.Options{})
 				var value *checkpoint.ValueError
 				if broken && errors.As(err, &value) && strings.HasPrefix(value.Tensor, "model.layers.") {
 					continue
@@ -164,10 +164,10 @@ func TestDegenerateShapes(t *testing.T) {
 		"d = 2":          {Hidden: 2, Layers: 1, KVHeads: 2},
 		"all of it, two": {Hidden: 2, HeadDim: 2, Heads: 1, Layers: 1},
 	}
-	methods := map[string]plan.Options{
+	methods := map[string]plan.Request{
 		"default":   {},
 		"small":     {Rank: 1, RopeDims: 2},
-		"q-lora":    {Rank: 2, RopeDims: 2, QLora: 1},
+		"q-lora":    {Rank: 2, RopeDims: 2, QLora: new(layout.QLora(1))},
 		"rms":       {Rank: 2, RopeDims: 2, LatentNorm: layout.NormRMS},
 		"threshold": {Rank: 2, Threshold: 0.1},
 		"none":      {Rank: 2, RopeDims: 2, Weights: mla.WeightsNone},
@@ -235,7 +235,7 @@ func TestBeyondDouble(t *testing.T) {
 		for _, ends := range [][]string{{family.QProj}, {family.KProj}, {family.VProj}, {family.OProj}, {family.InputNorm}, {family.QProj, family.KProj, family.VProj, family.OProj, family.InputNorm}} {
 			edit := only(func(string, int) bool { return true }, func(v []float64) { scaleBy(v, scale) }, ends...)
 			m := testmodel.Llama{KVHeads: 2, DType: checkpoint.F64, Edit: edit}.Open(t)
-			for _, o := range []plan.Options{{}, {Rank: 8, RopeDims: 4, Theta: 100}, {Rank: 8, RopeDims: 4, Weights: mla.WeightsNone}, {QLora: 3}, {Layout: layout.FormReference}, {Method: mla.MethodTransMLA, RopeDims: 4}} {
+			for _, o := range []plan.Request{{}, {Rank: 8, RopeDims: 4, Theta: 100}, {Rank: 8, RopeDims: 4, Weights: mla.WeightsNone}, {QLora: new(layout.QLora(3))}, {Layout: layout.FormReference}, {Method: mla.MethodTransMLA, RopeDims: 4}} {
 				out := filepath.Join(t.TempDir(), "out")
 				_, err := convertTo(m, out, o, convert.Options{})
 				where := fmt.Sprintf("%v × %g, %+v", ends, scale, o.Layout)
@@ -263,8 +263,8 @@ func TestClamp(t *testing.T) {
 	for dtype, big := range map[checkpoint.DType]float64{checkpoint.F16: -1e6, checkpoint.BF16: math.MaxFloat32} {
 		rule := plan.DTypeRule(dtype)
 		m := testmodel.Llama{KVHeads: 2, Eps: 1e-6, Poison: map[string]float64{gate: big, o: big}}.Open(t)
-		carried, computedToo := plan.Options{DType: rule, Layout: layout.FormReference}, plan.Options{DType: rule}
-		for _, options := range []plan.Options{carried, computedToo} {
+		carried, computedToo := plan.Request{DType: rule, Layout: layout.FormReference}, plan.Request{DType: rule}
+		for _, options := range []plan.Request{carried, computedToo} {
 			_, err := convertTo(m, filepath.Join(t.TempDir(), "out"), options, convert.Options{})
 			var value *checkpoint.ValueError
 			if !errors.As(err, &value) || value.Tensor != gate && value.Tensor != o || !strings.Contains(value.Hint(), "--clamp") {
@@ -295,7 +295,7 @@ func TestClamp(t *testing.T) {
 	var warnings []string
 	m := testmodel.Llama{Poison: map[string]float64{gate: math.Inf(-1)}}.Open(t)
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := convertTo(m, out, plan.Options{DType: plan.DTypeRule(checkpoint.BF16), Clamp: true}, convert.Options{Warn: func(w string) { warnings = append(warnings, w) }}); err != nil {
+	if _, err := convertTo(m, out, plan.Request{DType: plan.DTypeRule(checkpoint.BF16), Clamp: true}, convert.Options{Warn: func(w string) { warnings = append(warnings, w) }}); err != nil {
 		t.Fatal(err)
 	}
 	if first := make([]float64, 1); checkpoint.Read(testmodel.Open(t, out).Source.Lookup(gate), 0, first) != nil || !math.IsInf(first[0], -1) || len(warnings) != 1 || !strings.Contains(warnings[0], "NaN or Inf") {

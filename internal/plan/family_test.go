@@ -39,7 +39,7 @@ func TestFamilies(t *testing.T) {
 			family.Head:      {family.Embedding, plan.Convert, 1. / 3},
 		},
 	} {
-		p := newPlan(t, testmodel.Llama{Kind: kind}.Open(t), "out", plan.Options{})
+		p := newPlan(t, testmodel.Llama{Kind: kind}.Open(t), "out", plan.Request{})
 		for name, want := range tensors {
 			got := find(p, name)
 			if got == nil || got.From != want.from || got.Action != want.action || math.Abs(got.Factor-want.factor) > 1e-12 {
@@ -60,25 +60,25 @@ func TestKeptClass(t *testing.T) {
 	yarn := testmodel.Llama{KVHeads: 2, Config: map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4}}}
 	for _, c := range []struct {
 		make      testmodel.Llama
-		o         plan.Options
+		o         plan.Request
 		supported bool
 	}{
-		{testmodel.Llama{KVHeads: 2}, plan.Options{Layout: layout.FormReference}, true},
-		{testmodel.Llama{Kind: "mistral", KVHeads: 2}, plan.Options{Layout: layout.FormReference}, false},
-		{yarn, plan.Options{Layout: layout.FormReference}, false},
-		{testmodel.Llama{Kind: "mistral", KVHeads: 2}, plan.Options{Method: mla.MethodGroupedMean}, true},
-		{testmodel.Llama{Kind: "mistral", KVHeads: 2, Config: map[string]any{"sliding_window": 16}}, plan.Options{Method: mla.MethodGroupedMean}, true},
-		{yarn, plan.Options{Method: mla.MethodGroupedMean}, false},
-		{testmodel.Llama{Kind: "granite", KVHeads: 2}, plan.Options{Method: mla.MethodGroupedMean}, false},
-		{testmodel.Llama{Kind: "qwen2", KVHeads: 2}, plan.Options{Method: mla.MethodGroupedMean}, false},
-		{testmodel.Llama{Kind: "qwen3", KVHeads: 2}, plan.Options{Method: mla.MethodGroupedMean}, false},
-		{testmodel.Llama{Kind: "phi3", KVHeads: 2}, plan.Options{Method: mla.MethodGroupedMean}, false},
+		{testmodel.Llama{KVHeads: 2}, plan.Request{Layout: layout.FormReference}, true},
+		{testmodel.Llama{Kind: "mistral", KVHeads: 2}, plan.Request{Layout: layout.FormReference}, false},
+		{yarn, plan.Request{Layout: layout.FormReference}, false},
+		{testmodel.Llama{Kind: "mistral", KVHeads: 2}, plan.Request{Method: mla.MethodGroupedMean}, true},
+		{testmodel.Llama{Kind: "mistral", KVHeads: 2, Config: map[string]any{"sliding_window": 16}}, plan.Request{Method: mla.MethodGroupedMean}, true},
+		{yarn, plan.Request{Method: mla.MethodGroupedMean}, false},
+		{testmodel.Llama{Kind: "granite", KVHeads: 2}, plan.Request{Method: mla.MethodGroupedMean}, false},
+		{testmodel.Llama{Kind: "qwen2", KVHeads: 2}, plan.Request{Method: mla.MethodGroupedMean}, false},
+		{testmodel.Llama{Kind: "qwen3", KVHeads: 2}, plan.Request{Method: mla.MethodGroupedMean}, false},
+		{testmodel.Llama{Kind: "phi3", KVHeads: 2}, plan.Request{Method: mla.MethodGroupedMean}, false},
 	} {
-		o := options(c.o)
+		o := c.o
 		if o.Method == mla.MethodGroupedMean {
 			o.Cache = 16 // one KV head
 		}
-		_, err := o.Sizes(c.make.Open(t))
+		_, err := sizes(c.make.Open(t), o)
 		if refused := errors.As(err, new(*family.UnsupportedError)); refused == c.supported || c.supported && err != nil {
 			t.Errorf("%s, %+v: %v", c.make.Kind, c.o, err)
 		}

@@ -13,18 +13,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
-// Form is the form in which the model is written.
-func (o *Options) Form() layout.Form {
-	switch {
-	case o.Method == mla.MethodGroupedMean:
-		return layout.FormGrouped
-	case o.Layout == "":
-		return layout.FormDeepseek
-	default:
-		return o.Layout
-	}
-}
-
 // llamaGain multiplies the residual stream of what llama.cpp runs. It computes with
 // weights of F16 and Q8_0 on activations that it rounds to F16, or to eight bits
 // with a scale in F16, and the input of a layer with a linear norm of the latent is
@@ -33,25 +21,25 @@ func (o *Options) Form() layout.Form {
 // largest activations of some models need.
 const llamaGain = 16
 
-// layout decides how m is written at the given sizes.
-func (o *Options) layout(m *family.Model, s Sizes, rankFile string) (layout.Layout, error) {
-	switch o.Form() {
+// layout decides how the model is written at the given sizes.
+func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
+	switch c.form {
 	case layout.FormReference:
-		return layout.NewReference(m.Shape(), o.Maths(s), rankFile), nil
+		return layout.NewReference(c.model.Shape(), c.Maths(s), rankFile), nil
 	case layout.FormGrouped:
-		return layout.NewGrouped(m.Shape(), s.KVHeads), nil
+		return layout.NewGrouped(c.model.Shape(), s.KVHeads), nil
 	}
-	d := layout.NewDeepseek(m.Shape(), o.Maths(s), o.LatentNorm, o.residual(m), o.QLora)
-	if o.Bias == mla.BiasHF && m.Biases {
-		d.KeepBiases(m.Shape())
+	d := layout.NewDeepseek(c.model.Shape(), c.Maths(s), c.norm, c.residual(), c.qLora)
+	if c.bias == mla.BiasHF && c.model.Biases {
+		d.KeepBiases(c.model.Shape())
 	}
-	if e := o.oneTarget(); e != "" {
-		d.KeepEps(m.NormEps, e.LatentEps(m.NormEps))
+	if e := c.oneTarget(); e != "" {
+		d.KeepEps(c.model.NormEps, e.LatentEps(c.model.NormEps))
 		if e == engine.LlamaCPP && d.LatentNorm == layout.NormLinear {
 			d.Amplify(llamaGain)
 		}
 	}
-	if o.PadToKernel {
+	if c.pad {
 		if err := d.PadToKernel(); err != nil {
 			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}
 		}
@@ -71,23 +59,14 @@ func rankFile(out string, whole bool) string {
 	return strings.TrimSuffix(filepath.Base(out), ".safetensors") + "-" + name
 }
 
-// dtypeRule is the rule asked for. Only the deepseek layout has a reason to turn
-// F16 into BF16.
-func (o *Options) dtypeRule() DTypeRule {
-	if o.DType == "" && o.Form() != layout.FormDeepseek {
-		return keepAll
-	}
-	return o.DType
-}
-
 // residual is the factor by which the residual stream is scaled so that an ε of
 // 1e-6 means what the source's did (design §6). Types of 16 bits get a power of
 // two, which keeps every mantissa.
-func (o *Options) residual(m *family.Model) float64 {
-	exact := math.Sqrt(layout.Eps / m.NormEps)
+func (c *Choices) residual() float64 {
+	exact := math.Sqrt(layout.Eps / c.model.NormEps)
 	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
 	for _, name := range names {
-		if t := o.DType.of(m.Weight(name).DType()); t == checkpoint.BF16 || t == checkpoint.F16 {
+		if t := c.dtype.of(c.model.Weight(name).DType()); t == checkpoint.BF16 || t == checkpoint.F16 {
 			return math.Exp2(math.Round(math.Log2(exact)))
 		}
 	}

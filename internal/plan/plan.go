@@ -1,10 +1,6 @@
-// Package plan decides what a conversion will write: every tensor with its type
-// and shape, every file, every key of the configuration. It reads headers and
-// options, never weights, so that the writer has nothing left to decide.
 package plan
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -84,22 +80,23 @@ type Shard struct {
 	Tensors int    `json:"tensors"`
 }
 
-// New plans the conversion of m to out with the given options and sizes. Sizes
-// must be known but for Theta.
-func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
-	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: o.Method, DType: o.dtypeRule(), Clamp: o.Clamp}
-	p.Maths, p.Shrinkage = o.Maths(s), s.Shrinkage
-	if s.Theta > 0 && o.Form() == layout.FormDeepseek {
+// New plans the conversion to out that the choices ask for, at the given sizes, which must
+// be known but for Theta.
+func New(out string, c *Choices, s Sizes) (*Plan, error) {
+	m := c.model
+	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: c.method, DType: c.dtype, Clamp: c.asked.Clamp}
+	p.Maths, p.Shrinkage = c.Maths(s), s.Shrinkage
+	if s.Theta > 0 && c.form == layout.FormDeepseek {
 		p.Theta = &s.Theta
 	}
 	folder, file := Place(out)
 	p.Folder, p.Whole = folder, file == ""
 	var err error
-	if p.Layout, err = o.layout(m, s, rankFile(out, p.Whole)); err != nil {
+	if p.Layout, err = c.layout(s, rankFile(out, p.Whole)); err != nil {
 		return nil, err
 	}
-	if o.Form() == layout.FormDeepseek {
-		p.Engine = cmp.Or(o.Target, engine.All)
+	if c.form == layout.FormDeepseek {
+		p.Engine = c.target
 	}
 	p.Residual = p.Layout.ResidualScale()
 	p.Target = p.Layout.Target(m)
@@ -110,7 +107,7 @@ func New(m *family.Model, out string, o Options, s Sizes) (*Plan, error) {
 	p.Cache = Cache{Before: m.CacheFloats(), After: p.Target.CacheFloats()}
 	p.Cache.Saving = 1 - float64(p.Cache.After)/float64(p.Cache.Before)
 	p.listTensors()
-	p.shard(o.MaxShard)
+	p.shard(c.mostShard)
 	if err := p.countable(); err != nil {
 		return nil, err
 	}

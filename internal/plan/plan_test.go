@@ -20,64 +20,70 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// options returns o with what the command line presets.
-func options(o plan.Options) plan.Options {
-	if o.Select == "" {
-		o.Select = rope.BySensitivity
+// choose makes the choices of a conversion of m without a word about data.
+func choose(t *testing.T, m *family.Model, r plan.Request) *plan.Choices {
+	t.Helper()
+	c, err := plan.Choose(r, m, plan.Data{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	o.Weights, o.LatentNorm = mla.WeightsAttention, layout.NormLinear
-	if o.MaxShard == 0 {
-		o.MaxShard = 5e9
+	return c
+}
+
+// sizes are the sizes that follow from a request.
+func sizes(m *family.Model, r plan.Request) (plan.Sizes, error) {
+	c, err := plan.Choose(r, m, plan.Data{})
+	if err != nil {
+		return plan.Sizes{}, err
 	}
-	return o
+	return c.Sizes(), nil
 }
 
 func TestSizes(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t) // head_dim 8, hidden 32: the stack has rank 32
 	for name, c := range map[string]struct {
-		o    plan.Options
+		o    plan.Request
 		want plan.Sizes
 		err  string
 	}{
-		"defaults":               {plan.Options{}, plan.Sizes{Rank: 8, RopeDims: 4}, ""},
-		"dkv":                    {plan.Options{DKV: 3}, plan.Sizes{Rank: 6, RopeDims: 4}, ""},
-		"dkv and rope":           {plan.Options{DKV: 16, RopeDims: 16, Theta: 5}, plan.Sizes{Rank: 32, RopeDims: 16, Theta: 5}, ""},
-		"rank":                   {plan.Options{Rank: 7}, plan.Sizes{Rank: 7, RopeDims: 4}, ""},
-		"cache":                  {plan.Options{Cache: 20}, plan.Sizes{}, ""},
-		"cache and rope":         {plan.Options{Cache: 20, RopeDims: 6}, plan.Sizes{Rank: 14, RopeDims: 6}, ""},
-		"cache beyond the stack": {plan.Options{Cache: 100, RopeDims: 6}, plan.Sizes{Rank: 32, RopeDims: 6}, ""},
-		"threshold":              {plan.Options{Rank: 7, Threshold: 0.1}, plan.Sizes{Rank: 7}, ""},
-		"dkv too large":          {plan.Options{DKV: 17}, plan.Sizes{}, "above 32"},
-		"rank too large":         {plan.Options{Rank: 33}, plan.Sizes{}, "above 32"},
-		"cache too small":        {plan.Options{Cache: 2}, plan.Sizes{}, "no room"},
-		"cache too small beside": {plan.Options{Cache: 6, RopeDims: 6}, plan.Sizes{}, "no room"},
-		"odd":                    {plan.Options{RopeDims: 3}, plan.Sizes{}, "odd"},
-		"rope too large":         {plan.Options{RopeDims: 18}, plan.Sizes{}, "above 16"},
-		"rope of whole pairs":    {plan.Options{RopeDims: 10, Select: rope.High}, plan.Sizes{}, "above 8"},
-		"threshold above 1":      {plan.Options{Threshold: 1.5}, plan.Sizes{}, "above 1"},
-		"two ranks":              {plan.Options{DKV: 1, Cache: 9}, plan.Sizes{}, "all say"},
-		"base below 1":           {plan.Options{Theta: 0.5}, plan.Sizes{}, "above 1"},
-		"rope and threshold":     {plan.Options{RopeDims: 4, Threshold: 0.1}, plan.Sizes{}, "both"},
-		"TransMLA":               {plan.Options{Method: mla.MethodTransMLA}, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 10000}, ""},
-		"TransMLA, folding":      {plan.Options{Method: mla.MethodTransMLA, RopeDims: 8, FreqFold: 4}, plan.Sizes{Rank: 8, RopeDims: 8, Theta: 10000}, ""},
-		"TransMLA, cache":        {plan.Options{Method: mla.MethodTransMLA, Cache: 20}, plan.Sizes{Theta: 10000}, ""},
-		"TransMLA, its base":     {plan.Options{Method: mla.MethodTransMLA, Theta: 10000}, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 10000}, ""},
-		"TransMLA, other base":   {plan.Options{Method: mla.MethodTransMLA, Theta: 500}, plan.Sizes{}, "keeps the source's rope_theta 10000"},
-		"TransMLA, beyond":       {plan.Options{Method: mla.MethodTransMLA, RopeDims: 16}, plan.Sizes{}, "above 8"},
-		"TransMLA, uneven":       {plan.Options{Method: mla.MethodTransMLA, RopeDims: 6}, plan.Sizes{}, "does not divide"},
-		"TransMLA, fold uneven":  {plan.Options{Method: mla.MethodTransMLA, RopeDims: 4, FreqFold: 3}, plan.Sizes{}, "multiple of 2"},
-		"TransMLA, fold beyond":  {plan.Options{Method: mla.MethodTransMLA, RopeDims: 4, FreqFold: 8}, plan.Sizes{}, "divide the 4"},
-		"TransMLA, no fold":      {plan.Options{Method: mla.MethodTransMLA, Cache: 20, FreqFold: 3}, plan.Sizes{}, "no rotary key"},
-		"TransMLA, strategy":     {plan.Options{Method: mla.MethodTransMLA, Select: rope.High}, plan.Sizes{}, "do not go with"},
-		"TransMLA, threshold":    {plan.Options{Method: mla.MethodTransMLA, Threshold: 0.1}, plan.Sizes{}, "do not go with"},
-		"folding alone":          {plan.Options{FreqFold: 2}, plan.Sizes{}, "goes with --method transmla"},
-		"query rank":             {plan.Options{QLora: 32}, plan.Sizes{Rank: 8, RopeDims: 4}, ""},
-		"query rank too large":   {plan.Options{QLora: 33}, plan.Sizes{}, "above 32"},
-		"threshold, by norm":     {plan.Options{Threshold: 0.1, Select: rope.ByNorm}, plan.Sizes{}, "goes with"},
+		"defaults":               {plan.Request{}, plan.Sizes{Rank: 8, RopeDims: 4}, ""},
+		"dkv":                    {plan.Request{DKV: 3}, plan.Sizes{Rank: 6, RopeDims: 4}, ""},
+		"dkv and rope":           {plan.Request{DKV: 16, RopeDims: 16, Theta: 5}, plan.Sizes{Rank: 32, RopeDims: 16, Theta: 5}, ""},
+		"rank":                   {plan.Request{Rank: 7}, plan.Sizes{Rank: 7, RopeDims: 4}, ""},
+		"cache":                  {plan.Request{Cache: 20}, plan.Sizes{}, ""},
+		"cache and rope":         {plan.Request{Cache: 20, RopeDims: 6}, plan.Sizes{Rank: 14, RopeDims: 6}, ""},
+		"cache beyond the stack": {plan.Request{Cache: 100, RopeDims: 6}, plan.Sizes{Rank: 32, RopeDims: 6}, ""},
+		"threshold":              {plan.Request{Rank: 7, Threshold: 0.1}, plan.Sizes{Rank: 7}, ""},
+		"dkv too large":          {plan.Request{DKV: 17}, plan.Sizes{}, "above 32"},
+		"rank too large":         {plan.Request{Rank: 33}, plan.Sizes{}, "above 32"},
+		"cache too small":        {plan.Request{Cache: 2}, plan.Sizes{}, "no room"},
+		"cache too small beside": {plan.Request{Cache: 6, RopeDims: 6}, plan.Sizes{}, "no room"},
+		"odd":                    {plan.Request{RopeDims: 3}, plan.Sizes{}, "odd"},
+		"rope too large":         {plan.Request{RopeDims: 18}, plan.Sizes{}, "above 16"},
+		"rope of whole pairs":    {plan.Request{RopeDims: 10, Select: rope.High}, plan.Sizes{}, "above 8"},
+		"threshold above 1":      {plan.Request{Threshold: 1.5}, plan.Sizes{}, "above 1"},
+		"two ranks":              {plan.Request{DKV: 1, Cache: 9}, plan.Sizes{}, "all say"},
+		"base below 1":           {plan.Request{Theta: 0.5}, plan.Sizes{}, "above 1"},
+		"rope and threshold":     {plan.Request{RopeDims: 4, Threshold: 0.1}, plan.Sizes{}, "both"},
+		"TransMLA":               {plan.Request{Method: mla.MethodTransMLA}, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 10000}, ""},
+		"TransMLA, folding":      {plan.Request{Method: mla.MethodTransMLA, RopeDims: 8, FreqFold: 4}, plan.Sizes{Rank: 8, RopeDims: 8, Theta: 10000}, ""},
+		"TransMLA, cache":        {plan.Request{Method: mla.MethodTransMLA, Cache: 20}, plan.Sizes{Theta: 10000}, ""},
+		"TransMLA, its base":     {plan.Request{Method: mla.MethodTransMLA, Theta: 10000}, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 10000}, ""},
+		"TransMLA, other base":   {plan.Request{Method: mla.MethodTransMLA, Theta: 500}, plan.Sizes{}, "keeps the source's rope_theta 10000"},
+		"TransMLA, beyond":       {plan.Request{Method: mla.MethodTransMLA, RopeDims: 16}, plan.Sizes{}, "above 8"},
+		"TransMLA, uneven":       {plan.Request{Method: mla.MethodTransMLA, RopeDims: 6}, plan.Sizes{}, "does not divide"},
+		"TransMLA, fold uneven":  {plan.Request{Method: mla.MethodTransMLA, RopeDims: 4, FreqFold: 3}, plan.Sizes{}, "multiple of 2"},
+		"TransMLA, fold beyond":  {plan.Request{Method: mla.MethodTransMLA, RopeDims: 4, FreqFold: 8}, plan.Sizes{}, "divide the 4"},
+		"TransMLA, no fold":      {plan.Request{Method: mla.MethodTransMLA, Cache: 20, FreqFold: 3}, plan.Sizes{}, "no rotary key"},
+		"TransMLA, strategy":     {plan.Request{Method: mla.MethodTransMLA, Select: rope.High}, plan.Sizes{}, "do not go with"},
+		"TransMLA, threshold":    {plan.Request{Method: mla.MethodTransMLA, Threshold: 0.1}, plan.Sizes{}, "do not go with"},
+		"folding alone":          {plan.Request{FreqFold: 2}, plan.Sizes{}, "goes with --method transmla"},
+		"query rank":             {plan.Request{QLora: new(layout.QLora(32))}, plan.Sizes{Rank: 8, RopeDims: 4}, ""},
+		"query rank too large":   {plan.Request{QLora: new(layout.QLora(33))}, plan.Sizes{}, "above 32"},
+		"threshold, by norm":     {plan.Request{Threshold: 0.1, Select: rope.ByNorm}, plan.Sizes{}, "goes with"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options(c.o)
-			got, err := o.Sizes(m)
+			got, err := sizes(m, c.o)
 			switch {
 			case c.err != "":
 				if !errors.As(err, new(*plan.UsageError)) || !strings.Contains(err.Error(), c.err) {
@@ -92,25 +98,21 @@ func TestSizes(t *testing.T) {
 
 func TestSplits(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	o := options(plan.Options{Cache: 12})
-	for _, s := range o.Splits(m) {
+	c := choose(t, m, plan.Request{Cache: 12})
+	for _, s := range c.Splits() {
 		if s.Rank+s.RopeDims != 12 || s.RopeDims%2 != 0 || s.Rank < 1 || s.RopeDims > 16 {
 			t.Errorf("split %+v", s)
 		}
 	}
-	if n := len(o.Splits(m)); n != 4 { // 2, 4, 6, 8
+	if n := len(c.Splits()); n != 4 { // 2, 4, 6, 8
 		t.Errorf("%d splits", n)
 	}
 }
 
-func newPlan(t *testing.T, m *family.Model, out string, o plan.Options) *plan.Plan {
+func newPlan(t *testing.T, m *family.Model, out string, r plan.Request) *plan.Plan {
 	t.Helper()
-	o = options(o)
-	s, err := o.Sizes(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(m, out, o, s)
+	c := choose(t, m, r)
+	p, err := plan.New(out, c, c.Sizes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +132,7 @@ func find(p *plan.Plan, name string) *plan.Tensor {
 // residual stream or a type touches is converted, what attention is made of is
 // computed.
 func TestActions(t *testing.T) {
-	p := newPlan(t, testmodel.Llama{KVHeads: 2, Eps: 1e-5}.Open(t), "out", plan.Options{})
+	p := newPlan(t, testmodel.Llama{KVHeads: 2, Eps: 1e-5}.Open(t), "out", plan.Request{})
 	scale := math.Sqrt(0.1)
 	for name, want := range map[string]struct {
 		action plan.Action
@@ -174,7 +176,7 @@ func TestTypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := newPlan(t, m, "out", plan.Options{DType: rule})
+			p := newPlan(t, m, "out", plan.Request{DType: rule})
 			for _, tensor := range p.Tensors {
 				if tensor.DType != want {
 					t.Errorf("%s, %s: %s is %s", source, name, tensor.Name, tensor.DType)
@@ -201,7 +203,7 @@ func TestTypes(t *testing.T) {
 func TestShards(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	for _, most := range []int64{1, 10e3, 5e9} {
-		p := newPlan(t, m, "out", plan.Options{MaxShard: most})
+		p := newPlan(t, m, "out", plan.Request{MaxShard: most})
 		if !slices.IsSortedFunc(p.Tensors, func(a, b plan.Tensor) int { return strings.Compare(a.Name, b.Name) }) {
 			t.Error("tensors are not in the order of their names")
 		}
@@ -222,7 +224,7 @@ func TestShards(t *testing.T) {
 			t.Errorf("shards hold %d bytes of %d", total, p.Bytes)
 		}
 	}
-	one := newPlan(t, m, filepath.Join(t.TempDir(), "o.safetensors"), plan.Options{MaxShard: 1})
+	one := newPlan(t, m, filepath.Join(t.TempDir(), "o.safetensors"), plan.Request{MaxShard: 1})
 	if len(one.Shards) != 1 || one.Shards[0].File != "o.safetensors" || one.Whole || !slices.Equal(one.Files(), []string{"o.safetensors", "o.mha2mla.json", "config.json"}) {
 		t.Errorf("a single file: %v", one.Files())
 	}
@@ -232,15 +234,8 @@ func TestShards(t *testing.T) {
 // slots in use turn as before.
 func TestPadded(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	o := options(plan.Options{Rank: 8, RopeDims: 6, Theta: 1000, PadToKernel: true})
-	s, err := o.Sizes(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(m, "out", o, s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	padding := plan.Request{Rank: 8, RopeDims: 6, Theta: 1000, PadToKernel: new(true)}
+	p := newPlan(t, m, "out", padding)
 	want := family.MLA{KVLoraRank: 256, RopeDim: 64, NopeDim: 128, ValueDim: 128, LatentEps: 1e-6}
 	if *p.Target.MLA != want || p.Cache.After != 320 {
 		t.Errorf("padded to %+v", *p.Target.MLA)
@@ -252,8 +247,8 @@ func TestPadded(t *testing.T) {
 		}
 	}
 	big := testmodel.Llama{HeadDim: 130}.Open(t)
-	o.Rank, o.RopeDims = 8, 6
-	if _, err := plan.New(big, "out", o, s); !errors.As(err, new(*plan.UsageError)) {
+	c := choose(t, big, padding)
+	if _, err := plan.New("out", c, c.Sizes()); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("heads beyond every kernel: %v", err)
 	}
 }
@@ -264,21 +259,21 @@ func TestScaling(t *testing.T) {
 	scaled := testmodel.Llama{KVHeads: 2, HeadDim: 64, Config: map[string]any{"max_position_embeddings": 256, "rope_scaling": map[string]any{
 		"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 64}}}.Open(t)
 	for name, c := range map[string]struct {
-		o           plan.Options
+		o           plan.Request
 		dims        int
 		plain, yarn bool // which keys are considered
 	}{
-		"both":                 {plan.Options{}, 16, true, true},
-		"none":                 {plan.Options{Scaling: plan.ScalingNone}, 16, true, false},
-		"yarn":                 {plan.Options{Scaling: plan.ScalingYarn}, 16, false, true},
-		"padded":               {plan.Options{PadToKernel: true}, 16, true, false},
-		"padded, fits":         {plan.Options{PadToKernel: true}, 64, true, true},
-		"llama.cpp":            {plan.Options{Target: engine.LlamaCPP}, 16, true, false},
-		"llama.cpp, asked for": {plan.Options{Target: engine.LlamaCPP, Scaling: plan.ScalingYarn}, 16, false, true},
-		"no room":              {plan.Options{Scaling: plan.ScalingYarn}, 2, false, false},
+		"both":                 {plan.Request{}, 16, true, true},
+		"none":                 {plan.Request{Scaling: plan.ScalingNone}, 16, true, false},
+		"yarn":                 {plan.Request{Scaling: plan.ScalingYarn}, 16, false, true},
+		"padded":               {plan.Request{PadToKernel: new(true)}, 16, true, false},
+		"padded, fits":         {plan.Request{PadToKernel: new(true)}, 64, true, true},
+		"llama.cpp":            {plan.Request{Target: engine.LlamaCPP}, 16, true, false},
+		"llama.cpp, asked for": {plan.Request{Target: engine.LlamaCPP, Scaling: plan.ScalingYarn}, 16, false, true},
+		"no room":              {plan.Request{Scaling: plan.ScalingYarn}, 2, false, false},
 	} {
 		var plain, yarn bool
-		for _, k := range c.o.Keys(scaled, plan.Sizes{Rank: 8, RopeDims: c.dims}) {
+		for _, k := range choose(t, scaled, c.o).Keys(plan.Sizes{Rank: 8, RopeDims: c.dims}) {
 			plain, yarn = plain || k.Scaling == nil, yarn || k.Scaling != nil
 			if !k.Known() || k.RopeDims != c.dims {
 				t.Errorf("%s: %+v", name, k)
@@ -288,7 +283,7 @@ func TestScaling(t *testing.T) {
 			t.Errorf("%s: unscaled %v, yarn %v", name, plain, yarn)
 		}
 	}
-	yarn := plan.Options{Rank: 8, RopeDims: 16, Theta: 100, Scaling: plan.ScalingYarn}
+	yarn := plan.Request{Rank: 8, RopeDims: 16, Theta: 100, Scaling: plan.ScalingYarn}
 	p := newPlan(t, scaled, "out", yarn)
 	for _, text := range []string{`"type":"yarn"`, `"rope_type":"yarn"`, `"factor":8`, `"original_max_position_embeddings":32`, `"beta_fast":`, `"beta_slow":`, `"mscale":1`, `"mscale_all_dim":1`} {
 		if !strings.Contains(string(p.Config), text) {
@@ -298,21 +293,19 @@ func TestScaling(t *testing.T) {
 	if !slices.Contains(p.Layout.Flags(), "--rope-scaling") {
 		t.Errorf("flags %v", p.Layout.Flags())
 	}
-	if p := newPlan(t, scaled, "out", plan.Options{Rank: 8, RopeDims: 16, Theta: 100}); p.Target.Rope != nil {
+	if p := newPlan(t, scaled, "out", plan.Request{Rank: 8, RopeDims: 16, Theta: 100}); p.Target.Rope != nil {
 		t.Errorf("a base that is given is scaled by %+v", p.Target.Rope)
 	}
-	padded, far := options(yarn), options(yarn)
-	padded.PadToKernel, far.Theta = true, 1.1
-	if s, err := padded.Sizes(scaled); err != nil {
-		t.Error(err)
-	} else if _, err := plan.New(scaled, "out", padded, s); !errors.As(err, new(*plan.UsageError)) {
+	padded, far := yarn, yarn
+	padded.PadToKernel, far.Theta = new(true), 1.1
+	moved := choose(t, scaled, padded)
+	if _, err := plan.New("out", moved, moved.Sizes()); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("padding would move its bounds: %v", err)
 	}
-	if _, err := far.Sizes(scaled); !errors.As(err, new(*plan.UsageError)) {
+	if _, err := sizes(scaled, far); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("nothing to scale: %v", err)
 	}
-	o := options(yarn)
-	if _, err := o.Sizes(testmodel.Llama{KVHeads: 2}.Open(t)); !errors.As(err, new(*plan.UsageError)) {
+	if _, err := sizes(testmodel.Llama{KVHeads: 2}.Open(t), yarn); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("a source that is not scaled: %v", err)
 	}
 }
@@ -320,7 +313,7 @@ func TestScaling(t *testing.T) {
 func TestPlanTouchesNothing(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	dir := t.TempDir()
-	p := newPlan(t, m, filepath.Join(dir, "out"), plan.Options{})
+	p := newPlan(t, m, filepath.Join(dir, "out"), plan.Request{})
 	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
 		t.Errorf("made %v", entries)
 	}

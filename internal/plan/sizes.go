@@ -3,75 +3,11 @@ package plan
 import (
 	"fmt"
 
-	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/fault"
-	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
-
-// UsageError says that the options cannot be meant.
-type UsageError struct {
-	What string
-	Tip  string
-}
-
-func (e *UsageError) Error() string { return e.What }
-
-// Kind says that what was asked for cannot be meant.
-func (e *UsageError) Kind() fault.Kind { return fault.Usage }
-
-// Hint says what to do about the error.
-func (e *UsageError) Hint() string { return e.Tip }
-
-// Options are what the user asks of a conversion. A size of zero means that the
-// user says nothing; the rest is preset by Defaults.
-type Options struct {
-	DKV      int // latent floats per KV head, the paper's d_kv
-	Rank     int // kv_lora_rank
-	Cache    int // floats per token and layer
-	RopeDims int // qk_rope_head_dim
-	Theta    float64
-	Scaling  RopeScaling
-
-	Method   mla.Method
-	FreqFold int         // of TransMLA: pairs that fold together
-	Layout   layout.Form // zero: deepseek
-	SVD      SVD         // zero: joint
-
-	Select      rope.Strategy  // or the name of a file of Rankings
-	Rankings    []rope.Ranking // [layers]: read from it
-	Threshold   float64
-	Weights     mla.Weights
-	LatentNorm  layout.LatentNorm
-	QLora       layout.QLora
-	Bias        mla.Bias // zero: fold
-	PadToKernel bool
-	Target      engine.Engine // zero: all
-	Heal        heal.Steps
-
-	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
-
-	DType    DTypeRule
-	Clamp    bool  // values that do not fit their type become its largest
-	MaxShard int64 // bytes
-}
-
-// Defaults returns what is asked for unless the user says otherwise.
-func Defaults() Options {
-	return Options{Method: mla.MethodAttention, Select: rope.BySensitivity, Weights: mla.WeightsAttention, LatentNorm: layout.NormLinear, MaxShard: 5e9}
-}
-
-// Maths returns the choices about the mathematics of a layer of the given sizes.
-func (o *Options) Maths(s Sizes) mla.Options {
-	return mla.Options{
-		PerHead: o.Form() == layout.FormReference, Method: o.Method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: o.FreqFold,
-		Select: o.Select, Rankings: o.Rankings, Threshold: o.Threshold,
-		Weights: o.Weights, Split: o.SVD == SVDSplit, QueryRank: o.QLora.Rank(), Bias: o.Bias, Heal: o.Heal,
-	}
-}
 
 // Sizes are the sizes of a conversion. Zero means: to be searched for.
 type Sizes struct {
@@ -100,108 +36,125 @@ func (s Sizes) Known() bool { return s.KVHeads > 0 || s.Planned() && s.Theta > 0
 // would hold nothing more.
 func MaxRank(m *family.Model) int { return min(2*m.KVHeads*m.HeadDim, m.Hidden) }
 
+// checkForm refuses what the layout has no use for.
+func (c *Choices) checkForm() error {
+	reference := c.form == layout.FormReference
+	for _, s := range []saying{
+		{c.asked.Theta != 0, "--rope-theta"}, {c.asked.Scaling != "", "--rope-scaling"}, {c.asked.Threshold != 0, "--rope-threshold"}, {c.pad, "--pad-to-kernel"},
+		{c.qLora != layout.QLoraNone, "--q-lora"}, {c.bias == mla.BiasHF, "--bias hf"}, {c.norm == layout.NormRMS, "--latent-norm rms"},
+	} {
+		if s.said && reference {
+			return &UsageError{s.flag + " goes with --layout deepseek", "leave it out, or the layout"}
+		}
+	}
+	if c.asked.SVD != "" && !reference {
+		return &UsageError{fmt.Sprintf("--svd %s goes with --layout mha2mla", c.asked.SVD), "the deepseek layout has one latent for keys and values"}
+	}
+	return nil
+}
+
 // RotaryFloats is the part of the cache that is rotary keys.
-func (o *Options) RotaryFloats(m *family.Model, s Sizes) int {
-	if o.Form() == layout.FormReference {
-		return m.KVHeads * s.RopeDims
+func (c *Choices) RotaryFloats(s Sizes) int {
+	if c.form == layout.FormReference {
+		return c.model.KVHeads * s.RopeDims
 	}
 	return s.RopeDims
 }
 
 // NearRank is the largest rank up to r that a conversion with the rotary keys of s
 // can have.
-func (o *Options) NearRank(m *family.Model, s Sizes, r int) int {
-	if o.Form() == layout.FormReference {
-		return o.perHeadRank(m, s.RopeDims, r+o.RotaryFloats(m, s))
+func (c *Choices) NearRank(s Sizes, r int) int {
+	if c.form == layout.FormReference {
+		return c.perHeadRank(s.RopeDims, r+c.RotaryFloats(s))
 	}
-	return min(r, MaxRank(m))
+	return min(r, MaxRank(c.model))
 }
 
 // MaxRopeDims is the size of the largest rotary key that carries something: all
 // pairs of all KV heads, or of one head where a strategy chooses whole pairs.
-func (o *Options) MaxRopeDims(m *family.Model) int {
-	if o.Select == rope.BySensitivity && o.Method != mla.MethodTransMLA {
-		return m.KVHeads * m.HeadDim
+func (c *Choices) MaxRopeDims() int {
+	if c.selected == rope.BySensitivity && c.method != mla.MethodTransMLA {
+		return c.model.KVHeads * c.model.HeadDim
 	}
-	return m.HeadDim
+	return c.model.HeadDim
 }
 
-// Sizes works out the sizes from the options, as far as these say, and checks
-// them against the model.
-func (o *Options) Sizes(m *family.Model) (Sizes, error) {
-	s := Sizes{Rank: o.Rank, RopeDims: o.RopeDims, Theta: o.theta(m)}
-	if min(o.DKV, 1)+min(o.Rank, 1)+min(o.Cache, 1) > 1 {
+// sized works out the sizes from the request, as far as it says them, and checks them
+// against the model.
+func (c *Choices) sized() (Sizes, error) {
+	s := Sizes{Rank: c.asked.Rank, RopeDims: c.asked.RopeDims, Theta: c.theta()}
+	if min(c.asked.DKV, 1)+min(c.asked.Rank, 1)+min(c.asked.Cache, 1) > 1 {
 		return s, &UsageError{"--dkv, --kv-lora-rank and --cache all say how large the latent is", "give one of them"}
 	}
-	if err := o.checkForm(); err != nil {
+	if err := c.checkForm(); err != nil {
 		return s, err
 	}
-	if err := o.checkFamily(m); err != nil {
+	if err := c.checkFamily(); err != nil {
 		return s, err
 	}
-	switch o.Form() {
+	switch c.form {
 	case layout.FormReference:
-		return o.perHeadSizes(m)
+		return c.perHeadSizes()
 	case layout.FormGrouped:
-		return o.groupedSizes(m)
+		return c.groupedSizes()
 	}
-	if err := o.checkRope(m); err != nil {
+	if err := c.checkRope(); err != nil {
 		return s, err
 	}
-	if most := min(m.Heads*m.HeadDim, m.Hidden); o.QLora.Rank() > most {
-		return s, &UsageError{fmt.Sprintf("--q-lora %d is above %d, the rank of the stacked queries", o.QLora, most), "--q-lora exact keeps the query as it is"}
+	if most := min(c.model.Heads*c.model.HeadDim, c.model.Hidden); c.qLora.Rank() > most {
+		return s, &UsageError{fmt.Sprintf("--q-lora %d is above %d, the rank of the stacked queries", c.qLora, most), "--q-lora exact keeps the query as it is"}
 	}
-	if err := o.checkScaling(m); err != nil {
+	if err := c.checkScaling(); err != nil {
 		return s, err
 	}
-	if s.RopeDims == 0 && o.Cache == 0 && o.Threshold == 0 {
-		s.RopeDims = max(2, m.HeadDim/4*2)
+	if s.RopeDims == 0 && c.asked.Cache == 0 && c.asked.Threshold == 0 {
+		s.RopeDims = max(2, c.model.HeadDim/4*2)
 	}
-	if err := o.checkMethod(m, s.RopeDims); err != nil {
+	if err := c.checkMethod(s.RopeDims); err != nil {
 		return s, err
 	}
 	switch {
-	case o.DKV > 0:
-		if most := MaxRank(m) / m.KVHeads; o.DKV > most {
-			return s, &UsageError{fmt.Sprintf("--dkv %d for each of %d KV heads is above %d, the rank of the stacked keys and values", o.DKV, m.KVHeads, MaxRank(m)),
+	case c.asked.DKV > 0:
+		if most := MaxRank(c.model) / c.model.KVHeads; c.asked.DKV > most {
+			return s, &UsageError{fmt.Sprintf("--dkv %d for each of %d KV heads is above %d, the rank of the stacked keys and values", c.asked.DKV, c.model.KVHeads, MaxRank(c.model)),
 				fmt.Sprintf("--dkv can be at most %d", most)}
 		}
-		s.Rank = o.DKV * m.KVHeads
-	case o.Rank > 0:
-		if s.Rank > MaxRank(m) {
-			return s, &UsageError{fmt.Sprintf("--kv-lora-rank %d is above %d, the rank of the stacked keys and values", o.Rank, MaxRank(m)), ""}
+		s.Rank = c.asked.DKV * c.model.KVHeads
+	case c.asked.Rank > 0:
+		if s.Rank > MaxRank(c.model) {
+			return s, &UsageError{fmt.Sprintf("--kv-lora-rank %d is above %d, the rank of the stacked keys and values", c.asked.Rank, MaxRank(c.model)), ""}
 		}
-	case o.Cache > 0:
-		if o.Cache < 3 {
-			return s, &UsageError{fmt.Sprintf("--cache %d has no room for two rotary dimensions and a latent", o.Cache), ""}
+	case c.asked.Cache > 0:
+		if c.asked.Cache < 3 {
+			return s, &UsageError{fmt.Sprintf("--cache %d has no room for two rotary dimensions and a latent", c.asked.Cache), ""}
 		}
 		if s.RopeDims > 0 {
-			s.Rank = min(o.Cache-s.RopeDims, MaxRank(m))
+			s.Rank = min(c.asked.Cache-s.RopeDims, MaxRank(c.model))
 			if s.Rank < 1 {
-				return s, &UsageError{fmt.Sprintf("--cache %d has no room for a latent beside --rope-dims %d", o.Cache, s.RopeDims), "lower --rope-dims"}
+				return s, &UsageError{fmt.Sprintf("--cache %d has no room for a latent beside --rope-dims %d", c.asked.Cache, s.RopeDims), "lower --rope-dims"}
 			}
 		}
 	default:
-		s.Rank = min(max(1, m.HeadDim/2)*m.KVHeads, MaxRank(m))
+		s.Rank = min(max(1, c.model.HeadDim/2)*c.model.KVHeads, MaxRank(c.model))
 	}
-	return o.scaled(m, s)
+	return c.scaled(s)
 }
 
 // checkRope checks the options about the rotary key.
-func (o *Options) checkRope(m *family.Model) error {
-	switch most := o.MaxRopeDims(m); {
-	case o.RopeDims%2 != 0:
-		return &UsageError{fmt.Sprintf("--rope-dims %d is odd: rotary dimensions come in pairs", o.RopeDims), ""}
-	case o.RopeDims > most:
-		return &UsageError{fmt.Sprintf("--rope-dims %d is above %d, all there is to rotate", o.RopeDims, most), ""}
-	case o.RopeDims > 0 && o.Threshold > 0:
+func (c *Choices) checkRope() error {
+	switch most := c.MaxRopeDims(); {
+	case c.asked.RopeDims%2 != 0:
+		return &UsageError{fmt.Sprintf("--rope-dims %d is odd: rotary dimensions come in pairs", c.asked.RopeDims), ""}
+	case c.asked.RopeDims > most:
+		return &UsageError{fmt.Sprintf("--rope-dims %d is above %d, all there is to rotate", c.asked.RopeDims, most), ""}
+	case c.asked.RopeDims > 0 && c.asked.Threshold > 0:
 		return &UsageError{"--rope-dims and --rope-threshold both say how many pairs keep their rotation", "give one of them"}
-	case o.Threshold > 0 && o.Select != rope.BySensitivity:
+	case c.asked.Threshold > 0 && c.selected != rope.BySensitivity:
 		return &UsageError{"--rope-threshold goes with --rope-select sensitivity", ""}
-	case o.Threshold > 1:
-		return &UsageError{fmt.Sprintf("--rope-threshold %v is above 1: it is a share of the sensitivity", o.Threshold), ""}
-	case o.Theta != 0 && o.Theta <= 1:
-		return &UsageError{fmt.Sprintf("--rope-theta %v must be above 1", o.Theta), ""}
+	case c.asked.Threshold > 1:
+		return &UsageError{fmt.Sprintf("--rope-threshold %v is above 1: it is a share of the sensitivity", c.asked.Threshold), ""}
+	case c.asked.Theta != 0 && c.asked.Theta <= 1:
+		return &UsageError{fmt.Sprintf("--rope-theta %v must be above 1", c.asked.Theta), ""}
 	}
 	return nil
 }
@@ -211,17 +164,17 @@ var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 
 // Splits returns the ways to divide --cache between latent and rotary key that
 // a search considers, thetas left open.
-func (o *Options) Splits(m *family.Model) []Sizes {
-	if o.Form() == layout.FormReference {
-		return o.perHeadSplits(m)
+func (c *Choices) Splits() []Sizes {
+	if c.form == layout.FormReference {
+		return c.perHeadSplits()
 	}
 	var splits []Sizes
 	for _, dims := range ropeGrid {
-		if o.Method == mla.MethodTransMLA && o.foldable(m, dims) != nil {
+		if c.method == mla.MethodTransMLA && c.foldable(dims) != nil {
 			continue
 		}
-		if dims <= o.MaxRopeDims(m) && dims < o.Cache {
-			splits = append(splits, Sizes{Rank: min(o.Cache-dims, MaxRank(m)), RopeDims: dims, Theta: o.theta(m)})
+		if dims <= c.MaxRopeDims() && dims < c.asked.Cache {
+			splits = append(splits, Sizes{Rank: min(c.asked.Cache-dims, MaxRank(c.model)), RopeDims: dims, Theta: c.theta()})
 		}
 	}
 	return splits

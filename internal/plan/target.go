@@ -7,42 +7,18 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/engine"
-	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/layout"
 )
 
-// Aim makes the choices that follow from the engine asked for, but for those
-// that the user has made: given reports whether a flag was. It refuses what that
-// engine would not load, whatever the sizes.
-func (o *Options) Aim(m *family.Model, given func(flag string) bool) error {
-	if o.Form() != layout.FormDeepseek {
-		if given("target") {
-			return &UsageError{"--target goes with --layout deepseek: no stock engine loads another", "leave it out, or the layout"}
-		}
-		return nil
-	}
-	if o.Target == engine.LlamaCPP && !given("q-lora") && !engine.Lite(m.Layers, m.Vocab) {
-		o.QLora = layout.QLoraExact // it knows no other way to the query
-	}
-	if o.oneTarget() == "" {
-		return nil
-	}
-	s := Sizes{Rank: 1, RopeDims: 2, Theta: m.RopeTheta}
-	written, err := o.layout(m, s, "")
+// refusedAnyhow is an error if the one engine that the output is for would not load it even
+// at the smallest sizes.
+func (c *Choices) refusedAnyhow() error {
+	written, err := c.layout(Sizes{Rank: 1, RopeDims: 2, Theta: c.model.RopeTheta}, "")
 	if err != nil {
 		return err
 	}
-	p := &Plan{Source: m, Method: o.Method, DType: o.dtypeRule(), Engine: o.Target, Layout: written, Target: written.Target(m)}
+	p := &Plan{Source: c.model, Method: c.method, DType: c.dtype, Engine: c.target, Layout: written, Target: written.Target(c.model)}
 	p.listTensors()
 	return p.refuse()
-}
-
-// oneTarget is the engine that the output is for; empty if for all of them.
-func (o *Options) oneTarget() engine.Engine {
-	if o.Target == engine.All {
-		return ""
-	}
-	return o.Target
 }
 
 // judge asks what engines make of what is to be written. A form that no stock

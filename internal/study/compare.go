@@ -78,8 +78,8 @@ type comparing struct {
 // best returns what the best setting of a method does within a cache.
 func (x *comparing) best(method mla.Method, cache int) (*Row, error) {
 	best := &Row{Method: method, Cache: cache, Setting: "there is no setting so small"}
-	for _, o := range settings(method, cache, x.HeadDim) {
-		row, err := x.measure(o)
+	for _, r := range settings(method, cache, x.HeadDim) {
+		row, err := x.measure(r)
 		var usage *plan.UsageError
 		var unsupported *family.UnsupportedError
 		switch {
@@ -93,22 +93,22 @@ func (x *comparing) best(method mla.Method, cache int) (*Row, error) {
 	return best, nil
 }
 
-// measure converts with the given options and compares.
-func (x *comparing) measure(o plan.Options) (*Row, error) {
-	if x.Stats != nil && o.Weights == mla.WeightsAttention {
-		o.Weights = mla.WeightsCalibrated
+// measure converts as r asks and compares.
+func (x *comparing) measure(r plan.Request) (*Row, error) {
+	data := plan.Data{Statistics: plan.Absent}
+	if x.Stats != nil {
+		data.Statistics = plan.Present
 	}
-	in := x.Input
-	in.Method = o.Method
-	sizes, err := o.Sizes(in.Model)
+	choices, err := plan.Choose(r, x.Model, data)
 	if err != nil {
 		return nil, err
 	}
-	if sizes, err = convert.Search(x.ctx, in, o, sizes, convert.Resources{}, nil); err != nil {
+	sizes, err := convert.Search(x.ctx, x.Input, choices, convert.Resources{}, nil)
+	if err != nil {
 		return nil, err
 	}
 	out := filepath.Join(x.dir, "converted")
-	p, err := plan.New(in.Model, out, o, sizes)
+	p, err := plan.New(out, choices, sizes)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (x *comparing) measure(o plan.Options) (*Row, error) {
 		return nil, err
 	}
 	return &Row{
-		Method: o.Method, Cache: o.Cache, Works: true, Floats: p.Cache.After, KL: report.KL, Top1: report.Top1, Setting: setting(o, sizes),
+		Method: choices.Method(), Cache: choices.Cache(), Works: true, Floats: p.Cache.After, KL: report.KL, Top1: report.Top1, Setting: setting(choices, sizes),
 	}, nil
 }
 
@@ -140,14 +140,14 @@ func (x *comparing) verify(out string) (*verify.Report, error) {
 }
 
 // setting says with which sizes a conversion was made.
-func setting(o plan.Options, s plan.Sizes) string {
-	switch o.Method {
+func setting(c *plan.Choices, s plan.Sizes) string {
+	switch c.Method() {
 	case mla.MethodGroupedMean:
 		return fmt.Sprintf("%d KV heads", s.KVHeads)
 	case mla.MethodMHA2MLA:
-		return fmt.Sprintf("rank %d, %d rotary dimensions per KV head, %s", s.Rank, s.RopeDims, o.Select)
+		return fmt.Sprintf("rank %d, %d rotary dimensions per KV head, %s", s.Rank, s.RopeDims, c.Select())
 	case mla.MethodTransMLA:
-		return fmt.Sprintf("rank %d, rope-dims %d, freq-fold %d", s.Rank, s.RopeDims, o.FreqFold)
+		return fmt.Sprintf("rank %d, rope-dims %d, freq-fold %d", s.Rank, s.RopeDims, c.FreqFold())
 	default:
 		return fmt.Sprintf("rank %d, rope-dims %d, rope_theta %.9g", s.Rank, s.RopeDims, s.Theta)
 	}

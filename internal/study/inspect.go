@@ -45,10 +45,10 @@ type Cache struct {
 }
 
 // Inspect says what a conversion of m at the given sizes, which must be known, would
-// keep and lose of each layer, without converting it.
-func Inspect(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, progress func(done, total int64)) (*Inspection, error) {
-	r := &Inspection{Model: m.Model, Sizes: s, Layout: o.Form(), Rotary: o.RotaryFloats(m.Model, s)}
-	maths := o.Maths(s)
+// keep and lose of each layer, without converting it. The choices are for m.
+func Inspect(ctx context.Context, m mla.Input, choices *plan.Choices, s plan.Sizes, progress func(done, total int64)) (*Inspection, error) {
+	r := &Inspection{Model: m.Model, Sizes: s, Layout: choices.Form(), Rotary: choices.RotaryFloats(s)}
+	maths := choices.Maths(s)
 	for n := range m.Layers {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -62,7 +62,7 @@ func Inspect(ctx context.Context, m mla.Input, o plan.Options, s plan.Sizes, pro
 			progress(int64(n+1), int64(m.Layers))
 		}
 	}
-	r.listCaches(m.Model, &o)
+	r.listCaches(m.Model, choices)
 	return r, m.Source.Unchanged()
 }
 
@@ -100,9 +100,9 @@ func inspectLayer(m mla.Input, n int, o mla.Options) (*Layer, error) {
 }
 
 // listCaches lists the cache at some ranks and the energy these keep.
-func (r *Inspection) listCaches(m *family.Model, o *plan.Options) {
+func (r *Inspection) listCaches(m *family.Model, choices *plan.Choices) {
 	for eighths := 1; eighths <= 8; eighths++ {
-		rank := o.NearRank(m, r.Sizes, eighths*m.KVHeads*m.HeadDim/8)
+		rank := choices.NearRank(r.Sizes, eighths*m.KVHeads*m.HeadDim/8)
 		if rank == 0 || len(r.Cache) > 0 && r.Cache[len(r.Cache)-1].Rank == rank {
 			continue
 		}

@@ -19,12 +19,20 @@ func stories(t *testing.T) *family.Model {
 	return testmodel.Open(t, "../../testdata/stories260k")
 }
 
-var options = plan.Options{Select: rope.BySensitivity, Weights: mla.WeightsAttention}
+// choose makes the choices that r asks for.
+func choose(t *testing.T, m *family.Model, r plan.Request) *plan.Choices {
+	t.Helper()
+	c, err := plan.Choose(r, m, plan.Data{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
 
 // TestInspection checks what must hold of any report, on real weights.
 func TestInspection(t *testing.T) {
 	m := stories(t)
-	r, err := study.Inspect(context.Background(), mla.Input{Model: m}, options, plan.Sizes{Rank: 24, RopeDims: 8, Theta: 10000}, nil)
+	r, err := study.Inspect(context.Background(), mla.Input{Model: m}, choose(t, m, plan.Request{}), plan.Sizes{Rank: 24, RopeDims: 8, Theta: 10000}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +79,8 @@ func TestInspection(t *testing.T) {
 
 // TestFewerSlots: pairs without a slot are told from those with one.
 func TestFewerSlots(t *testing.T) {
-	o := options
-	o.Select = rope.High
-	r, err := study.Inspect(context.Background(), mla.Input{Model: stories(t)}, o, plan.Sizes{Rank: 24, RopeDims: 4, Theta: 100}, nil)
+	m := stories(t)
+	r, err := study.Inspect(context.Background(), mla.Input{Model: m}, choose(t, m, plan.Request{Select: rope.High}), plan.Sizes{Rank: 24, RopeDims: 4, Theta: 100}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +95,8 @@ func TestInspectionCancelled(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(stop)
-	if _, err := study.Inspect(ctx, mla.Input{Model: stories(t)}, options, plan.Sizes{Rank: 8, RopeDims: 4, Theta: 100}, nil); !errors.Is(err, stop) {
+	m := stories(t)
+	if _, err := study.Inspect(ctx, mla.Input{Model: m}, choose(t, m, plan.Request{}), plan.Sizes{Rank: 8, RopeDims: 4, Theta: 100}, nil); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
 }

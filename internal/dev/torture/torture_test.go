@@ -90,8 +90,7 @@ const severalShards = 24e3
 
 // run converts m to out.
 func (j job) run(m *family.Model, out string) error {
-	o := plan.Defaults()
-	o.Rank, o.RopeDims, o.Theta, o.Select, o.Weights = 8, 4, 100, rope.High, mla.WeightsNone
+	o := plan.Request{Rank: 8, RopeDims: 4, Theta: 100, Select: rope.High, Weights: mla.WeightsNone}
 	if j.reference {
 		o.Layout, o.Theta, o.Select = layout.FormReference, 0, rope.ByNorm
 	}
@@ -105,11 +104,11 @@ func (j job) run(m *family.Model, out string) error {
 	if err != nil {
 		return err
 	}
-	sizes, err := o.Sizes(m)
+	choices, err := plan.Choose(o, m, plan.Data{})
 	if err != nil {
 		return err
 	}
-	p, err := plan.New(m, out, o, sizes)
+	p, err := plan.New(out, choices, choices.Sizes())
 	if err != nil {
 		return err
 	}
