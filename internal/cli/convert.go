@@ -261,7 +261,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows []
 			}
 		}
 	}
-	run.Resources, run.Version, run.Warn = o.resources(), version(), u.warn
+	run.Resources, run.Version, run.Words, run.Warn = o.resources(), version(), flagWords, u.warn
 	result, err := convert.Run(ctx, p.Plan, run)
 	finish()
 	if err != nil {

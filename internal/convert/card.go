@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
 )
@@ -48,7 +48,7 @@ func (r *run) card() []byte {
 	if r.Engine != "" {
 		fmt.Fprintf(&b, "\nEngines that load it: %s. `mha2mla check` says why others do not.\n", strings.Join(r.Loaders(), ", "))
 	}
-	fmt.Fprintf(&b, "\nMeasure it against its source with `mha2mla verify SOURCE CONVERTED --tokens ids.json`.\n")
+	fmt.Fprintf(&b, "\nMeasure it against its source with `mha2mla verify SOURCE CONVERTED %s`.\n", r.words()(option.Tokens.Is("ids.json")))
 	return b.Bytes()
 }
 
@@ -133,22 +133,19 @@ func carriedOver(src *checkpoint.Source) []string {
 	return nil // it has no end
 }
 
-// command is the command that makes these weights again: every choice spelled
-// out, and nothing that does not change them.
+// command is the command that makes these weights again.
 func (r *run) command() string {
-	words := append([]string{"mha2mla convert"}, r.Layout.Flags()...)
-	if r.Engine != "" && r.Engine != engine.All {
-		words = append(words, "--target", string(r.Engine))
-	}
-	if r.Target.MLA != nil && r.Source.Window.Positions > 0 {
-		words = append(words, "--ignore-sliding-window")
-	}
-	words = append(words, r.dataFlags()...)
-	if dtype := r.DType.Flag(); dtype != "" {
-		words = append(words, "--dtype", dtype)
-	}
-	if r.Clamp {
-		words = append(words, "--clamp")
+	words := []string{"mha2mla convert"}
+	for _, setting := range r.Plan.Words(r.dataSettings()...) {
+		words = append(words, r.words()(setting))
 	}
 	return strings.Join(append(words, "IN", "OUT"), " ")
+}
+
+// words is how settings are written for whoever reads the output.
+func (r *run) words() option.Words {
+	if r.Options.Words == nil {
+		return option.Setting.String
+	}
+	return r.Options.Words
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/sample"
 )
@@ -35,6 +36,7 @@ type Options struct {
 	Force      bool                    // replace what exists
 	Output     *checkpoint.Output      // reserved for it; nil: Run does so itself, as Force says
 	Version    string                  // of the program, for the files' metadata
+	Words      option.Words            // in which the output says how it was made; nil: plain ones
 	Preparing  func(done, total int64) // shows the progress of a model that runs first, if it has to; may be nil
 	Progress   func(done, total int64)
 	Warn       func(message string)

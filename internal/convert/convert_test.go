@@ -18,6 +18,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
@@ -48,6 +49,11 @@ func planFor(m *family.Model, out string, r plan.Request, stats calib.Reader) (*
 	return plan.New(out, c, sizes)
 }
 
+// flags writes a setting as the command line does.
+func flags(s option.Setting) string {
+	return strings.TrimSpace("--" + string(s.Option) + " " + s.Value)
+}
+
 // convertTo converts m to out.
 func convertTo(m *family.Model, out string, o plan.Request, run convert.Options) (*plan.Plan, error) {
 	p, err := planFor(m, out, o, nil)
@@ -57,6 +63,7 @@ func convertTo(m *family.Model, out string, o plan.Request, run convert.Options)
 	if run.Jobs == 0 {
 		run.Jobs = 2
 	}
+	run.Words = flags
 	_, err = convert.Run(context.Background(), p, run)
 	return p, err
 }
@@ -67,7 +74,7 @@ func convertWith(m *family.Model, out string, o plan.Request, run convert.Option
 	if err != nil {
 		return nil, err
 	}
-	run.Jobs = 1
+	run.Jobs, run.Words = 1, flags
 	return convert.Run(context.Background(), p, run)
 }
 

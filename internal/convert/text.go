@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strconv"
 
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/sample"
 )
 
@@ -15,7 +15,7 @@ type Text struct {
 	Given int64        `json:"given_tokens"` // of the user's
 	Made  *sample.Plan `json:"self_made,omitempty"`
 	Share float64      `json:"self_made_share"` // that what the model made has in the statistics
-	Read  bool         `json:"-"`               // some of the user's are read from --calibrate, not all in --stats
+	Read  bool         `json:"-"`               // some of the user's are read now, not all are in statistics that were made before
 }
 
 // Tokens is how many tokens the statistics are of.
@@ -50,25 +50,25 @@ type HeldOut struct {
 	Tokens int     `json:"held_out_tokens"`
 }
 
-// dataFlags are the words of the command line that say what the statistics are of.
-func (r *run) dataFlags() []string {
-	var words []string
+// dataSettings say what the statistics are of.
+func (r *run) dataSettings() []option.Setting {
+	var words []option.Setting
 	switch t := r.Text; {
 	case r.Healer != nil || t != nil && t.Read:
-		words = append(words, "--calibrate TEXT")
+		words = append(words, option.Calibrate.Is("TEXT"))
 	case r.Stats != nil && (t == nil || t.Given > 0):
-		words = append(words, "--stats STATS")
+		words = append(words, option.Stats.Is("STATS"))
 	case r.Stats == nil && r.Maths.Method == mla.MethodAttention && r.Maths.Weights == mla.WeightsAttention:
-		words = append(words, "--calibrate none")
+		words = append(words, option.Calibrate.Is("none"))
 	}
 	if r.Text == nil || r.Text.Made == nil {
 		return words
 	}
 	if r.Text.Given > 0 {
-		words = append(words, "--calibrate-mix", strconv.FormatFloat(r.Text.Share, 'g', -1, 64))
+		words = append(words, option.CalibrateMix.Is(r.Text.Share))
 	}
 	if n := r.Text.Made.Tokens; n != sample.Tokens {
-		words = append(words, "--made-tokens", strconv.Itoa(n))
+		words = append(words, option.MadeTokens.Is(n))
 	}
 	return words
 }

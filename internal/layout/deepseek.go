@@ -39,9 +39,7 @@ type Deepseek struct {
 	LatentNorm     LatentNorm
 	Residual       float64 // factor of the residual stream, on o_proj
 	NormEps        float64 // rms_norm_eps that is written
-	padded         bool
-	exactQuery     bool // of full rank, through q_lora_rank
-	biased         bool // with biases where Transformers has them
+	biased         bool    // with biases where Transformers has them
 	maths          mla.Options
 }
 
@@ -54,7 +52,7 @@ func NewDeepseek(s family.Shape, o mla.Options, norm LatentNorm, residual float6
 	}
 	d.QLoraRank = q.Rank()
 	if q == QLoraExact {
-		d.QLoraRank, d.exactQuery = s.Hidden, true
+		d.QLoraRank = s.Hidden
 	}
 	return d
 }
@@ -80,7 +78,7 @@ func (d *Deepseek) Amplify(gain float64) {
 // is constant.
 func (d *Deepseek) KeepBiases(s family.Shape) {
 	if d.QLoraRank == 0 {
-		d.QLoraRank, d.exactQuery = s.Hidden, true
+		d.QLoraRank = s.Hidden
 	}
 	d.QLoraRank++
 	d.biased = true

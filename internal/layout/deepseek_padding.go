@@ -14,7 +14,6 @@ func (d *Deepseek) PadToKernel() error {
 	for _, k := range kernels {
 		if d.Rank <= k.Rank && d.RopeDims <= k.RopeDims && d.NopeDim <= engine.KernelHeadDim {
 			d.KVLoraRank, d.RopeDim, d.NopeDim, d.ValueDim = k.Rank, k.RopeDims, engine.KernelHeadDim, engine.KernelHeadDim
-			d.padded = true
 			return nil
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
 // About says what is written.
@@ -64,20 +63,5 @@ func (d *Deepseek) Facts(source, target *family.Model) []Fact {
 	}
 }
 
-// Flags ask for this conversion.
-func (d *Deepseek) Flags() []string {
-	words := append(mathsFlags(d.maths), "--latent-norm", string(d.LatentNorm))
-	switch {
-	case d.maths.QueryRank > 0:
-		words = append(words, "--q-lora", strconv.Itoa(d.maths.QueryRank))
-	case d.exactQuery:
-		words = append(words, "--q-lora", "exact")
-	}
-	if d.biased {
-		words = append(words, "--bias", string(mla.BiasHF))
-	}
-	if d.padded {
-		words = append(words, "--pad-to-kernel")
-	}
-	return words
-}
+// number writes a number to so many digits.
+func number(v float64, digits int) string { return strconv.FormatFloat(v, 'g', digits, 64) }

@@ -52,11 +52,6 @@ func (g *Grouped) Facts(_, _ *family.Model) []Fact {
 	return []Fact{{"num_key_value_heads", strconv.Itoa(g.from.KVHeads), strconv.Itoa(g.KVHeads)}}
 }
 
-// Flags ask for this conversion.
-func (g *Grouped) Flags() []string {
-	return []string{"--method", "gqa-mean", "--cache", strconv.Itoa(2 * g.KVHeads * g.from.HeadDim)}
-}
-
 // Convert converts a layer.
 func (g *Grouped) Convert(a *mla.Attention) (Converted, error) {
 	return &groupedLayer{a.Pool(g.KVHeads)}, nil

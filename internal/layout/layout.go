@@ -37,8 +37,6 @@ type Layout interface {
 	OwnHead() bool
 	// Facts lists the sizes that the layout decides.
 	Facts(source, target *family.Model) []Fact
-	// Flags are the words that ask for this conversion on the command line.
-	Flags() []string
 	// Convert converts a layer, whose stack it uses up.
 	Convert(a *mla.Attention) (Converted, error)
 }

@@ -92,12 +92,3 @@ func (r *Reference) Facts(source, _ *family.Model) []Fact {
 		{"svd_init_method", "", svd},
 	}
 }
-
-// Flags ask for this conversion.
-func (r *Reference) Flags() []string {
-	words := append([]string{"--layout", string(FormReference)}, mathsFlags(r.maths)...)
-	if r.Split {
-		words = append(words, "--svd", "split")
-	}
-	return words
-}

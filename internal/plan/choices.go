@@ -106,6 +106,9 @@ func preset(r Request, m *family.Model) *Choices {
 	if c.dtype == "" && c.form != layout.FormDeepseek {
 		c.dtype = keepAll // this layout has no reason to turn F16 into BF16
 	}
+	if c.form == layout.FormDeepseek && c.bias == mla.BiasHF && m.Biases && c.qLora == layout.QLoraNone {
+		c.qLora = layout.QLoraExact // the class has biases on no query but a compressed one
+	}
 	return c
 }
 

@@ -16,9 +16,8 @@ type DTypeRule checkpoint.DType
 // a layout that scales nothing.
 const keepAll DTypeRule = "keep"
 
-// Flag is the value of --dtype that asks for the rule; empty for what is done
-// without it.
-func (r DTypeRule) Flag() string {
+// Word is what ParseDType reads as the rule; empty for what is done without a word.
+func (r DTypeRule) Word() string {
 	if r == keepAll {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // Plan is what will be written. Its fields are the JSON output.
@@ -41,6 +42,9 @@ type Plan struct {
 	Maths      mla.Options   `json:"-"`
 	DType      DTypeRule     `json:"-"`
 	Config     []byte        `json:"-"`
+
+	choices *Choices
+	sizes   Sizes
 }
 
 // Cache is the size of the KV cache in floats per token and layer.
@@ -84,7 +88,7 @@ type Shard struct {
 // be known but for Theta.
 func New(out string, c *Choices, s Sizes) (*Plan, error) {
 	m := c.model
-	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: c.method, DType: c.dtype, Clamp: c.asked.Clamp}
+	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: c.method, DType: c.dtype, Clamp: c.asked.Clamp, choices: c, sizes: s}
 	p.Maths, p.Shrinkage = c.Maths(s), s.Shrinkage
 	if s.Theta > 0 && c.form == layout.FormDeepseek {
 		p.Theta = &s.Theta
@@ -116,6 +120,11 @@ func New(out string, c *Choices, s Sizes) (*Plan, error) {
 		return nil, err
 	}
 	return p, p.refuse()
+}
+
+// Words are the settings that make the plan again, see Choices.Words.
+func (p *Plan) Words(data ...option.Setting) []option.Setting {
+	return p.choices.Words(p.sizes, data...)
 }
 
 // configure makes the configuration of the output.

@@ -16,6 +16,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -290,8 +291,8 @@ func TestScaling(t *testing.T) {
 			t.Errorf("no %s in\n%s", text, p.Config)
 		}
 	}
-	if !slices.Contains(p.Layout.Flags(), "--rope-scaling") {
-		t.Errorf("flags %v", p.Layout.Flags())
+	if !slices.Contains(p.Words(), option.RopeScaling.Is("yarn")) {
+		t.Errorf("words %v", p.Words())
 	}
 	if p := newPlan(t, scaled, "out", plan.Request{Rank: 8, RopeDims: 16, Theta: 100}); p.Target.Rope != nil {
 		t.Errorf("a base that is given is scaled by %+v", p.Target.Rope)

@@ -1,0 +1,75 @@
+// Package option names what a user may ask for, so that packages can speak of it by values:
+// in an error, in a remedy, in the command that makes an output again. How an option is
+// written where the user asks for it, only the command line knows.
+package option
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Option is something that a user may ask for.
+type Option string
+
+// The options that packages speak of. Those of the command line alone have no names here.
+const (
+	DKV           Option = "dkv"
+	Rank          Option = "kv-lora-rank"
+	Cache         Option = "cache"
+	RopeDims      Option = "rope-dims"
+	RopeTheta     Option = "rope-theta"
+	RopeScaling   Option = "rope-scaling"
+	RopeSelect    Option = "rope-select"
+	RopeThreshold Option = "rope-threshold"
+	Method        Option = "method"
+	FreqFold      Option = "freq-fold"
+	Layout        Option = "layout"
+	SVD           Option = "svd"
+	Weights       Option = "weights"
+	LatentNorm    Option = "latent-norm"
+	QLora         Option = "q-lora"
+	Target        Option = "target"
+	Bias          Option = "bias"
+	PadToKernel   Option = "pad-to-kernel"
+	IgnoreWindow  Option = "ignore-sliding-window"
+	DType         Option = "dtype"
+	Clamp         Option = "clamp"
+	MaxShard      Option = "max-shard-size"
+	Heal          Option = "heal"
+	Stats         Option = "stats"
+	Calibrate     Option = "calibrate"
+	CalibrateMix  Option = "calibrate-mix"
+	MadeTokens    Option = "made-tokens"
+	Tokens        Option = "tokens"
+	Config        Option = "config"
+	Force         Option = "force"
+	Resume        Option = "resume"
+)
+
+// Alone is the option without a value.
+func (o Option) Alone() Setting { return Setting{Option: o} }
+
+// Is is the option with a value, which is written as the command line reads it.
+func (o Option) Is(value any) Setting {
+	if v, ok := value.(float64); ok {
+		return Setting{o, strconv.FormatFloat(v, 'g', -1, 64)}
+	}
+	return Setting{o, fmt.Sprint(value)}
+}
+
+// Setting is an option and the value that is asked for; empty: none.
+type Setting struct {
+	Option Option
+	Value  string
+}
+
+// String says the setting in plain words, for whoever has no command line.
+func (s Setting) String() string {
+	if s.Value == "" {
+		return string(s.Option)
+	}
+	return string(s.Option) + " " + s.Value
+}
+
+// Words is a way to write settings.
+type Words func(Setting) string
