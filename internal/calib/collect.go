@@ -33,7 +33,7 @@ func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, t
 		return err
 	}
 	for n := range m.Layers {
-		c := &collector{streams: s, kept: len(t.Kept), sampled: sample, sums: newSums(m, longest(t.Kept)), moments: newMomenter(m.Hidden), eps: m.NormEps}
+		c := &collector{streams: s, kept: len(t.Kept), sampled: sample, sums: newSums(m, t.Kept.Longest()), moments: newMomenter(m.Hidden), eps: m.NormEps}
 		sums, err := c.collect(ctx, d, n, len(windows))
 		if err != nil {
 			return err

@@ -17,13 +17,14 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 var small = testmodel.Llama{Hidden: 20, Heads: 4, KVHeads: 2, HeadDim: 6, Layers: 2}
 
 // windowsOf cuts random tokens into windows of the given lengths.
-func windowsOf(m *family.Model, seed uint64, lengths ...int) [][]int {
-	var windows [][]int
+func windowsOf(m *family.Model, seed uint64, lengths ...int) tokens.Windows {
+	var windows tokens.Windows
 	for i, n := range lengths {
 		windows = append(windows, testmodel.Tokens(n, m.Vocab, seed+uint64(i)))
 	}
@@ -31,7 +32,7 @@ func windowsOf(m *family.Model, seed uint64, lengths ...int) [][]int {
 }
 
 // collect gathers the sums of every layer.
-func collect(t *testing.T, m *family.Model, windows [][]int) []*Sums {
+func collect(t *testing.T, m *family.Model, windows tokens.Windows) []*Sums {
 	t.Helper()
 	var all []*Sums
 	err := Collect(context.Background(), m, Text{Kept: windows}, nil, func(layer int, sums *Sums) error {
@@ -48,10 +49,10 @@ func collect(t *testing.T, m *family.Model, windows [][]int) []*Sums {
 }
 
 // naive computes the sums of the first layer from their definitions.
-func naive(t *testing.T, m *family.Model, windows [][]int) *Sums {
+func naive(t *testing.T, m *family.Model, windows tokens.Windows) *Sums {
 	t.Helper()
 	a, d := m.Attention(0), forward.Decoder{Model: m}
-	s := newSums(m, longest(windows))
+	s := newSums(m, windows.Longest())
 	gamma, err := a.Norm()
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func naive(t *testing.T, m *family.Model, windows [][]int) *Sums {
 					s.Distances[i-j] += p[j]
 					s.Values[h] += p[j] * p[j]
 					s.Scores[h] += p[j] * p[j] * mat.Dot(&off, &off)
-					s.HeadDistances[h*longest(windows)+i-j] += p[j] * p[j] * mat.Dot(&off, &off)
+					s.HeadDistances[h*windows.Longest()+i-j] += p[j] * p[j] * mat.Dot(&off, &off)
 					s.Attended.SymRankOne(s.Attended, p[j]*p[j], x[j])
 				}
 			}
@@ -248,7 +249,7 @@ func TestFile(t *testing.T) {
 	windows := windowsOf(m, 1, 9, 30, 7, 12)
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	gather := func(name string, windows [][]int, add ...*File) error {
+	gather := func(name string, windows tokens.Windows, add ...*File) error {
 		_, err := Gather(context.Background(), m, Text{Kept: windows}, add, path(name), false, nil)
 		return err
 	}
@@ -260,7 +261,7 @@ func TestFile(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		return f
 	}
-	for name, part := range map[string][][]int{"whole": windows, "a": windows[:1], "b": windows[1:]} {
+	for name, part := range map[string]tokens.Windows{"whole": windows, "a": windows[:1], "b": windows[1:]} {
 		if err := gather(name, part); err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +326,7 @@ func TestNotFinite(t *testing.T) {
 // head give finite statistics.
 func TestFew(t *testing.T) {
 	m := small.Open(t)
-	for name, windows := range map[string][][]int{"two tokens": {{1, 2}}, "one token": {{3, 3, 3, 3, 3, 3}}} {
+	for name, windows := range map[string]tokens.Windows{"two tokens": {{1, 2}}, "one token": {{3, 3, 3, 3, 3, 3}}} {
 		sums := collect(t, m, windows)[0]
 		p := m.Attention(0)
 		stack, err := p.KeyValue()

@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // Constant is the linear functional u of the attention input that stands best for a
@@ -46,7 +47,7 @@ func (s *Sums) constant() Constant {
 
 // Constants finds what stands for a constant in each layer of m, by running it on windows
 // of tokens. Temp and progress are those of Collect.
-func Constants(ctx context.Context, m *family.Model, windows [][]int, temp func() string, progress func(done, total int64)) ([]Constant, error) {
+func Constants(ctx context.Context, m *family.Model, windows tokens.Windows, temp func() string, progress func(done, total int64)) ([]Constant, error) {
 	var all []Constant
 	err := Collect(ctx, m, Text{Kept: windows}, temp, func(_ int, sums *Sums) error {
 		all = append(all, sums.constant())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // TestBiasedMoments: without data the moments of queries and keys are W·diag(γ²)·Wᵀ
@@ -58,7 +59,7 @@ func TestBiasedMoments(t *testing.T) {
 // sumsOf runs m on some tokens and returns the sums of layer 1 and its inputs.
 func sumsOf(t *testing.T, m *family.Model) *Sums {
 	t.Helper()
-	windows := [][]int{testmodel.Tokens(100, m.Vocab, 1), testmodel.Tokens(100, m.Vocab, 2)}
+	windows := tokens.Windows{testmodel.Tokens(100, m.Vocab, 1), testmodel.Tokens(100, m.Vocab, 2)}
 	var sums *Sums
 	err := Collect(context.Background(), m, Text{Kept: windows}, nil, func(layer int, s *Sums) error { sums = s; return nil }, nil)
 	if err != nil {

@@ -1,11 +1,15 @@
 package calib
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/mha2mla/mha2mla/internal/tokens"
+)
 
 // Text is what statistics are gathered of: windows of token ids.
 type Text struct {
-	Kept [][]int // that are added up
-	Held [][]int // that are not: what is chosen by the statistics is tried and judged on them
+	Kept tokens.Windows // that are added up
+	Held tokens.Windows // that are not: what is chosen by the statistics is tried and judged on them
 }
 
 // heldEvery is one in how many windows, and of few windows of tokens, is held out.
@@ -15,7 +19,7 @@ const heldEvery = 10
 // them: every tenth, or of fewer than ten the end of the last one of full length, a tenth of
 // all tokens but no more than half of that window. Nothing is held out of so little that
 // less than two tokens would be.
-func Hold(windows [][]int) Text {
+func Hold(windows tokens.Windows) Text {
 	var t Text
 	if len(windows) >= heldEvery {
 		for i, w := range windows {
@@ -27,28 +31,27 @@ func Hold(windows [][]int) Text {
 		}
 		return t
 	}
-	tokens, full := 0, 0
+	full := 0
 	for i, w := range windows {
-		tokens += len(w)
-		if len(w) == longest(windows) {
+		if len(w) == windows.Longest() {
 			full = i
 		}
 	}
-	out := min(tokens/heldEvery, longest(windows)/2)
+	out := min(windows.Tokens()/heldEvery, windows.Longest()/2)
 	if out < 2 {
 		return Text{Kept: windows}
 	}
 	t.Kept = slices.Clone(windows)
 	border := len(windows[full]) - out
 	t.Kept[full] = windows[full][:border]
-	t.Held = [][]int{windows[full][border:]}
+	t.Held = tokens.Windows{windows[full][border:]}
 	return t
 }
 
 // run returns the windows that a model runs on, those that are added up first, and which
 // of them stay as they are, to try conversions on: some that are held out, or if nothing
 // is, some of all.
-func (t Text) run() (windows [][]int, sample []int) {
+func (t Text) run() (windows tokens.Windows, sample []int) {
 	if len(t.Held) == 0 {
 		return t.Kept, sampled(t.Kept)
 	}
@@ -78,7 +81,7 @@ const (
 )
 
 // sampled chooses the windows to keep: evenly spread ones of full length.
-func sampled(windows [][]int) []int {
+func sampled(windows tokens.Windows) []int {
 	var full, chosen []int
 	length := 0
 	for _, w := range windows {
@@ -87,7 +90,7 @@ func sampled(windows [][]int) []int {
 		}
 	}
 	if length == 0 {
-		length = longest(windows)
+		length = windows.Longest()
 	}
 	for i, w := range windows {
 		if len(w) == length {
@@ -99,13 +102,4 @@ func sampled(windows [][]int) []int {
 		chosen = append(chosen, full[k*len(full)/n])
 	}
 	return chosen
-}
-
-// longest is the length of the longest window.
-func longest(windows [][]int) int {
-	n := 0
-	for _, w := range windows {
-		n = max(n, len(w))
-	}
-	return n
 }

@@ -12,15 +12,11 @@ import (
 // streams, and what goes through the layer.
 func Memory(m *family.Model, t Text) int64 {
 	windows, _ := t.run()
-	d, f, T := int64(m.Hidden), int64(m.Intermediate), int64(longest(windows))
+	d, f, T := int64(m.Hidden), int64(m.Intermediate), int64(windows.Longest())
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)
-	tokens := int64(0)
-	for _, w := range windows {
-		tokens += int64(len(w))
-	}
 	layer := 4 * d * (2*queries + 2*keys + 3*f)
 	sums := (8*2 + 4) * d * d
-	streams := min(forward.InMemory, 4*d*tokens)
+	streams := min(forward.InMemory, 4*d*int64(windows.Tokens()))
 	seen := windowsAtOnce * T * (4*d + 8*4*int64(m.Heads)) // inputs, and sums by head
 	head := 4 * T * (2*f32.QueriesAtOnce + int64(m.HeadDim))
 	mlp := 4 * forward.TokensAtOnce * (d + 2*f)

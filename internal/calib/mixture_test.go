@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // held reads nothing: it has the sums of a layer.
@@ -20,7 +21,7 @@ func TestMixture(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	sumsOf := func(n int, seed uint64) func() *Sums {
 		return func() *Sums {
-			windows := [][]int{testmodel.Tokens(n, m.Vocab, seed)}
+			windows := tokens.Windows{testmodel.Tokens(n, m.Vocab, seed)}
 			var first *Sums
 			err := Collect(t.Context(), m, Text{Kept: windows}, nil, func(layer int, sums *Sums) error {
 				if layer == 0 {
@@ -76,7 +77,7 @@ func TestHold(t *testing.T) {
 		"two tokens":    {[]int{2}, 1, 0, 0},
 		"a single tail": {[]int{100, 2}, 2, 1, 10},
 	} {
-		var windows [][]int
+		var windows tokens.Windows
 		next := 0
 		for _, n := range c.lengths {
 			w := make([]int, n)

@@ -15,6 +15,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -70,12 +71,11 @@ func Gather(ctx context.Context, m *family.Model, t Text, add Merged, path strin
 }
 
 // describe returns what a file of statistics of m over windows says of itself.
-func describe(m *family.Model, windows [][]int) (Info, error) {
+func describe(m *family.Model, windows tokens.Windows) (Info, error) {
 	model, err := Fingerprint(m)
-	info := Info{Model: model, Window: longest(windows)}
+	info := Info{Model: model, Window: windows.Longest(), Tokens: int64(windows.Tokens())}
 	hash := sha256.New()
 	for _, w := range windows {
-		info.Tokens += int64(len(w))
 		ids := []int64{int64(len(w))}
 		for _, id := range w {
 			ids = append(ids, int64(id))

@@ -103,7 +103,7 @@ func (o *calibrateFlags) textOf(ctx context.Context, u *ui, m *family.Model, out
 	case o.tokens != "" || o.textFlags.text != "":
 		windows, err := o.mixedWindows(ctx, m)
 		if err == nil {
-			u.warnOfFew(tokensIn(windows), m)
+			u.warnOfFew(int64(windows.Tokens()), m)
 		}
 		return calib.Hold(windows), nil, err
 	case len(o.add) > 0:

@@ -21,6 +21,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // convertFlags are the flags of convert.
@@ -241,7 +242,7 @@ type planned struct {
 
 // carryOut converts as planned, healing on windows of tokens if layers are healed, and
 // prints what was done.
-func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows [][]int, run convert.Options) error {
+func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows tokens.Windows, run convert.Options) error {
 	var finish func()
 	if p.Maths.Heal == heal.None {
 		run.Progress, finish = u.progress("converting")

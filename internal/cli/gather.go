@@ -112,9 +112,9 @@ type statistics struct {
 	calib.Reader // nil: none
 	files        []string
 	text         *convert.Text
-	windows      [][]int // that they are of, as far as they were gathered at once
-	held         [][]int // windows that they are not of
-	unmade       error   // why the model has made no text that it should have; nil: it has
+	windows      tokens.Windows // that they are of, as far as they were gathered at once
+	held         tokens.Windows // windows that they are not of
+	unmade       error          // why the model has made no text that it should have; nil: it has
 	close        []func()
 }
 
@@ -147,7 +147,7 @@ type gatherer struct {
 // gather gathers the statistics that the flags ask for, with the given share of text of
 // the model's own.
 func (g gatherer) gather(ctx context.Context, share float64) (s *statistics, err error) {
-	s = &statistics{held: tokens.Windows(g.given.Held, defaultWindow, heldTokens), files: slices.Clone(g.stats), text: &convert.Text{Share: share, Read: g.named()}}
+	s = &statistics{held: tokens.Cut(g.given.Held, defaultWindow, heldTokens), files: slices.Clone(g.stats), text: &convert.Text{Share: share, Read: g.named()}}
 	defer func() {
 		if err != nil {
 			s.done()
@@ -192,7 +192,7 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 	}
 	s.close = append(s.close, func() { closeStats(made) })
 	s.windows = slices.Concat(s.windows, text.Kept)
-	s.files, s.text.Made, s.held = append(s.files, path), plan, append(s.held, tokens.Windows(text.Held, defaultWindow, heldTokens)...)
+	s.files, s.text.Made, s.held = append(s.files, path), plan, append(s.held, tokens.Cut(text.Held, defaultWindow, heldTokens)...)
 	if s.Reader == nil {
 		s.Reader = made
 	} else {
@@ -309,20 +309,11 @@ func (o *convertFlags) foreseen(m *family.Model, share float64) (*statistics, er
 	if share == 0 && len(given) == 0 && !o.named() {
 		return s, nil
 	}
-	s.text = &convert.Text{Given: given.Info().Tokens + tokensIn(o.given.Kept), Share: share, Read: o.named()}
+	s.text = &convert.Text{Given: given.Info().Tokens + int64(o.given.Kept.Tokens()), Share: share, Read: o.named()}
 	s.windows = o.given.Kept
 	if share > 0 {
 		p := textPlan(m, o.made, o.memory)
 		s.text.Made, s.windows = &p, slices.Concat(s.windows, p.Shape().Kept)
 	}
 	return s, nil
-}
-
-// tokensIn counts the tokens of windows.
-func tokensIn(windows [][]int) int64 {
-	n := int64(0)
-	for _, w := range windows {
-		n += int64(len(w))
-	}
-	return n
 }

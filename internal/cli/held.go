@@ -9,6 +9,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
@@ -25,7 +26,7 @@ const ruined = 1
 
 // measurer returns what measures an output on windows that were held out; nil if there
 // are none.
-func (o *convertFlags) measurer(u *ui, source *family.Model, held [][]int) func(ctx context.Context, path string) (*convert.HeldOut, error) {
+func (o *convertFlags) measurer(u *ui, source *family.Model, held tokens.Windows) func(ctx context.Context, path string) (*convert.HeldOut, error) {
 	if len(held) == 0 {
 		return nil
 	}

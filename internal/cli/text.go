@@ -50,26 +50,26 @@ func (o *textFlags) amountFlags(cmd *cobra.Command, most string) {
 }
 
 // windows reads the tokens and cuts them into windows of one length.
-func (o *textFlags) windows(ctx context.Context, m *family.Model) ([][]int, error) {
-	return o.cut(ctx, m, func(sequences [][]int, length int) [][]int {
-		return tokens.Windows(sequences, length, o.maxTokens)
+func (o *textFlags) windows(ctx context.Context, m *family.Model) (tokens.Windows, error) {
+	return o.cut(ctx, m, func(sequences [][]int, length int) tokens.Windows {
+		return tokens.Cut(sequences, length, o.maxTokens)
 	})
 }
 
 // mixedWindows reads the tokens and cuts them into windows, some of which are longer than
 // others unless the user says how long they are: what a conversion keeps should do for the
 // long contexts, too, that the model is made for.
-func (o *textFlags) mixedWindows(ctx context.Context, m *family.Model) ([][]int, error) {
-	return o.cut(ctx, m, func(sequences [][]int, length int) [][]int {
+func (o *textFlags) mixedWindows(ctx context.Context, m *family.Model) (tokens.Windows, error) {
+	return o.cut(ctx, m, func(sequences [][]int, length int) tokens.Windows {
 		if o.window > 0 {
-			return tokens.Windows(sequences, length, o.maxTokens)
+			return tokens.Cut(sequences, length, o.maxTokens)
 		}
 		return tokens.Mixed(sequences, length, min(m.MaxPositions, longWindow), o.maxTokens)
 	})
 }
 
 // cut reads the tokens and has them cut into windows of the given length.
-func (o *textFlags) cut(ctx context.Context, m *family.Model, cut func(sequences [][]int, length int) [][]int) ([][]int, error) {
+func (o *textFlags) cut(ctx context.Context, m *family.Model, cut func(sequences [][]int, length int) tokens.Windows) (tokens.Windows, error) {
 	var sequences [][]int
 	var err error
 	path := o.tokens

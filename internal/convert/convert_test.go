@@ -206,7 +206,7 @@ func storiesKL(t *testing.T, result *family.Model) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := verify.Compare(context.Background(), m, result, tokens.Windows(sequences, 256, 4096), nil)
+	r, err := verify.Compare(context.Background(), m, result, tokens.Cut(sequences, 256, 4096), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

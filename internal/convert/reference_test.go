@@ -143,7 +143,7 @@ func TestReferenceCalibrated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	windows := tokens.Windows(sequences, 256, 0)
+	windows := tokens.Cut(sequences, 256, 0)
 	stats := calibrated(t, m, windows[len(windows)-32:])
 	measure := func(o plan.Request, stats calib.Reader) float64 {
 		o.Layout = layout.FormReference

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // InMemory is how many bytes of residual streams are held in memory; beyond, they
@@ -24,12 +25,12 @@ type Streams struct {
 // NewStreams makes room for the residual streams, [tokens × width] each, of the
 // given windows. If they are too many for the memory it creates a file of the
 // name that temp returns; Close removes it.
-func NewStreams(windows [][]int, width int, temp func() string) (*Streams, error) {
+func NewStreams(windows tokens.Windows, width int, temp func() string) (*Streams, error) {
 	return newStreams(windows, width, InMemory, temp)
 }
 
 // newStreams is NewStreams with so many bytes in memory at most.
-func newStreams(windows [][]int, width int, inMemory int64, temp func() string) (*Streams, error) {
+func newStreams(windows tokens.Windows, width int, inMemory int64, temp func() string) (*Streams, error) {
 	s := &Streams{width: width}
 	size := int64(0)
 	for _, w := range windows {
@@ -47,7 +48,7 @@ func newStreams(windows [][]int, width int, inMemory int64, temp func() string) 
 }
 
 // Embed begins the streams of windows of tokens: with their embeddings.
-func (s *Streams) Embed(d Decoder, windows [][]int) error {
+func (s *Streams) Embed(d Decoder, windows tokens.Windows) error {
 	for i, tokens := range windows {
 		x, err := d.Embed(tokens)
 		if err == nil {

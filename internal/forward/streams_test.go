@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // TestStreams: residual streams on the disk are those in memory, before and after they
 // change, and nothing of them is left.
 func TestStreams(t *testing.T) {
 	m := testmodel.Llama{}.Open(t)
-	windows := [][]int{testmodel.Tokens(9, m.Vocab, 1), testmodel.Tokens(30, m.Vocab, 2), testmodel.Tokens(2, m.Vocab, 3)}
+	windows := tokens.Windows{testmodel.Tokens(9, m.Vocab, 1), testmodel.Tokens(30, m.Vocab, 2), testmodel.Tokens(2, m.Vocab, 3)}
 	temp := filepath.Join(t.TempDir(), "streams")
 	onDisk, err := newStreams(windows, m.Hidden, 1, func() string { return temp })
 	if err != nil {

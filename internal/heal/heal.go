@@ -18,6 +18,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // Steps is how many steps healing a layer takes; None: layers are not healed.
@@ -65,7 +66,7 @@ type Healer struct {
 	Progress func(Progress)
 
 	decoder           forward.Decoder
-	windows           [][]int
+	windows           tokens.Windows
 	steps             Steps
 	source, converted *forward.Streams
 	closed            *forward.Streams // that of the model that nothing heals; of held windows alone
@@ -85,7 +86,7 @@ const heldEvery = 10
 
 // New prepares to heal the layers of m on windows of tokens, two or more. Temp names
 // files for what does not fit into memory.
-func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *Healer, err error) {
+func New(m *family.Model, windows tokens.Windows, steps Steps, temp func() string) (h *Healer, err error) {
 	if steps == Output {
 		windows = thinned(windows, enough*m.Heads*m.HeadDim)
 	}
@@ -98,7 +99,7 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 			h.train = append(h.train, i)
 		}
 	}
-	held := make([][]int, len(windows))
+	held := make(tokens.Windows, len(windows))
 	for _, i := range h.held {
 		held[i] = windows[i]
 	}
@@ -120,13 +121,9 @@ func New(m *family.Model, windows [][]int, steps Steps, temp func() string) (h *
 const enough = 32
 
 // thinned returns windows of about so many tokens, evenly spread, or all; two at least.
-func thinned(windows [][]int, tokens int) [][]int {
-	all := 0
-	for _, w := range windows {
-		all += len(w)
-	}
-	n := min(len(windows), max(2, len(windows)*tokens/max(1, all)))
-	var some [][]int
+func thinned(windows tokens.Windows, most int) tokens.Windows {
+	n := min(len(windows), max(2, len(windows)*most/max(1, windows.Tokens())))
+	var some tokens.Windows
 	for k := range n {
 		some = append(some, windows[k*len(windows)/n])
 	}
@@ -134,10 +131,10 @@ func thinned(windows [][]int, tokens int) [][]int {
 }
 
 // Windows returns the windows of tokens that layers are healed on.
-func (h *Healer) Windows() [][]int { return h.windows }
+func (h *Healer) Windows() tokens.Windows { return h.windows }
 
 // embed returns the stream that windows begin with.
-func (h *Healer) embed(windows [][]int, temp func() string) (*forward.Streams, error) {
+func (h *Healer) embed(windows tokens.Windows, temp func() string) (*forward.Streams, error) {
 	s, err := forward.NewStreams(windows, h.decoder.Hidden, temp)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package heal
 import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // Memory estimates the bytes that healing takes for m on windows of tokens, with
@@ -10,14 +11,10 @@ import (
 // tensors of the healed one with gradient, moments and what they were before or, where
 // only the output projection is fitted, its normal equations; residual streams, and a
 // batch on its way.
-func Memory(m *family.Model, steps Steps, latent int, windows [][]int) int64 {
+func Memory(m *family.Model, steps Steps, latent int, windows tokens.Windows) int64 {
 	d, r := int64(m.Hidden), int64(latent)
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)
-	tokens, batch := int64(0), int64(tokensAtOnce)
-	for _, w := range windows {
-		tokens += int64(len(w))
-		batch = max(batch, int64(len(w)))
-	}
+	batch := int64(max(tokensAtOnce, windows.Longest()))
 	single, double := int64(5), int64(2) // copies of the tensors
 	equations := int64(0)
 	if steps == Output {
@@ -26,5 +23,5 @@ func Memory(m *family.Model, steps Steps, latent int, windows [][]int) int64 {
 	tensors := 2*queries*d + int64(m.Heads)*r*d/4 + r*d + 2*queries*r
 	source := 4 * d * (2*queries + 2*keys + 3*int64(m.Intermediate))
 	through := 4 * batch * (10*queries + int64(m.Heads)*r + 6*d)
-	return (4*single+8*double)*tensors + equations + source + 2*min(forward.InMemory, 4*d*tokens) + through
+	return (4*single+8*double)*tensors + equations + source + 2*min(forward.InMemory, 4*d*int64(windows.Tokens())) + through
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // ConstantTokens is how many tokens are made where biases are to be folded and there are
@@ -34,11 +35,11 @@ func Constants(ctx context.Context, m *family.Model, temp func() string, progres
 }
 
 // constantWindows returns windows of token ids of m, drawn evenly, always the same.
-func constantWindows(m *family.Model) [][]int {
+func constantWindows(m *family.Model) tokens.Windows {
 	r := rand.New(rand.NewPCG(1, 2))
 	ids := make([]int, ConstantTokens)
 	for i := range ids {
 		ids[i] = r.IntN(m.Vocab)
 	}
-	return cut(ids, constantWindow)
+	return tokens.Cut([][]int{ids}, constantWindow, 0)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // headRowsAtOnce and positionsAtOnce bound the part of the head, and the logits, that are
@@ -24,7 +25,7 @@ const (
 // random numbers, so that tokens settle: after n passes the first n are as the model
 // would have written them, and the others are more like it than they were. Temp names
 // a file for what does not fit into memory; progress is told of layers.
-func Redraw(ctx context.Context, m *family.Model, windows [][]int, passes int, seed uint64, temp func() string, progress func(done, total int64)) (err error) {
+func Redraw(ctx context.Context, m *family.Model, windows tokens.Windows, passes int, seed uint64, temp func() string, progress func(done, total int64)) (err error) {
 	s, err := forward.NewStreams(windows, m.Hidden, temp)
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func Redraw(ctx context.Context, m *family.Model, windows [][]int, passes int, s
 type redrawing struct {
 	forward.Decoder
 	streams *forward.Streams
-	windows [][]int
+	windows tokens.Windows
 	seed    uint64
 }
 

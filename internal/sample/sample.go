@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // Tokens is how many tokens a model makes unless others are asked for.
@@ -50,7 +51,7 @@ func NewPlan(m *family.Model, tokens int, memory int64) Plan {
 func (p Plan) Memory(m *family.Model) int64 {
 	piece := min(pieceTokens, p.Window)
 	width, T := int64(m.Hidden), int64(p.Window)
-	redrawing := calib.Memory(m, calib.Text{Kept: [][]int{make([]int, p.Window)}}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(forward.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
+	redrawing := calib.Memory(m, calib.Text{Kept: tokens.Windows{make([]int, p.Window)}}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(forward.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
 	if p.Written == 0 {
 		return redrawing
 	}
@@ -85,7 +86,7 @@ func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp f
 		}
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
-	redrawn := cut(p.random(m, r, p.Redrawn), p.Window)
+	redrawn := tokens.Cut([][]int{p.random(m, r, p.Redrawn)}, p.Window, 0)
 	var written []int
 	if p.Written > 0 {
 		if written, err = p.write(ctx, m, seed, prompts, report); err != nil {
@@ -109,22 +110,10 @@ func (p Plan) divide(written, redrawn []int) calib.Text {
 	var t calib.Text
 	for _, made := range [][]int{written, redrawn} {
 		held := p.HeldOut * len(made) / (p.Tokens + p.HeldOut)
-		t.Kept = append(t.Kept, cut(made[:len(made)-held], p.Window)...)
-		t.Held = append(t.Held, cut(made[len(made)-held:], p.Window)...)
+		t.Kept = append(t.Kept, tokens.Cut([][]int{made[:len(made)-held]}, p.Window, 0)...)
+		t.Held = append(t.Held, tokens.Cut([][]int{made[len(made)-held:]}, p.Window, 0)...)
 	}
 	return t
-}
-
-// cut cuts tokens into windows. A single token at the end, which predicts nothing, is left
-// out.
-func cut(tokens []int, window int) [][]int {
-	var windows [][]int
-	for w := range slices.Chunk(tokens, window) {
-		if len(w) > 1 {
-			windows = append(windows, w)
-		}
-	}
-	return windows
 }
 
 // seedOf is what random numbers begin with: it follows from the weights.

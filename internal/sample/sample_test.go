@@ -3,6 +3,7 @@ package sample
 import (
 	"context"
 	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -66,7 +67,7 @@ func TestMake(t *testing.T) {
 }
 
 // count counts the tokens of windows that may have so many of so large a vocabulary.
-func count(t *testing.T, windows [][]int, window, vocab int) int {
+func count(t *testing.T, windows tokens.Windows, window, vocab int) int {
 	t.Helper()
 	n := 0
 	for _, w := range windows {
@@ -139,7 +140,7 @@ func TestRedrawSettles(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	const T, passes = 12, 5
 	redrawn := func(passes int, seed uint64) [][]int {
-		windows := [][]int{testmodel.Tokens(T, m.Vocab, seed), testmodel.Tokens(T/2, m.Vocab, seed)}
+		windows := tokens.Windows{testmodel.Tokens(T, m.Vocab, seed), testmodel.Tokens(T/2, m.Vocab, seed)}
 		for _, w := range windows {
 			w[0] = 1
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
@@ -45,11 +46,8 @@ func Caches(m *family.Model) []int {
 // every cache, the best of the settings their papers try, as measured on these
 // very tokens; this program's own gets what it finds without having seen them.
 // Conversions are written to folders in dir and removed again.
-func Compare(ctx context.Context, in mla.Input, windows [][]int, caches []int, dir string, progress func(done, total int64)) (*Comparison, error) {
-	r := &Comparison{Source: in.CacheFloats()}
-	for _, w := range windows {
-		r.Tokens += len(w)
-	}
+func Compare(ctx context.Context, in mla.Input, windows tokens.Windows, caches []int, dir string, progress func(done, total int64)) (*Comparison, error) {
+	r := &Comparison{Source: in.CacheFloats(), Tokens: windows.Tokens()}
 	x := &comparing{Input: in, ctx: ctx, windows: windows, dir: dir}
 	total := len(caches) * len(mla.Methods())
 	for _, cache := range caches {
@@ -71,7 +69,7 @@ func Compare(ctx context.Context, in mla.Input, windows [][]int, caches []int, d
 type comparing struct {
 	mla.Input
 	ctx     context.Context
-	windows [][]int
+	windows tokens.Windows
 	dir     string
 }
 

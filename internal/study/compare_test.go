@@ -23,7 +23,7 @@ func TestCompare(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r, err := Compare(context.Background(), mla.Input{Model: m}, tokens.Windows(sequences, 128, 1024), []int{32, 9}, dir, nil)
+	r, err := Compare(context.Background(), mla.Input{Model: m}, tokens.Cut(sequences, 128, 1024), []int{32, 9}, dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func TestWindows(t *testing.T) {
+func TestCut(t *testing.T) {
 	sequences := [][]int{{0, 1, 2, 3, 4, 5, 6}, {7}, {8, 9}}
 	for _, c := range []struct {
 		length, most int
@@ -67,7 +67,7 @@ func TestWindows(t *testing.T) {
 		{3, 4, "[[0 1 2]]"},
 		{3, 1, "[]"},
 	} {
-		if got := fmt.Sprint(Windows(sequences, c.length, c.most)); got != c.want {
+		if got := fmt.Sprint(Cut(sequences, c.length, c.most)); got != c.want {
 			t.Errorf("length %d, most %d: %s, want %s", c.length, c.most, got, c.want)
 		}
 	}

@@ -7,17 +7,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // Memory estimates the bytes that Compare takes for two models on windows of tokens:
 // a layer of each, the residual streams of a batch, a part of both heads, and what
 // goes through the layers.
-func Memory(source, converted *family.Model, windows [][]int) int64 {
-	d, T, tokens := int64(source.Hidden), int64(0), int64(0)
-	for _, w := range windows {
-		T, tokens = max(T, int64(len(w))), tokens+int64(len(w))
-	}
-	streams := min(batchBytes, 2*4*d*tokens)
+func Memory(source, converted *family.Model, windows tokens.Windows) int64 {
+	d, T := int64(source.Hidden), int64(windows.Longest())
+	streams := min(batchBytes, 2*4*d*int64(windows.Tokens()))
 	heads := 2 * 4 * d * int64(min(vocabularyAtOnce, source.Vocab))
 	through := 4*T*(5*d+4*int64(converted.Heads)*int64(converted.HeadDim)+f32.QueriesAtOnce) + 4*forward.TokensAtOnce*(d+2*int64(source.Intermediate))
 	return layerBytes(source) + layerBytes(converted) + streams + heads + through*int64(runtime.GOMAXPROCS(0))

@@ -13,6 +13,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/quant"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // Report is what a comparison found. Its fields are the JSON output.
@@ -67,7 +68,7 @@ type Option func(*comparison)
 // more, in batches that bound the
 // memory to the activations of a batch and one layer of each model. Progress,
 // if not nil, is told how many of all layer passes are done.
-func Compare(ctx context.Context, source, converted *family.Model, windows [][]int, progress func(done, total int64), options ...Option) (*Report, error) {
+func Compare(ctx context.Context, source, converted *family.Model, windows tokens.Windows, progress func(done, total int64), options ...Option) (*Report, error) {
 	if source.Layers != converted.Layers || source.Hidden != converted.Hidden || source.Vocab != converted.Vocab {
 		return nil, &ShapeError{source, converted}
 	}
@@ -116,8 +117,8 @@ func (r *Report) finite() error {
 
 // batch groups windows so that each group has at most most tokens, or one
 // window.
-func batch(windows [][]int, most int) [][][]int {
-	var batches [][][]int
+func batch(windows tokens.Windows, most int) []tokens.Windows {
+	var batches []tokens.Windows
 	for len(windows) > 0 {
 		n, tokens := 1, len(windows[0])
 		for n < len(windows) && tokens+len(windows[n]) <= most {
@@ -147,7 +148,7 @@ type stream struct {
 }
 
 // run takes one batch through all layers and the head.
-func (c *comparison) run(ctx context.Context, windows [][]int, done func(layers int)) error {
+func (c *comparison) run(ctx context.Context, windows tokens.Windows, done func(layers int)) error {
 	streams := make([]*stream, len(windows))
 	for i, tokens := range windows {
 		s := &stream{tokens: tokens}
@@ -227,10 +228,10 @@ func (s *stream) layer(source, converted *forward.Layer, scale float32) {
 }
 
 // report turns the sums into the report.
-func (c *comparison) report(windows [][]int) *Report {
+func (c *comparison) report(windows tokens.Windows) *Report {
 	t := c.totals
 	r := &Report{
-		Tokens: t.tokens, Windows: len(windows),
+		Tokens: t.tokens, Windows: len(windows), Window: windows.Longest(),
 		Source:    side(c.source.Model, t.sourceLoss/float64(t.predicted)),
 		Converted: side(c.converted.Model, t.convertedLoss/float64(t.predicted)),
 		KL:        t.kl / float64(t.tokens),
@@ -240,9 +241,6 @@ func (c *comparison) report(windows [][]int) *Report {
 	}
 	if c.scheme != nil {
 		r.Cache.Quantised = quantised(*c.scheme, cachedVectors(c.converted.Model), c.converted.Layers, r.Cache.SourceBytes)
-	}
-	for _, w := range windows {
-		r.Window = max(r.Window, len(w))
 	}
 	for n := range c.off {
 		e := 0.0

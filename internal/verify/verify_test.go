@@ -19,8 +19,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-func windows(n, length int) [][]int {
-	return tokens.Windows([][]int{testmodel.Tokens(n, 64, 6)}, length, 0)
+func windows(n, length int) tokens.Windows {
+	return tokens.Cut([][]int{testmodel.Tokens(n, 64, 6)}, length, 0)
 }
 
 // TestDistributions holds the running sums against the formulas, for logits
