@@ -1,9 +1,3 @@
-// Package calib holds the statistics of one attention layer from which the
-// conversion decides what to keep.
-//
-// Everything follows from C = E[x xᵀ], because queries, keys and values are
-// linear in the attention input x (design §2). Without data, RMSNorm alone says
-// what x looks like: x = γ ∘ h with h of unit mean square, so C = diag(γ²).
 package calib
 
 import (

@@ -1,5 +1,3 @@
-// Package convert carries a plan out: it converts the layers, copies the rest,
-// and publishes the files together.
 package convert
 
 import (
