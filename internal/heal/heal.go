@@ -1,11 +1,3 @@
-// Package heal wins back what a conversion in closed form has lost, layer after
-// layer, without back-propagation through the model (design §9).
-//
-// Three residual streams run side by side: the source's, that of the converted model
-// with all layers before healed, and that of the closed forms, to tell what healing
-// wins. A layer is asked to add to the second what makes it the first. That is a
-// least-squares problem of one attention layer, whose gradients stand in pass.go,
-// attention.go and backward.go; adam.go descends them.
 package heal
 
 import (
@@ -103,11 +95,11 @@ func New(m *family.Model, windows tokens.Windows, steps Steps, temp func() strin
 	for _, i := range h.held {
 		held[i] = windows[i]
 	}
-	if h.source, err = h.embed(windows, temp); err == nil {
-		h.converted, err = h.embed(windows, temp)
+	if h.source, err = embed(h.decoder, windows, temp); err == nil {
+		h.converted, err = embed(h.decoder, windows, temp)
 	}
 	if err == nil {
-		h.closed, err = h.embed(held, temp)
+		h.closed, err = embed(h.decoder, held, temp)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -134,12 +126,12 @@ func thinned(windows tokens.Windows, most int) tokens.Windows {
 func (h *Healer) Windows() tokens.Windows { return h.windows }
 
 // embed returns the stream that windows begin with.
-func (h *Healer) embed(windows tokens.Windows, temp func() string) (*forward.Streams, error) {
-	s, err := forward.NewStreams(windows, h.decoder.Hidden, temp)
+func embed(d forward.Decoder, windows tokens.Windows, temp func() string) (*forward.Streams, error) {
+	s, err := forward.NewStreams(windows, d.Hidden, temp)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Embed(h.decoder, windows); err != nil {
+	if err := s.Embed(d, windows); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -195,31 +187,19 @@ func (h *Healer) Pass(ctx context.Context, n int, w, healed *Weights) error {
 
 // begin takes the source's stream through the attention of layer n.
 func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
-	original, err := h.decoder.Layer(n)
+	o, err := originalOf(h.decoder, n)
 	if err != nil {
 		return nil, err
 	}
-	norm, err := h.decoder.Attention(n).Norm()
-	if err != nil {
-		return nil, err
-	}
-	l := &streamed{Healer: h, original: original, norm: f32.Single(norm)}
-	return l, f32.Each(ctx, len(h.lengths), func(i int) error { return change(h.source, i, original.Attend) })
+	l := &streamed{Healer: h, original: o}
+	return l, f32.Each(ctx, len(h.lengths), func(i int) error { return change(h.source, i, o.layer.Attend) })
 }
 
 // streamed is the data of a layer: the source's stream after its attention, and the
 // converted one before.
 type streamed struct {
 	*Healer
-	original *forward.Layer
-	norm     []float32 // γ
-}
-
-// input returns what the attention makes of a residual stream.
-func (l *streamed) input(x f32.Matrix) f32.Matrix {
-	in := f32.New(x.Rows, x.Cols)
-	f32.RMSNorm(in, x, l.norm, l.decoder.NormEps)
-	return in
+	original *original
 }
 
 // read returns windows as a batch.
@@ -238,7 +218,7 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 		for j, v := range want.Data {
 			target.Data[j] = v - x.Data[j]
 		}
-		inputs, targets = append(inputs, l.input(x)), append(targets, target)
+		inputs, targets = append(inputs, l.original.input(x)), append(targets, target)
 	}
 	return joined(inputs, targets), nil
 }
@@ -247,27 +227,10 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 // to and what that became.
 func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
 	return f32.Each(ctx, len(l.lengths), func(i int) error {
-		through := func(s *forward.Streams, attention *layer[float32]) error {
-			err := change(s, i, func(x f32.Matrix) f32.Matrix {
-				in := l.input(x)
-				return attention.forward(joined([]f32.Matrix{in}, []f32.Matrix{in})).output
-			})
-			return errors.Join(err, change(s, i, l.original.MLP))
-		}
-		err := errors.Join(through(l.converted, healed), change(l.source, i, l.original.MLP))
+		err := errors.Join(l.original.through(l.converted, i, healed), change(l.source, i, l.original.layer.MLP))
 		if slices.Contains(l.held, i) {
-			err = errors.Join(err, through(l.closed, closed))
+			err = errors.Join(err, l.original.through(l.closed, i, closed))
 		}
 		return err
 	})
-}
-
-// change adds to a stream of window i what f makes of it.
-func change(s *forward.Streams, i int, f func(x f32.Matrix) f32.Matrix) error {
-	x, err := s.Get(i)
-	if err != nil {
-		return err
-	}
-	x.Add(f(x))
-	return s.Put(i, x)
 }

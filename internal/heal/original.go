@@ -1,0 +1,54 @@
+package heal
+
+import (
+	"errors"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/forward"
+)
+
+// original is a layer of the source, which also lends its MLP to what it is converted to.
+type original struct {
+	layer *forward.Layer
+	norm  []float32 // γ
+	eps   float64
+}
+
+// originalOf reads layer n.
+func originalOf(d forward.Decoder, n int) (*original, error) {
+	layer, err := d.Layer(n)
+	if err != nil {
+		return nil, err
+	}
+	norm, err := d.Attention(n).Norm()
+	if err != nil {
+		return nil, err
+	}
+	return &original{layer, f32.Single(norm), d.NormEps}, nil
+}
+
+// input returns what the attention makes of a residual stream.
+func (o *original) input(x f32.Matrix) f32.Matrix {
+	in := f32.New(x.Rows, x.Cols)
+	f32.RMSNorm(in, x, o.norm, o.eps)
+	return in
+}
+
+// through takes the stream of window i through the layer with another attention.
+func (o *original) through(s *forward.Streams, i int, attention *layer[float32]) error {
+	err := change(s, i, func(x f32.Matrix) f32.Matrix {
+		in := o.input(x)
+		return attention.forward(joined([]f32.Matrix{in}, []f32.Matrix{in})).output
+	})
+	return errors.Join(err, change(s, i, o.layer.MLP))
+}
+
+// change adds to a stream of window i what f makes of it.
+func change(s *forward.Streams, i int, f func(x f32.Matrix) f32.Matrix) error {
+	x, err := s.Get(i)
+	if err != nil {
+		return err
+	}
+	x.Add(f(x))
+	return s.Put(i, x)
+}

@@ -1,0 +1,93 @@
+package heal
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/tokens"
+)
+
+// Rehearsal takes several conversions of a model through its layers, side by side, to see
+// what they lose altogether. Errors of layers add up, die away and hit layers behind them
+// in ways that no layer shows by itself.
+type Rehearsal struct {
+	decoder   forward.Decoder
+	windows   int
+	source    *forward.Streams
+	converted []*forward.Streams
+}
+
+// NewRehearsal prepares to rehearse so many conversions of m on windows of tokens. Temp
+// names files for what does not fit into memory.
+func NewRehearsal(m *family.Model, windows tokens.Windows, conversions int, temp func() string) (r *Rehearsal, err error) {
+	r = &Rehearsal{decoder: forward.Decoder{Model: m}, windows: len(windows)}
+	if r.source, err = embed(r.decoder, windows, temp); err != nil {
+		return nil, err
+	}
+	for range conversions {
+		s, err := embed(r.decoder, windows, temp)
+		if err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+		r.converted = append(r.converted, s)
+	}
+	return r, nil
+}
+
+// Close gives up what is held.
+func (r *Rehearsal) Close() error {
+	err := r.source.Close()
+	for _, s := range r.converted {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// Layer takes the streams through layer n, the weights of which in each conversion are
+// given.
+func (r *Rehearsal) Layer(ctx context.Context, n int, converted []*Weights) error {
+	o, err := originalOf(r.decoder, n)
+	if err != nil {
+		return err
+	}
+	var layers []*layer[float32]
+	for _, w := range converted {
+		layers = append(layers, newLayer[float32](w))
+	}
+	return f32.Each(ctx, r.windows, func(i int) error {
+		err := errors.Join(change(r.source, i, o.layer.Attend), change(r.source, i, o.layer.MLP))
+		for k, l := range layers {
+			err = errors.Join(err, o.through(r.converted[k], i, l))
+		}
+		return err
+	})
+}
+
+// Losses returns what each conversion loses in the layers that the streams went through:
+// the error ‖converted − source‖² / ‖source‖² of the residual stream behind the last.
+func (r *Rehearsal) Losses() ([]float64, error) {
+	losses, size := make([]float64, len(r.converted)), 0.0
+	for i := range r.windows {
+		want, err := r.source.Get(i)
+		if err != nil {
+			return nil, err
+		}
+		size += squaredDistance(want, f32.New(want.Rows, want.Cols))
+		for k, s := range r.converted {
+			x, err := s.Get(i)
+			if err != nil {
+				return nil, err
+			}
+			losses[k] += squaredDistance(x, want)
+		}
+	}
+	for k := range losses {
+		if size > 0 {
+			losses[k] /= size
+		}
+	}
+	return losses, nil
+}
