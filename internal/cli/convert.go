@@ -21,6 +21,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
+	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
@@ -200,7 +201,8 @@ func planAndConvert(ctx context.Context, u *ui, o *convertFlags, m *family.Model
 		}
 	}
 	if !o.dryRun || !sizes.Planned() {
-		if sizes, err = searched(ctx, u, mla.Input{Model: m, Stats: stats.Reader}, choices, o.resources()); err != nil {
+		task := search.Task{Input: mla.Input{Model: m, Stats: stats.Reader}, Budget: o.resources(), Choices: choices, Held: stats.held, Temp: numbered(output, "rehearsal")}
+		if sizes, err = searched(ctx, u, task); err != nil {
 			return err
 		}
 	}
@@ -226,10 +228,11 @@ func planAndConvert(ctx context.Context, u *ui, o *convertFlags, m *family.Model
 }
 
 // searched returns the sizes, with what the choices leave open found.
-func searched(ctx context.Context, u *ui, in mla.Input, c *plan.Choices, r convert.Resources) (plan.Sizes, error) {
-	progress, finish := u.progress("searching")
+func searched(ctx context.Context, u *ui, t search.Task) (plan.Sizes, error) {
+	var finish func()
+	t.Progress, finish = u.progress("searching")
 	defer finish()
-	return convert.Search(ctx, in, c, r, progress)
+	return search.Sizes(ctx, t)
 }
 
 // planned is a plan and what it takes. Its fields are the JSON output.
@@ -262,7 +265,7 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows to
 			}
 		}
 	}
-	run.Resources, run.Version, run.Words, run.Warn = o.resources(), version(), flagWords, u.warn
+	run.Budget, run.Version, run.Words, run.Warn = o.resources(), version(), flagWords, u.warn
 	result, err := convert.Run(ctx, p.Plan, run)
 	finish()
 	if err != nil {

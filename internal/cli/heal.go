@@ -17,11 +17,17 @@ func newHealer(p *plan.Plan, windows [][]int, out *checkpoint.Output) (*heal.Hea
 	if len(windows) < 2 {
 		return nil, &plan.UsageError{What: "one window of tokens is not enough to heal on: some are held out", Tip: "name a longer text, or a smaller --window"}
 	}
-	streams := 0
-	return heal.New(p.Source, windows, p.Maths.Heal, func() string {
-		streams++
-		return out.Scratch(fmt.Sprintf("healing-%d", streams))
-	})
+	return heal.New(p.Source, windows, p.Maths.Heal, numbered(out, "healing"))
+}
+
+// numbered returns a function that names one file after the other in the folder of the work
+// on out.
+func numbered(out *checkpoint.Output, name string) func() string {
+	files := 0
+	return func() string {
+		files++
+		return out.Scratch(fmt.Sprintf("%s-%d", name, files))
+	}
 }
 
 // healing returns a function that shows how far healing is, and one that takes it

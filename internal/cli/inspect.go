@@ -12,12 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
+	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/study"
 )
 
@@ -113,11 +114,11 @@ func runInspect(ctx context.Context, u *ui, o *inspectFlags, in string) (*study.
 	if err != nil {
 		return nil, err
 	}
-	if err := enoughMemory(baseMemory + convert.LayerMemory(m.Shape(), choices.Maths(choices.Sizes()), stats != nil)); err != nil {
+	if err := enoughMemory(baseMemory + budget.LayerMemory(m.Shape(), choices.Maths(choices.Sizes()), stats != nil)); err != nil {
 		return nil, err
 	}
 	input := mla.Input{Model: m, Stats: stats, Method: choices.Method()}
-	sizes, err := searched(ctx, u, input, choices, convert.Resources{})
+	sizes, err := searched(ctx, u, search.Task{Input: input, Choices: choices})
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/sample"
+	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/sysmem"
 )
 
@@ -23,20 +24,20 @@ const baseMemory = 48 << 20
 
 // resources are what layers under way may share. It also tells the runtime what
 // memory to stay below.
-func (o *convertFlags) resources() convert.Resources {
+func (o *convertFlags) resources() budget.Budget {
 	total := o.memory
 	if total == 0 {
 		total = sysmem.Free()
 	}
 	debug.SetMemoryLimit(total)
-	return convert.Resources{Jobs: o.jobs, Memory: max(1, total-programMemory)}
+	return budget.Budget{Jobs: o.jobs, Memory: max(1, total-programMemory)}
 }
 
 // memoryFor estimates the bytes that a conversion takes with one layer at a time, and
 // before it the text that its statistics are gathered of.
 func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool, s *statistics) int64 {
 	text := s.text
-	need := baseMemory + convert.LayerMemory(m.Shape(), maths, stats)
+	need := baseMemory + budget.LayerMemory(m.Shape(), maths, stats)
 	if !stats && maths.FoldsBiases(m) {
 		need = max(need, baseMemory+sample.ConstantMemory(m))
 	}
@@ -47,10 +48,11 @@ func (o *convertFlags) memoryFor(m *family.Model, maths mla.Options, stats bool,
 		p := text.Made
 		need = max(need, baseMemory+p.Memory(m), baseMemory+calib.Memory(m, p.Shape()))
 	}
+	beside := search.Memory(m, o.Cache, s.held)
 	if maths.Heal != heal.None {
-		need += heal.Memory(m, maths.Heal, max(o.Cache, maths.Rank+maths.RopeDims), s.windows)
+		beside = max(beside, heal.Memory(m, maths.Heal, max(o.Cache, maths.Rank+maths.RopeDims), s.windows))
 	}
-	return need
+	return need + beside
 }
 
 // memoryError says that the machine has too little memory. It exits as what fails on

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
@@ -38,7 +39,7 @@ func TestChangingInput(t *testing.T) {
 				}
 			})
 		}
-		_, err := convertTo(m, out, plan.Request{}, convert.Options{Resources: convert.Resources{Jobs: 1}, Progress: progress})
+		_, err := convertTo(m, out, plan.Request{}, convert.Options{Budget: budget.Budget{Jobs: 1}, Progress: progress})
 		known := false
 		for _, want := range c.want {
 			known = known || err != nil && strings.Contains(err.Error(), want)

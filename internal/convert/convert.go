@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -25,7 +26,7 @@ import (
 
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
-	Resources
+	budget.Budget
 	Stats      calib.Reader            // of the activations; nil: none
 	Healer     *heal.Healer            // betters the layers, which are then converted in order; nil: they stay as they are
 	StatsFiles []string                // that they are from
@@ -190,12 +191,12 @@ func (r *run) work(ctx context.Context) error {
 	group.Go(func() error { return r.carryAll(ctx) })
 	group.Go(func() error { return r.digestInputs(ctx) })
 	group.Go(func() error {
-		side := r.Resources
+		side := r.Budget
 		if r.Healer != nil {
 			side.Jobs = 1
 		}
-		need, layers := LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil), r.layers()
-		return side.each(ctx, len(layers), need, func(ctx context.Context, i int) error { return r.layer(ctx, layers[i]) })
+		need, layers := budget.LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil), r.layers()
+		return side.Each(ctx, len(layers), need, func(ctx context.Context, i int) error { return r.layer(ctx, layers[i]) })
 	})
 	return group.Wait()
 }

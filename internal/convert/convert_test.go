@@ -20,6 +20,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -42,7 +43,7 @@ func planFor(m *family.Model, out string, r plan.Request, stats calib.Reader) (*
 	if err != nil {
 		return nil, err
 	}
-	sizes, err := convert.Search(context.Background(), mla.Input{Model: m, Stats: stats}, c, convert.Resources{}, nil)
+	sizes, err := search.Sizes(context.Background(), search.Task{Input: mla.Input{Model: m, Stats: stats}, Choices: c})
 	if err != nil {
 		return nil, err
 	}
@@ -307,7 +308,7 @@ func TestNaivePassThrough(t *testing.T) {
 // far.
 func TestSearch(t *testing.T) {
 	m := testmodel.Open(t, stories)
-	found, err := convert.Search(context.Background(), mla.Input{Model: m}, choose(t, m, plan.Request{Cache: 32}), convert.Resources{}, nil)
+	found, err := search.Sizes(context.Background(), search.Task{Input: mla.Input{Model: m}, Choices: choose(t, m, plan.Request{Cache: 32})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +318,7 @@ func TestSearch(t *testing.T) {
 	if got, other := kl(t, plan.Request{Cache: 32}), kl(t, plan.Request{Cache: 32, RopeDims: 24}); !(got <= 0.36 && got < other/2) {
 		t.Errorf("KL %g, and %g at another division", got, other)
 	}
-	if found, err = convert.Search(context.Background(), mla.Input{Model: m}, choose(t, m, plan.Request{RopeDims: 8}), convert.Resources{}, nil); err != nil || found.Theta != m.RopeTheta {
+	if found, err = search.Sizes(context.Background(), search.Task{Input: mla.Input{Model: m}, Choices: choose(t, m, plan.Request{RopeDims: 8})}); err != nil || found.Theta != m.RopeTheta {
 		t.Errorf("as many slots as pairs: found base %v, %v; the source's own fits every pair", found.Theta, err)
 	}
 }
@@ -326,7 +327,7 @@ func TestThreshold(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	for threshold, want := range map[float64]int{1e-9: 8, 0.9999: 2} {
 		c := choose(t, m, plan.Request{Rank: 16, Threshold: threshold})
-		found, err := convert.Search(context.Background(), mla.Input{Model: m}, c, convert.Resources{}, nil)
+		found, err := search.Sizes(context.Background(), search.Task{Input: mla.Input{Model: m}, Choices: c})
 		if err != nil || found.RopeDims != want || found.Rank != 16 {
 			t.Errorf("threshold %v: found %+v, %v; want %d rotary dimensions", threshold, found, err, want)
 		}

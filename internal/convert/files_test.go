@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
@@ -20,6 +21,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/manifest"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/search"
 )
 
 // files reads every file of a folder.
@@ -47,7 +49,7 @@ func TestSameBytes(t *testing.T) {
 	var first map[string]string
 	for i, jobs := range []int{1, 2, 2, 7} {
 		out := filepath.Join(dir, string(rune('a'+i)))
-		if _, err := convertTo(m, out, plan.Request{Cache: 24, MaxShard: 400e3}, convert.Options{Resources: convert.Resources{Jobs: jobs}}); err != nil {
+		if _, err := convertTo(m, out, plan.Request{Cache: 24, MaxShard: 400e3}, convert.Options{Budget: budget.Budget{Jobs: jobs}}); err != nil {
 			t.Fatal(err)
 		}
 		got := files(t, out)
@@ -330,14 +332,14 @@ func TestCancel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = convert.Run(ctx, p, convert.Options{Resources: convert.Resources{Jobs: 2}, Progress: func(int64, int64) { cancel(stop) }})
+	_, err = convert.Run(ctx, p, convert.Options{Budget: budget.Budget{Jobs: 2}, Progress: func(int64, int64) { cancel(stop) }})
 	if !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
 	if left := files(t, parent); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
-	if _, err := convert.Search(ctx, mla.Input{Model: m}, choose(t, m, plan.Request{Cache: 20}), convert.Resources{}, nil); !errors.Is(err, stop) {
+	if _, err := search.Sizes(ctx, search.Task{Input: mla.Input{Model: m}, Choices: choose(t, m, plan.Request{Cache: 20})}); !errors.Is(err, stop) {
 		t.Errorf("search: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
@@ -20,6 +21,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/search"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // healed converts m and heals it on windows.
@@ -45,14 +48,14 @@ func healInto(ctx context.Context, p *plan.Plan, steps heal.Steps, windows [][]i
 	if err != nil {
 		return nil, err
 	}
-	return convert.Run(ctx, p, convert.Options{Resources: convert.Resources{Jobs: 2}, Healer: h, Output: out})
+	return convert.Run(ctx, p, convert.Options{Budget: budget.Budget{Jobs: 2}, Healer: h, Output: out})
 }
 
 // healingPlan plans a conversion of m that heals.
 func healingPlan(t *testing.T, m *family.Model, o plan.Request) *plan.Plan {
 	t.Helper()
 	c := choose(t, m, o)
-	sizes, err := convert.Search(context.Background(), mla.Input{Model: m}, c, convert.Resources{Jobs: 2}, nil)
+	sizes, err := search.Sizes(context.Background(), search.Task{Input: mla.Input{Model: m}, Choices: c, Budget: budget.Budget{Jobs: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,4 +261,82 @@ func TestHealNothing(t *testing.T) {
 			t.Errorf("layer %d: %+v", l.Layer, l.Heal)
 		}
 	}
+}
+
+// TestRehearsal: what a rehearsal says that conversions lose is how far the residual streams
+// of what they write are from the source's.
+func TestRehearsal(t *testing.T) {
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
+	windows := tokens.Windows{testmodel.Tokens(30, m.Vocab, 1), testmodel.Tokens(20, m.Vocab, 2)}
+	var plans []*plan.Plan
+	for _, rank := range []int{24, 8} {
+		p, err := convertTo(m, filepath.Join(t.TempDir(), "out"), plan.Request{Rank: rank, RopeDims: 8, Theta: m.RopeTheta}, convert.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plans = append(plans, p)
+	}
+	r, err := heal.NewRehearsal(m, windows, len(plans), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for n := range m.Layers {
+		err := r.Layer(context.Background(), n, func(i int) (*heal.Weights, error) {
+			layer, err := mla.Input{Model: m}.Read(n)
+			if err != nil {
+				return nil, err
+			}
+			converted, err := layer.Convert(plans[i].Maths)
+			if err != nil {
+				return nil, err
+			}
+			return converted.Weights()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	losses, err := r.Losses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range plans {
+		off, size := 0.0, 0.0
+		for _, w := range windows {
+			want, got := stream(t, m, w, 1), stream(t, testmodel.Open(t, p.Output), w, p.Residual)
+			for k, v := range want {
+				off, size = off+(got[k]-v)*(got[k]-v), size+v*v
+			}
+		}
+		if math.Abs(losses[i]-off/size) > 1e-3*off/size {
+			t.Errorf("rank %d: a rehearsal says %g, the stream is off by %g", p.Maths.Rank, losses[i], off/size)
+		}
+	}
+	if !(losses[0] < losses[1]) {
+		t.Errorf("losses %v: the larger rank loses more", losses)
+	}
+}
+
+// stream is the residual stream of m behind the last layer, divided by the factor that it
+// has.
+func stream(t *testing.T, m *family.Model, ids []int, factor float64) []float64 {
+	t.Helper()
+	d := forward.Decoder{Model: m}
+	x, err := d.Embed(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range m.Layers {
+		layer, err := d.Layer(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layer.Forward(x)
+	}
+	var all []float64
+	for _, v := range x.Data {
+		all = append(all, float64(v)/factor)
+	}
+	return all
 }

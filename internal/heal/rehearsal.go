@@ -46,24 +46,29 @@ func (r *Rehearsal) Close() error {
 	return err
 }
 
-// Layer takes the streams through layer n, the weights of which in each conversion are
-// given.
-func (r *Rehearsal) Layer(ctx context.Context, n int, converted []*Weights) error {
+// Layer takes the streams through layer n, the weights of which in each conversion convert
+// returns: it is asked for one conversion after the other, so that the weights of one are in
+// memory at a time.
+func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion int) (*Weights, error)) error {
 	o, err := originalOf(r.decoder, n)
 	if err != nil {
 		return err
 	}
-	var layers []*layer[float32]
-	for _, w := range converted {
-		layers = append(layers, newLayer[float32](w))
-	}
-	return f32.Each(ctx, r.windows, func(i int) error {
-		err := errors.Join(change(r.source, i, o.layer.Attend), change(r.source, i, o.layer.MLP))
-		for k, l := range layers {
-			err = errors.Join(err, o.through(r.converted[k], i, l))
-		}
-		return err
+	err = f32.Each(ctx, r.windows, func(i int) error {
+		return errors.Join(change(r.source, i, o.layer.Attend), change(r.source, i, o.layer.MLP))
 	})
+	for k, s := range r.converted {
+		if err != nil {
+			return err
+		}
+		w, failed := convert(k)
+		if failed != nil {
+			return failed
+		}
+		attention := newLayer[float32](w)
+		err = f32.Each(ctx, r.windows, func(i int) error { return o.through(s, i, attention) })
+	}
+	return err
 }
 
 // Losses returns what each conversion loses in the layers that the streams went through:

@@ -4,8 +4,6 @@ import (
 	"context"
 	"math"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/heal"
 )
@@ -58,9 +56,7 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 // after: what a whole healing leaves on other tokens lies between them.
 func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, error) {
 	o.KeyWeight = 1 // healing makes up for what another would win
-	copied := *t.Attention
-	copied.Stack = mat.DenseCopyOf(t.Stack)
-	l, err := copied.Convert(o)
+	l, err := t.Copy().Convert(o)
 	if err != nil {
 		return 0, err
 	}

@@ -24,6 +24,13 @@ type Attention struct {
 	normError   float64        // see calib.WithoutHeadNorms
 }
 
+// Copy returns a copy for Convert to use up.
+func (a *Attention) Copy() *Attention {
+	c := *a
+	c.Stack = mat.DenseCopyOf(a.Stack)
+	return &c
+}
+
 // Input is a model to convert, and what is known of its activations.
 type Input struct {
 	*family.Model

@@ -131,9 +131,7 @@ func (t *Trial) best(o Options) (weight, loss float64, err error) {
 
 // loss converts a copy of the layer and returns what that loses.
 func (t *Trial) loss(o Options) (float64, error) {
-	copied := *t.Attention
-	copied.Stack = mat.DenseCopyOf(t.Stack)
-	l, err := copied.Convert(o)
+	l, err := t.Copy().Convert(o)
 	if err != nil {
 		return 0, err
 	}

@@ -179,8 +179,7 @@ func (c *Choices) learn(d Data) error {
 	case there && c.weights == mla.WeightsAttention:
 		c.weights = mla.WeightsCalibrated
 	}
-	biases := c.bias == mla.BiasHF || c.model.Biases && c.form == layout.FormReference // that no weight stands for
-	if c.asked.Heal == nil && d.Windows >= 2 && c.method == mla.MethodAttention && !biases {
+	if c.asked.Heal == nil && d.Windows >= 2 && c.method == mla.MethodAttention && c.Healable() {
 		c.heal = heal.Output
 	}
 	return nil
@@ -199,6 +198,12 @@ func (c *Choices) checkHealing(d Data) error {
 	default:
 		return nil
 	}
+}
+
+// Healable reports whether weights alone say what converted layers compute, and no biases
+// do that no weight stands for.
+func (c *Choices) Healable() bool {
+	return c.bias != mla.BiasHF && !(c.model.Biases && c.form == layout.FormReference)
 }
 
 // Method is the way to a smaller cache.

@@ -12,6 +12,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -101,7 +102,7 @@ func (x *comparing) measure(r plan.Request) (*Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	sizes, err := convert.Search(x.ctx, x.Input, choices, convert.Resources{}, nil)
+	sizes, err := search.Sizes(x.ctx, search.Task{Input: x.Input, Choices: choices})
 	if err != nil {
 		return nil, err
 	}

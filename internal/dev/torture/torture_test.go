@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/cli"
 	"github.com/mha2mla/mha2mla/internal/convert"
@@ -112,7 +113,7 @@ func (j job) run(m *family.Model, out string) error {
 	if err != nil {
 		return err
 	}
-	run := convert.Options{Output: output, Resources: convert.Resources{Jobs: 1}}
+	run := convert.Options{Output: output, Budget: budget.Budget{Jobs: 1}}
 	if j.heal {
 		windows := [][]int{testmodel.Tokens(12, m.Vocab, 1), testmodel.Tokens(12, m.Vocab, 2)}
 		if run.Healer, err = heal.New(m, windows, 2, nil); err != nil {

@@ -1,4 +1,4 @@
-package convert
+package search
 
 import (
 	"math"
@@ -17,18 +17,16 @@ func (x *search) try(candidates []candidate) error {
 	for i := range candidates {
 		candidates[i].loss = 0
 	}
-	if h := x.choices.Heal(); h != heal.None && h != heal.Output {
-		fewer := *x
-		fewer.layers = spread(x.Layers, fittedLayers)
-		return fewer.add(candidates, x.fitted)
+	if x.heals() {
+		return x.add(spread(x.Layers, fittedLayers), candidates, x.fitted)
 	}
-	return x.add(candidates, func(layer *mla.Attention) loss {
+	return x.add(x.layers, candidates, func(layer *mla.Attention) loss {
 		trial, err := layer.NewTrial()
 		return func(s plan.Sizes) (float64, error) {
 			if err != nil {
 				return 0, err
 			}
-			return trial.Loss(x.choices.Maths(s))
+			return trial.Loss(x.Choices.Maths(s))
 		}
 	})
 }
@@ -44,14 +42,14 @@ const (
 func (x *search) fitted(layer *mla.Attention) loss {
 	trial, err := layer.NewFitTrial()
 	steps := fittedSteps
-	if h := x.choices.Heal(); h != heal.Auto {
+	if h := x.Choices.Heal(); h != heal.Auto {
 		steps = min(steps, int(h))
 	}
 	return func(s plan.Sizes) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return trial.Loss(x.ctx, x.choices.Maths(s), steps)
+		return trial.Loss(x.ctx, x.Choices.Maths(s), steps)
 	}
 }
 
@@ -59,20 +57,21 @@ func (x *search) fitted(layer *mla.Attention) loss {
 // same; of few tokens, some models want more and some less.
 var shrinkages = []float64{1e-3, 1e-2, 1e-1}
 
-// shrinks reports whether the shrinkage of the statistics is chosen.
+// shrinks reports whether the shrinkage of the statistics is chosen: where this program's
+// own method goes by data.
 func (x *search) shrinks() bool {
-	return x.tries() && x.choices.Weights() == mla.WeightsCalibrated && x.choices.Method() == mla.MethodAttention
+	return x.tries() && x.Choices.Weights() == mla.WeightsCalibrated && x.Choices.Method() == mla.MethodAttention
 }
 
 // shrunk adds to s the shrinkage that loses least on the sample. Errors of keys count
 // alike for all of them: what is best for each layer is found when it is converted.
 func (x *search) shrunk(s plan.Sizes) (plan.Sizes, error) {
-	maths := x.choices.Maths(s)
+	maths := x.Choices.Maths(s)
 	maths.KeyWeight = 1
 	least := math.Inf(1)
 	for _, shrinkage := range shrinkages {
 		x.Shrinkage = shrinkage
-		loss, err := x.over(func(layer *mla.Attention) ([]float64, error) {
+		loss, err := x.over(x.layers, func(layer *mla.Attention) ([]float64, error) {
 			trial, err := layer.NewTrial()
 			if err != nil {
 				return nil, err

@@ -1,4 +1,4 @@
-package convert
+package budget
 
 import (
 	"github.com/mha2mla/mha2mla/internal/family"

@@ -1,4 +1,4 @@
-package convert
+package search
 
 import (
 	"cmp"
@@ -6,25 +6,37 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // sampledLayers is how many layers a search looks at, evenly spread.
 const sampledLayers = 8
 
-// Search finds the sizes that the choices leave open: θ', and with only a cache given
-// the division between latent and rotary key, and with a threshold the size of
-// the rotary key. It minimises the predicted loss of attention output over a
-// sample of the layers. Where statistics have a sample of activations, it also finds
-// the shrinkage that is best on it. Progress is told how many layers were looked at.
-func Search(ctx context.Context, m mla.Input, c *plan.Choices, r Resources, progress func(done, total int64)) (plan.Sizes, error) {
-	s := c.Sizes()
-	m.Method = c.Method()
-	x := &search{Input: m, choices: c, Resources: r, ctx: ctx, progress: progress}
-	x.layers = spread(m.Layers, sampledLayers)
+// Task says what to search, and with what.
+type Task struct {
+	mla.Input // its Method and Shrinkage do not matter: those of the choices do
+	budget.Budget
+	Choices  *plan.Choices
+	Held     tokens.Windows          // that no statistics are of, to rehearse on; nil: no rehearsal
+	Temp     func() string           // names files for what does not fit into memory
+	Progress func(done, total int64) // told how many layers were looked at; nil: nobody is
+}
+
+// Sizes finds the sizes that the choices leave open: θ', and with only a cache given the
+// division between latent and rotary key, and with a threshold the size of the rotary key.
+// It minimises the predicted loss of attention output over a sample of the layers. Where
+// statistics have a sample of activations, it is what decides between the best, and the
+// shrinkage that is best on it is found, too; where there are tokens held out, what the
+// whole model loses on them decides.
+func Sizes(ctx context.Context, t Task) (plan.Sizes, error) {
+	s := t.Choices.Sizes()
+	t.Method = t.Choices.Method()
+	x := &search{Task: t, ctx: ctx, layers: spread(t.Layers, sampledLayers)}
 	x.plan(s)
 	if !s.Known() {
 		var err error
@@ -38,20 +50,34 @@ func Search(ctx context.Context, m mla.Input, c *plan.Choices, r Resources, prog
 	return s, nil
 }
 
-// plan counts the looks at the layers that finding what s leaves open takes.
+// plan counts the looks at layers that finding what s leaves open takes.
 func (x *search) plan(s plan.Sizes) {
+	passes := 0 // over the sampled layers
 	if x.shrinks() {
-		x.passes += len(shrinkages)
+		passes += len(shrinkages)
 	}
-	if s.Known() {
-		return
+	if !s.Known() {
+		passes++
+		if s.RopeDims == 0 {
+			passes++
+		}
+		if x.tries() {
+			passes++
+		}
+		if x.rehearses() {
+			x.looks += int64(x.Layers)
+		}
 	}
-	x.passes++
-	if s.RopeDims == 0 {
-		x.passes++
-	}
-	if x.tries() {
-		x.passes++
+	x.looks += int64(passes * len(x.layers))
+}
+
+// looked reports one more look at a layer.
+func (x *search) looked() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.done++
+	if x.Progress != nil {
+		x.Progress(min(x.done, x.looks), x.looks)
 	}
 }
 
@@ -59,19 +85,19 @@ func (x *search) plan(s plan.Sizes) {
 func (x *search) sizes(s plan.Sizes) (plan.Sizes, error) {
 	splits := []plan.Sizes{s}
 	switch {
-	case s.RopeDims == 0 && x.choices.Threshold() > 0:
+	case s.RopeDims == 0 && x.Choices.Threshold() > 0:
 		dims, err := x.thresholdDims()
 		if err != nil {
 			return s, err
 		}
 		if splits[0].RopeDims = dims; s.Rank == 0 {
-			splits[0].Rank = min(x.choices.Cache()-dims, plan.MaxRank(x.Model))
+			splits[0].Rank = min(x.Choices.Cache()-dims, plan.MaxRank(x.Model))
 		}
 		if splits[0].Rank < 1 {
 			return s, &plan.UsageError{What: "the rotary key that --rope-threshold asks for leaves no room for a latent", Tip: "raise --rope-threshold or --cache"}
 		}
 	case s.RopeDims == 0:
-		splits = x.choices.Splits()
+		splits = x.Choices.Splits()
 	}
 	return x.best(splits)
 }
@@ -87,18 +113,16 @@ func spread(n, most int) []int {
 
 // search is a search under way.
 type search struct {
-	mla.Input
-	Resources
-	choices  *plan.Choices
-	ctx      context.Context
-	progress func(done, total int64)
-	layers   []int
+	Task
+	ctx    context.Context
+	layers []int // sampled
 
-	pass, passes int // looks at the layers: those before this one, and all
+	mu          sync.Mutex
+	done, looks int64 // looks at layers, so far and in all
 }
 
 // tries reports whether candidates are tried on a sample of activations.
-func (x *search) tries() bool { return x.Stats != nil && x.choices.Form() == layout.FormDeepseek }
+func (x *search) tries() bool { return x.Stats != nil && x.Choices.Form() == layout.FormDeepseek }
 
 // candidate is a split with one base, and what it is predicted to lose.
 type candidate struct {
@@ -106,29 +130,22 @@ type candidate struct {
 	loss float64
 }
 
-// over adds up, over the sampled layers, what look says of each.
-func (x *search) over(look func(*mla.Attention) ([]float64, error)) ([]float64, error) {
-	said := make([][]float64, len(x.layers))
-	var mu sync.Mutex
-	seen := int64(x.pass * len(x.layers))
-	x.pass++
-	need := LayerMemory(x.Shape(), mla.Options{}, x.Stats != nil)
-	err := x.Resources.each(x.ctx, len(x.layers), need, func(ctx context.Context, k int) error {
+// over adds up, over some layers, what look says of each.
+func (x *search) over(layers []int, look func(*mla.Attention) ([]float64, error)) ([]float64, error) {
+	said := make([][]float64, len(layers))
+	need := budget.LayerMemory(x.Shape(), mla.Options{}, x.Stats != nil)
+	err := x.Budget.Each(x.ctx, len(layers), need, func(ctx context.Context, k int) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		layer, err := x.Read(x.layers[k])
+		layer, err := x.Read(layers[k])
 		if err == nil {
 			said[k], err = look(layer)
 		}
 		if err != nil {
-			return mla.Explain(x.layers[k], err)
+			return mla.Explain(layers[k], err)
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if seen++; x.progress != nil {
-			x.progress(seen, int64(x.passes*len(x.layers)))
-		}
+		x.looked()
 		return nil
 	})
 	if err != nil {
@@ -147,7 +164,7 @@ func (x *search) over(look func(*mla.Attention) ([]float64, error)) ([]float64, 
 // whose share of the sensitivity, on average over the layers, reaches the
 // threshold.
 func (x *search) thresholdDims() (int, error) {
-	mean, err := x.over(func(layer *mla.Attention) ([]float64, error) {
+	mean, err := x.over(x.layers, func(layer *mla.Attention) ([]float64, error) {
 		return rope.Shares(layer.Sensitivity()), nil
 	})
 	if err != nil {
@@ -157,7 +174,7 @@ func (x *search) thresholdDims() (int, error) {
 	for i := range mean {
 		mean[i] /= float64(len(x.layers))
 	}
-	for _, ok := range rope.Above(mean, x.choices.Threshold()) {
+	for _, ok := range rope.Above(mean, x.Choices.Threshold()) {
 		if ok {
 			slots++
 		}
@@ -168,7 +185,8 @@ func (x *search) thresholdDims() (int, error) {
 // best returns the split, with its base and scaling, of the least loss. The bases of each
 // split are told apart by the rotation that is predicted to be lost, splits by
 // what rotation and rank lose together. Where there is a sample of activations,
-// the best few are tried on it, and what is measured decides.
+// the best few are tried on it; where there are tokens held out, the best of these are
+// rehearsed on them, and what is measured last decides.
 func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 	basesEach, tries := 1, x.tries()
 	if tries {
@@ -195,6 +213,9 @@ func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 		}
 		sortByLoss(chosen)
 	}
+	if x.rehearses() {
+		return x.rehearsed(chosen)
+	}
 	return chosen[0].Sizes, nil
 }
 
@@ -215,14 +236,14 @@ func (x *search) bases(splits []plan.Sizes, each int) ([]candidate, error) {
 	var all []candidate
 	first := []int{0} // of each split, and the end
 	for _, s := range splits {
-		for _, key := range x.choices.Keys(s) {
+		for _, key := range x.Choices.Keys(s) {
 			all = append(all, candidate{Sizes: key})
 		}
 		first = append(first, len(all))
 	}
-	err := x.add(all, func(layer *mla.Attention) loss {
+	err := x.add(x.layers, all, func(layer *mla.Attention) loss {
 		return func(s plan.Sizes) (float64, error) {
-			choice, err := layer.Choose(x.choices.Maths(s))
+			choice, err := layer.Choose(x.Choices.Maths(s))
 			if err != nil {
 				return 0, err
 			}
@@ -240,7 +261,7 @@ func (x *search) bases(splits []plan.Sizes, each int) ([]candidate, error) {
 
 // ranks adds the loss to the rank.
 func (x *search) ranks(candidates []candidate) error {
-	return x.add(candidates, func(layer *mla.Attention) loss {
+	return x.add(x.layers, candidates, func(layer *mla.Attention) loss {
 		return func(s plan.Sizes) (float64, error) { return x.rankLoss(layer, s) }
 	})
 }
@@ -248,9 +269,9 @@ func (x *search) ranks(candidates []candidate) error {
 // loss is what a layer loses at some sizes.
 type loss func(plan.Sizes) (float64, error)
 
-// add adds to each candidate its loss over the sampled layers.
-func (x *search) add(candidates []candidate, of func(*mla.Attention) loss) error {
-	sums, err := x.over(func(layer *mla.Attention) ([]float64, error) {
+// add adds to each candidate its loss over some layers.
+func (x *search) add(layers []int, candidates []candidate, of func(*mla.Attention) loss) error {
+	sums, err := x.over(layers, func(layer *mla.Attention) ([]float64, error) {
 		loss, losses := of(layer), make([]float64, len(candidates))
 		for i, c := range candidates {
 			if err := context.Cause(x.ctx); err != nil {
@@ -274,7 +295,7 @@ func (x *search) add(candidates []candidate, of func(*mla.Attention) loss) error
 
 // rankLoss is the predicted loss of a layer at the rank of s.
 func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
-	choice, err := layer.Choose(x.choices.Maths(s))
+	choice, err := layer.Choose(x.Choices.Maths(s))
 	if err != nil {
 		return 0, err
 	}
