@@ -4,6 +4,5 @@
 //
 // What a conversion loses is decided in package mla, which knows of no layout. Each layout
 // has files of its own (deepseek*.go, reference*.go, grouped.go) over what all of them
-// share: layout.go says what a layout is, tensors.go writes rows, words.go spells the
-// command.
+// share: layout.go says what a layout is, and tensors.go writes rows.
 package layout
