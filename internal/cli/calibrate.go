@@ -101,7 +101,7 @@ func runCalibrate(ctx context.Context, u *ui, o *calibrateFlags, in, out string)
 func (o *calibrateFlags) textOf(ctx context.Context, u *ui, m *family.Model, out string) (text calib.Text, made *sample.Plan, err error) {
 	switch {
 	case o.tokens != "" || o.textFlags.text != "":
-		windows, err := o.mixedWindows(ctx, m)
+		windows, err := o.windows(ctx, m)
 		if err == nil {
 			u.warnOfFew(int64(windows.Tokens()), m)
 		}

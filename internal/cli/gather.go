@@ -102,7 +102,7 @@ func (o *gatherFlags) read(ctx context.Context, m *family.Model) error {
 	if o.text = o.calibrate; tokens.HoldsIDs(o.calibrate) {
 		o.tokens = o.calibrate
 	}
-	windows, err := o.mixedWindows(ctx, m)
+	windows, err := o.windows(ctx, m)
 	o.given = calib.Hold(windows)
 	return err
 }

@@ -30,8 +30,6 @@ type textFlags struct {
 // made for.
 const defaultWindow = 2048
 
-// longWindow caps the windows that are longer than that.
-const longWindow = 8192
 
 // sourceFlags adds the flags that name the tokens.
 func (o *textFlags) sourceFlags(cmd *cobra.Command, purpose string) {
@@ -49,27 +47,8 @@ func (o *textFlags) amountFlags(cmd *cobra.Command, most string) {
 	flag(f, &o.maxTokens, "max-tokens", "N", most, "stop after so many tokens", severalTokens)
 }
 
-// windows reads the tokens and cuts them into windows of one length.
+// windows reads the tokens and cuts them into windows.
 func (o *textFlags) windows(ctx context.Context, m *family.Model) (tokens.Windows, error) {
-	return o.cut(ctx, m, func(sequences [][]int, length int) tokens.Windows {
-		return tokens.Cut(sequences, length, o.maxTokens)
-	})
-}
-
-// mixedWindows reads the tokens and cuts them into windows, some of which are longer than
-// others unless the user says how long they are: what a conversion keeps should do for the
-// long contexts, too, that the model is made for.
-func (o *textFlags) mixedWindows(ctx context.Context, m *family.Model) (tokens.Windows, error) {
-	return o.cut(ctx, m, func(sequences [][]int, length int) tokens.Windows {
-		if o.window > 0 {
-			return tokens.Cut(sequences, length, o.maxTokens)
-		}
-		return tokens.Mixed(sequences, length, min(m.MaxPositions, longWindow), o.maxTokens)
-	})
-}
-
-// cut reads the tokens and has them cut into windows of the given length.
-func (o *textFlags) cut(ctx context.Context, m *family.Model, cut func(sequences [][]int, length int) tokens.Windows) (tokens.Windows, error) {
 	var sequences [][]int
 	var err error
 	path := o.tokens
@@ -89,7 +68,7 @@ func (o *textFlags) cut(ctx context.Context, m *family.Model, cut func(sequences
 	if length == 0 {
 		length = min(m.MaxPositions, defaultWindow)
 	}
-	windows := cut(tokens.Skip(sequences, o.skip), length)
+	windows := tokens.Cut(tokens.Skip(sequences, o.skip), length, o.maxTokens)
 	if len(windows) == 0 {
 		return nil, &checkpoint.FormatError{Path: path, What: "no sequence of two tokens: one alone predicts nothing"}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -69,29 +68,6 @@ func TestCut(t *testing.T) {
 	} {
 		if got := fmt.Sprint(Cut(sequences, c.length, c.most)); got != c.want {
 			t.Errorf("length %d, most %d: %s, want %s", c.length, c.most, got, c.want)
-		}
-	}
-}
-
-// TestMixed: a quarter of the tokens are in long windows, as long as a quarter of them
-// makes; where that is no longer than the others, there are none.
-func TestMixed(t *testing.T) {
-	for _, c := range []struct {
-		tokens, long, most int
-		want               []int
-	}{
-		{64, 8, 0, []int{8, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 8, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2}},
-		{64, 8, 24, []int{6, 2, 2, 2, 2, 2, 2, 2, 2, 2}},
-		{15, 8, 0, []int{3, 2, 2, 2, 2, 3}},
-		{8, 8, 0, []int{2, 2, 2, 2}},
-		{64, 2, 6, []int{2, 2, 2}},
-	} {
-		var got []int
-		for _, w := range Mixed([][]int{make([]int, c.tokens)}, 2, c.long, c.most) {
-			got = append(got, len(w))
-		}
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%d tokens, windows of 2 and %d, most %d: %v, want %v", c.tokens, c.long, c.most, got, c.want)
 		}
 	}
 }
