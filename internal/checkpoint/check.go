@@ -13,6 +13,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // ExistsError says that an output is already there.
@@ -23,8 +24,10 @@ func (e *ExistsError) Error() string { return fmt.Sprintf("%q exists already", e
 // Kind says that what was asked for cannot be meant.
 func (e *ExistsError) Kind() fault.Kind { return fault.Usage }
 
-// Hint says what to do about the error.
-func (e *ExistsError) Hint() string { return "replace it with --force, or name another output" }
+// Remedy says what to do about the error.
+func (e *ExistsError) Remedy() option.Text {
+	return option.Textf("replace it with %v, or name another output", option.Force)
+}
 
 // SameFileError says that an output would overwrite an input.
 type SameFileError struct{ Path string }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/mha2mla/mha2mla/internal/fault"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // FormatError says what is malformed in which file.
@@ -35,7 +36,7 @@ func malformed(path string, err error) error {
 type NoModelError struct {
 	Path string
 	What string
-	Tip  string
+	Tip  option.Text // what to do about it; may be empty
 }
 
 func (e *NoModelError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.What) }
@@ -43,16 +44,16 @@ func (e *NoModelError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.W
 // Kind says that the model cannot be converted or loaded.
 func (e *NoModelError) Kind() fault.Kind { return fault.Unsupported }
 
-// Hint says what to do about the error.
-func (e *NoModelError) Hint() string { return e.Tip }
+// Remedy says what to do about the error.
+func (e *NoModelError) Remedy() option.Text { return e.Tip }
 
 // ValueError says that a tensor holds a value that cannot be used.
 type ValueError struct {
 	Tensor string
 	Index  []int64 // position in the tensor's shape
 	Value  float64
-	What   string // why it cannot be used
-	Tip    string // what to do about it; may be empty
+	What   string      // why it cannot be used
+	Tip    option.Text // what to do about it; may be empty
 }
 
 func (e *ValueError) Error() string {
@@ -62,8 +63,8 @@ func (e *ValueError) Error() string {
 // Kind says that the input is malformed or unsafe.
 func (e *ValueError) Kind() fault.Kind { return fault.Malformed }
 
-// Hint says what to do about the error.
-func (e *ValueError) Hint() string { return e.Tip }
+// Remedy says what to do about the error.
+func (e *ValueError) Remedy() option.Text { return e.Tip }
 
 // position converts a flat index into a position in shape.
 func position(flat int64, shape []int64) []int64 {

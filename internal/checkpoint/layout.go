@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // Names of the files of a Hugging Face directory.
@@ -83,9 +85,9 @@ func (l *listing) weights() ([]string, *index, error) {
 	case loose > 0:
 		return nil, nil, &FormatError{l.dir, fmt.Sprintf("%d safetensors files and no %q to say how they belong together", loose, IndexFile), "add the index, or name one file"}
 	case len(l.foreign) > 0:
-		return nil, nil, &NoModelError{l.dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", l.foreign[0]), "save the checkpoint as safetensors first"}
+		return nil, nil, &NoModelError{l.dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", l.foreign[0]), option.Plain("save the checkpoint as safetensors first")}
 	default:
-		return nil, nil, &NoModelError{l.dir, "no safetensors file", l.elsewhere()}
+		return nil, nil, &NoModelError{l.dir, "no safetensors file", option.Plain(l.elsewhere())}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/mha2mla/mha2mla/internal/floatconv"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // chunk is the size in bytes of the pieces in which tensors are read and
@@ -35,7 +36,7 @@ func Read[T Real](t *Tensor, first int64, dst []T) error {
 func ReadFinite[T Real](t *Tensor, first int64, dst []T) error {
 	return read(t, first, dst, func(part []T, first int64) error {
 		if i := floatconv.FirstNonFinite(part); i >= 0 {
-			return &ValueError{t.Name, t.Position(first + int64(i)), float64(part[i]), "cannot be computed with", ""}
+			return &ValueError{t.Name, t.Position(first + int64(i)), float64(part[i]), "cannot be computed with", option.Text{}}
 		}
 		return nil
 	})

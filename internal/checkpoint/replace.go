@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // exchange is what the file commit says: which files take the place of which.
@@ -67,9 +68,9 @@ func (e *RivalError) Error() string {
 	return fmt.Sprintf("%q shares files with another output, which is being exchanged, or was when that run died (%q)", e.Path, e.Folder)
 }
 
-// Hint says what to do about the error.
-func (e *RivalError) Hint() string {
-	return "run the other again with --force, which puts in order what it left, or name another output"
+// Remedy says what to do about the error.
+func (e *RivalError) Remedy() option.Text {
+	return option.Textf("run the other again with %v, which puts in order what it left, or name another output", option.Force)
 }
 
 // patience is how long a run waits for another that exchanges files in the same

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // tempSuffix ends the name of everything that is not published yet.
@@ -63,9 +64,9 @@ func (e *CutShortError) Error() string {
 // Kind says that what was asked for cannot be meant.
 func (e *CutShortError) Kind() fault.Kind { return fault.Usage }
 
-// Hint says what to do about the error.
-func (e *CutShortError) Hint() string {
-	return "with --force it is put back, and replaced once the new one is whole; or name another output"
+// Remedy says what to do about the error.
+func (e *CutShortError) Remedy() option.Text {
+	return option.Textf("with %v it is put back, and replaced once the new one is whole; or name another output", option.Force)
 }
 
 // Reserve makes the output in folder, a directory or if main is not empty that

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // MetadataConfig is the __metadata__ key under which a file carries its own
@@ -257,7 +258,7 @@ func (s *Source) Config(override string) (text []byte, from string, err error) {
 	} else if embedded != "" {
 		return []byte(embedded), s.Path, nil
 	}
-	return nil, "", &NoModelError{s.Path, "no configuration: there is no config.json and the file carries none", "name it with --config"}
+	return nil, "", &NoModelError{s.Path, "no configuration: there is no config.json and the file carries none", option.Textf("name it with %v", option.Config)}
 }
 
 // Embedded is the configuration that the checkpoint carries in its

@@ -15,6 +15,7 @@ import (
 	"github.com/nlpodyssey/safetensors"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // Spec declares a tensor of a file to be written.
@@ -230,7 +231,7 @@ func (t *TensorWriter) WriteFloats(values []float64) error {
 			var bad *rangeError
 			if errors.As(err, &bad) {
 				at := (t.slot.written+int64(len(t.buf)))/int64(size) + int64(bad.index)
-				return &ValueError{t.slot.Name, position(at, t.slot.Shape), bad.value, "does not fit " + string(bad.dtype), "write another type with --dtype, or the largest of this one with --clamp"}
+				return &ValueError{t.slot.Name, position(at, t.slot.Shape), bad.value, "does not fit " + string(bad.dtype), option.Textf("write another type with %v, or the largest of this one with %v", option.DType, option.Clamp)}
 			}
 			return err
 		}

@@ -20,10 +20,38 @@ import (
 
 // checkReport is what check found out. Its fields are the JSON output.
 type checkReport struct {
-	Path    string           `json:"path"`
-	Class   string           `json:"architecture"`
-	Engines []engine.Verdict `json:"engines"`
-	Asked   []string         `json:"asked"` // engines that have to load it
+	Path    string    `json:"path"`
+	Class   string    `json:"architecture"`
+	Engines []verdict `json:"engines"`
+	Asked   []string  `json:"asked"` // engines that have to load it
+}
+
+// verdict is what becomes of a checkpoint in an engine, in words of the command line. Its
+// fields are JSON output.
+type verdict struct {
+	Engine   engine.Engine `json:"engine"`
+	Loads    bool          `json:"loads"`
+	Findings []finding     `json:"findings,omitempty"` // the fatal ones first
+}
+
+// finding is one thing that an engine makes of a checkpoint. Its fields are JSON output.
+type finding struct {
+	Rule  string `json:"rule"`
+	Fatal bool   `json:"fatal"` // it does not load, or not as what it is
+	What  string `json:"what"`
+	Do    string `json:"do,omitempty"` // what helps
+}
+
+// verdicts puts what engine says into words of the command line.
+func verdicts(all []engine.Verdict) []verdict {
+	said := make([]verdict, len(all))
+	for i, v := range all {
+		said[i] = verdict{Engine: v.Engine, Loads: v.Loads}
+		for _, f := range v.Findings {
+			said[i].Findings = append(said[i].Findings, finding{f.Rule, f.Fatal, f.What, f.Do.In(flagWords)})
+		}
+	}
+	return said
 }
 
 func newCheck() *cobra.Command {
@@ -97,7 +125,7 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 			a.Files = append(a.Files, e.Name())
 		}
 	}
-	r := &checkReport{Path: path, Class: a.Class(), Engines: engine.Judge(a, target.Each())}
+	r := &checkReport{Path: path, Class: a.Class(), Engines: verdicts(engine.Judge(a, target.Each()))}
 	r.Asked, err = asked(path, target)
 	return r, err
 }

@@ -147,7 +147,7 @@ func openSource(path, config string) (*family.Model, error) {
 func runConvert(ctx context.Context, u *ui, o *convertFlags, in, out string) (err error) {
 	runtime.GOMAXPROCS(o.jobs)
 	if out == "" {
-		return &plan.UsageError{What: "OUT is empty", Tip: "name a .safetensors file or a directory"}
+		return &usageError{what: "OUT is empty", tip: "name a .safetensors file or a directory"}
 	}
 	m, err := openSource(in, o.config)
 	if err != nil {
@@ -278,8 +278,8 @@ func carryOut(ctx context.Context, u *ui, o *convertFlags, p planned, windows to
 	}
 	for _, a := range result.Approximations(p.Plan, run.Stats != nil) {
 		u.warn(a.What)
-		if a.Do != "" {
-			u.hint(a.Do)
+		if !a.Do.Empty() {
+			u.hint(a.Do.In(flagWords))
 		}
 	}
 	advise(u, p.Plan)
@@ -301,7 +301,7 @@ func advise(u *ui, p *plan.Plan) {
 	}
 	u.remark(p.LeftOut.String())
 	for _, advice := range p.Advice() {
-		u.hint(advice)
+		u.hint(advice.In(flagWords))
 	}
 }
 

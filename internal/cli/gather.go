@@ -66,7 +66,7 @@ func (o *convertFlags) share() (float64, error) {
 	}
 	switch {
 	case o.calibrate == noText && (len(o.stats) > 0 || o.mix != nil && mix > 0):
-		return 0, &plan.UsageError{What: "--calibrate none is for conversions without data", Tip: "leave it out, or --stats and --calibrate-mix"}
+		return 0, &usageError{what: "--calibrate none is for conversions without data", tip: "leave it out, or --stats and --calibrate-mix"}
 	case o.calibrate == noText:
 		return 0, nil
 	case given && o.mix != nil:

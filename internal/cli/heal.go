@@ -15,7 +15,7 @@ import (
 // are large go into the folder of the work on out.
 func newHealer(p *plan.Plan, windows [][]int, out *checkpoint.Output) (*heal.Healer, error) {
 	if len(windows) < 2 {
-		return nil, &plan.UsageError{What: "one window of tokens is not enough to heal on: some are held out", Tip: "name a longer text, or a smaller --window"}
+		return nil, &usageError{what: "one window of tokens is not enough to heal on: some are held out", tip: "name a longer text, or a smaller --window"}
 	}
 	return heal.New(p.Source, windows, p.Maths.Heal, numbered(out, "healing"))
 }

@@ -64,7 +64,7 @@ is from the source.
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		if format := pictureFormat(o.picture); o.picture != "" && format != "png" && format != "svg" {
-			return &plan.UsageError{What: fmt.Sprintf("--plot %q: no picture format of that name", o.picture), Tip: "end the name in .png or .svg"}
+			return &usageError{what: fmt.Sprintf("--plot %q: no picture format of that name", o.picture), tip: "end the name in .png or .svg"}
 		}
 		if err := o.Check(); err != nil {
 			return err
@@ -99,7 +99,7 @@ func runInspect(ctx context.Context, u *ui, o *inspectFlags, in string) (*study.
 		}
 	}
 	if o.Method == mla.MethodGroupedMean {
-		return nil, &plan.UsageError{What: fmt.Sprintf("--method %s has no latent to inspect", o.Method), Tip: "convert, and verify the result"}
+		return nil, &usageError{what: fmt.Sprintf("--method %s has no latent to inspect", o.Method), tip: "convert, and verify the result"}
 	}
 	stats, done, err := o.open(m)
 	if err != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -64,11 +63,7 @@ func (l logger) progress(what string, done, total int64) {
 // fail writes an error as one line and its hint as another, or both and the exit
 // status as one object.
 func (l logger) fail(err error, status int) {
-	text, hint := strings.ReplaceAll(quoted(err), "\n", "; "), ""
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		hint = hinted.Hint()
-	}
+	text, hint := strings.ReplaceAll(worded(quoted(err), err), "\n", "; "), hintOf(err)
 	if hint == "" && noSpace(err) {
 		hint = "free space, or name an output elsewhere"
 	}

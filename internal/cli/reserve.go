@@ -20,7 +20,7 @@ func reserve(m *family.Model, out string, o *convertFlags) (output *checkpoint.O
 		output, err = convert.Reserve(m, out, checkpoint.Replace{Force: o.force, Resume: o.resume})
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &plan.UsageError{What: fmt.Sprintf("the folder of OUT %q does not exist", out), Tip: "create it first"}
+		return nil, &usageError{what: fmt.Sprintf("the folder of OUT %q does not exist", out), tip: "create it first"}
 	}
 	return output, err
 }

@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
 // aliases are other names that people type for flags: those of papers and of
@@ -52,7 +50,7 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	if best != "" {
 		tip = fmt.Sprintf("did you mean --%s?", best)
 	}
-	return &plan.UsageError{What: err.Error(), Tip: tip}
+	return &usageError{what: err.Error(), tip: tip}
 }
 
 // unknownCommand refuses arguments of the root, and names the command that was
@@ -65,7 +63,7 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
 		tip = fmt.Sprintf("did you mean %s?", near[0])
 	}
-	return &plan.UsageError{What: fmt.Sprintf("unknown command %q", args[0]), Tip: tip}
+	return &usageError{what: fmt.Sprintf("unknown command %q", args[0]), tip: tip}
 }
 
 // distance is the number of characters to insert, remove, replace or swap with

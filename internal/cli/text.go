@@ -12,7 +12,6 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/tokenizer"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
@@ -59,7 +58,7 @@ func (o *textFlags) windows(ctx context.Context, m *family.Model) (tokens.Window
 		path = o.text
 		sequences, err = tokenize(ctx, o.text, m, o.ids())
 	default:
-		return nil, &plan.UsageError{What: "no tokens are named", Tip: "name a file of token ids with --tokens, or a text with --text"}
+		return nil, &usageError{what: "no tokens are named", tip: "name a file of token ids with --tokens, or a text with --text"}
 	}
 	if err != nil {
 		return nil, err

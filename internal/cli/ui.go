@@ -12,8 +12,6 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
 // ui is where a command's output goes.
@@ -150,9 +148,9 @@ func exactly(names ...string) cobra.PositionalArgs {
 		if len(args) == len(names) {
 			return nil
 		}
-		return &plan.UsageError{
-			What: fmt.Sprintf("%s takes %s, and was given %d arguments", cmd.Name(), strings.Join(names, " and "), len(args)),
-			Tip:  fmt.Sprintf("see %s --help", cmd.CommandPath()),
+		return &usageError{
+			what: fmt.Sprintf("%s takes %s, and was given %d arguments", cmd.Name(), strings.Join(names, " and "), len(args)),
+			tip:  fmt.Sprintf("see %s --help", cmd.CommandPath()),
 		}
 	}
 }

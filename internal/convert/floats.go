@@ -8,6 +8,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/floatconv"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // floats takes the values of a tensor that is not copied. Those that do not fit its
@@ -74,9 +76,9 @@ func (e *ComputedError) Error() string {
 // Kind says that the model cannot be converted or loaded.
 func (e *ComputedError) Kind() fault.Kind { return fault.Unsupported }
 
-// Hint says what to do about the error.
-func (e *ComputedError) Hint() string {
-	return "the weights of that layer are too large or too small to compute with; --weights none asks the least of them"
+// Remedy says what to do about the error.
+func (e *ComputedError) Remedy() option.Text {
+	return option.Textf("the weights of that layer are too large or too small to compute with; %v asks the least of them", option.Weights.Is(mla.WeightsNone))
 }
 
 // computed takes the values of a tensor that a layer's conversion computes: they

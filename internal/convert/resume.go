@@ -15,6 +15,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -55,23 +56,26 @@ type fingerprint struct {
 }
 
 // ResumeError says why an earlier run cannot be resumed.
-type ResumeError struct{ What string }
+type ResumeError struct{ What option.Text }
 
-func (e *ResumeError) Error() string { return "cannot resume: " + e.What }
+func (e *ResumeError) Error() string { return e.Text().String() }
+
+// Text is the error, for whoever has words of his own for options.
+func (e *ResumeError) Text() option.Text { return option.Textf("cannot resume: %v", e.What) }
 
 // Kind says that what was asked for cannot be meant.
 func (e *ResumeError) Kind() fault.Kind { return fault.Usage }
 
-// Hint says what to do about the error.
-func (e *ResumeError) Hint() string {
-	return "convert as before, or without --resume from the beginning"
+// Remedy says what to do about the error.
+func (e *ResumeError) Remedy() option.Text {
+	return option.Textf("convert as before, or without %v from the beginning", option.Resume)
 }
 
 // against is an error that names the first difference from what an earlier run
 // was.
 func (f *fingerprint) against(old *fingerprint) error {
 	differs := func(what, then, now any) error {
-		return &ResumeError{fmt.Sprintf("%s was %v and is %v", what, then, now)}
+		return &ResumeError{option.Textf("%s was %v and is %v", what, then, now)}
 	}
 	switch {
 	case f.Program != old.Program:
@@ -83,16 +87,16 @@ func (f *fingerprint) against(old *fingerprint) error {
 	}
 	for i, now := range f.Source {
 		if then := old.Source[i]; now != then {
-			return &ResumeError{fmt.Sprintf("the file %q of the source has changed since", then.File)}
+			return &ResumeError{option.Textf("the file %q of the source has changed since", then.File)}
 		}
 	}
 	switch {
 	case !reflect.DeepEqual(f.Statistics, old.Statistics):
-		return &ResumeError{"the statistics are others"}
+		return &ResumeError{option.Plain("the statistics are others")}
 	case f.Healing != old.Healing:
-		return &ResumeError{"the tokens to heal on are others"}
+		return &ResumeError{option.Plain("the tokens to heal on are others")}
 	case f.Plan != old.Plan:
-		return &ResumeError{"the plan differs: the configuration of the source, the rankings or --max-shard-size"}
+		return &ResumeError{option.Textf("the plan differs: the configuration of the source, the rankings or %v", option.MaxShard)}
 	}
 	return nil
 }

@@ -202,7 +202,7 @@ func TestDegenerateShapes(t *testing.T) {
 						result, err := convertWith(m, out, o, convert.Options{Stats: stats})
 						where := fmt.Sprintf("%s, %s, %v", weights, kind, stats != nil)
 						switch {
-						case errors.As(err, new(*plan.UsageError)), errors.As(err, new(*family.UnsupportedError)):
+						case errors.As(err, new(*plan.UsageError)), errors.As(err, new(*plan.UnsupportedError)):
 							continue // no such sizes
 						case broken && errors.As(err, new(*checkpoint.ValueError)):
 							continue
@@ -267,7 +267,7 @@ func TestClamp(t *testing.T) {
 		for _, options := range []plan.Request{carried, computedToo} {
 			_, err := convertTo(m, filepath.Join(t.TempDir(), "out"), options, convert.Options{})
 			var value *checkpoint.ValueError
-			if !errors.As(err, &value) || value.Tensor != gate && value.Tensor != o || !strings.Contains(value.Hint(), "--clamp") {
+			if !errors.As(err, &value) || value.Tensor != gate && value.Tensor != o || !strings.Contains(value.Remedy().String(), "clamp") {
 				t.Fatalf("%s: %v", dtype, err)
 			}
 			options.Clamp = true

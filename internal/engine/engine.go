@@ -7,6 +7,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fault"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // Engine is a program that runs models.
@@ -56,17 +57,17 @@ func (a *Artifact) Class() string { return read(a).class }
 
 // Finding is one thing that an engine makes of a checkpoint.
 type Finding struct {
-	Rule  string `json:"rule"`
-	Fatal bool   `json:"fatal"` // it does not load, or not as what it is
-	What  string `json:"what"`
-	Do    string `json:"do,omitempty"` // what helps
+	Rule  string
+	Fatal bool // it does not load, or not as what it is
+	What  string
+	Do    option.Text // what helps; may be empty
 }
 
 // Verdict is what becomes of a checkpoint in an engine.
 type Verdict struct {
-	Engine   Engine    `json:"engine"`
-	Loads    bool      `json:"loads"`
-	Findings []Finding `json:"findings,omitempty"` // the fatal ones first
+	Engine   Engine
+	Loads    bool
+	Findings []Finding // the fatal ones first
 }
 
 // Judge says what becomes of a in each of the engines.
@@ -113,5 +114,5 @@ func (e *RefusedError) Error() string {
 // Kind says that the model cannot be converted or loaded.
 func (e *RefusedError) Kind() fault.Kind { return fault.Unsupported }
 
-// Hint says what to do about the error.
-func (e *RefusedError) Hint() string { return e.Do }
+// Remedy says what to do about the error.
+func (e *RefusedError) Remedy() option.Text { return e.Do }

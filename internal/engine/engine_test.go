@@ -302,7 +302,7 @@ func TestFindings(t *testing.T) {
 			t.Errorf("%s: %v", v.Engine, v.Findings)
 		}
 		for _, f := range v.Findings {
-			if f.What == "" || strings.HasSuffix(f.What, ".") || strings.HasSuffix(f.Do, ".") {
+			if f.What == "" || strings.HasSuffix(f.What, ".") || strings.HasSuffix(f.Do.String(), ".") {
 				t.Errorf("%s: %+v", v.Engine, f)
 			}
 		}

@@ -1,21 +1,25 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mha2mla/mha2mla/internal/option"
+)
 
 // experts complains of numbers of experts at which llama.cpp stops, even in a
 // model without any. It takes those that are missing from DeepSeek-V3 itself, by
 // way of Transformers; null is none.
-func experts(s *subject, _ Engine) (string, string) {
+func experts(s *subject, _ Engine) (string, option.Text) {
 	all, each, groups, chosen := 256, 8, 8, 4
 	for key, into := range map[string]*int{"n_routed_experts": &all, "num_experts_per_tok": &each, "n_group": &groups, "topk_group": &chosen} {
 		if s.decode(key, into); s.named(key) && !s.has(key) {
 			*into = 0
 		}
 	}
-	const do = "set n_routed_experts to 2, and num_experts_per_tok, n_group and topk_group to 1"
+	do := option.Plain("set n_routed_experts to 2, and num_experts_per_tok, n_group and topk_group to 1")
 	switch {
 	case all == 0 && each == 0 && groups == 0:
-		return "", ""
+		return "", nothing
 	case each > all || all > 0 && each < 1:
 		return fmt.Sprintf("\"num_experts_per_tok\" is %d of %d experts, at which it stops", each, all), do
 	case groups >= all:
@@ -23,5 +27,5 @@ func experts(s *subject, _ Engine) (string, string) {
 	case groups > 1 && (all%groups != 0 || chosen < 1 || chosen >= groups):
 		return fmt.Sprintf("\"n_group\" is %d and \"topk_group\" %d of %d experts, at which it stops", groups, chosen, all), do
 	}
-	return "", ""
+	return "", nothing
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mha2mla/mha2mla/internal/option"
+)
 
 // Kernel is a size of the cache, latent and rotary key, that GPU kernels are
 // made for.
@@ -17,7 +21,7 @@ const RuleKernel = "kernel"
 
 // kernel: vLLM refuses other sizes unless its latent attention is off, SGLang
 // runs them on its Triton backend.
-func kernel(s *subject, _ Engine) (string, string) {
+func kernel(s *subject, _ Engine) (string, option.Text) {
 	m := s.model.MLA
 	fits := m.NopeDim <= KernelHeadDim && m.ValueDim <= KernelHeadDim
 	var nearest *Kernel
@@ -28,12 +32,12 @@ func kernel(s *subject, _ Engine) (string, string) {
 		}
 	}
 	if nearest != nil && *nearest == (Kernel{m.KVLoraRank, m.RopeDim}) && m.NopeDim == KernelHeadDim && m.ValueDim == KernelHeadDim {
-		return "", ""
+		return "", nothing
 	}
 	what := fmt.Sprintf("no GPU kernel is made for %d + %d floats and heads of %d and %d", m.KVLoraRank, m.RopeDim, m.NopeDim, m.ValueDim)
 	const slow = "vLLM runs it with VLLM_MLA_DISABLE=1 and a whole cache, SGLang with --attention-backend triton"
 	if nearest == nil {
-		return what + ", and none so large", slow
+		return what + ", and none so large", option.Plain(slow)
 	}
-	return fmt.Sprintf("%s; the nearest is for %d + %d and %d", what, nearest.Rank, nearest.RopeDims, KernelHeadDim), "convert with --pad-to-kernel, or " + slow
+	return fmt.Sprintf("%s; the nearest is for %d + %d and %d", what, nearest.Rank, nearest.RopeDims, KernelHeadDim), option.Textf("convert with %v, or %s", option.PadToKernel, slow)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // rule is one thing that engines demand.
@@ -14,7 +15,7 @@ type rule struct {
 	fatal   bool
 	// broken says how s breaks the rule in engine e, empty if it does not, and
 	// what to do.
-	broken func(s *subject, e Engine) (what, do string)
+	broken func(s *subject, e Engine) (what string, do option.Text)
 }
 
 // Engines that share code: those of Python read the configuration with the class
@@ -29,18 +30,18 @@ var (
 var classRules = []rule{
 	// An engine goes by the class. The reference's form keeps the class of the
 	// source: its keys and values would be made up at random.
-	{"class", every, true, func(s *subject, _ Engine) (string, string) {
+	{"class", every, true, func(s *subject, _ Engine) (string, option.Text) {
 		switch {
 		case s.perHead:
-			return "it is in the form of the MHA2MLA authors' code, which runs in their patched classes alone", "convert with --layout deepseek"
+			return "it is in the form of the MHA2MLA authors' code, which runs in their patched classes alone", option.Textf("convert with %v", option.Layout.Is("deepseek"))
 		case s.class != family.DeepseekClass || s.kind != "deepseek_v3":
-			return fmt.Sprintf("its class is %q and its model_type %q", s.class, s.kind), "a DeepSeek-V3 has " + family.DeepseekClass + " and deepseek_v3"
+			return fmt.Sprintf("its class is %q and its model_type %q", s.class, s.kind), option.Plain("a DeepSeek-V3 has " + family.DeepseekClass + " and deepseek_v3")
 		}
-		return "", ""
+		return "", nothing
 	}},
 	// A size that is missing is that of the 671 B model.
-	{"sizes", every, true, func(s *subject, _ Engine) (string, string) {
-		return s.wrong, "write the size into the configuration"
+	{"sizes", every, true, func(s *subject, _ Engine) (string, option.Text) {
+		return s.wrong, option.Plain("write the size into the configuration")
 	}},
 }
 
@@ -48,123 +49,126 @@ var classRules = []rule{
 var rules = []rule{
 	// Transformers computes rotary frequencies for head_dim, if it is there, and
 	// fails when they do not fit the rotary key. It writes the right one itself.
-	{"head_dim", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+	{"head_dim", []Engine{HF}, true, func(s *subject, _ Engine) (string, option.Text) {
 		dim := s.model.MLA.RopeDim
 		if err := s.decode("head_dim", &dim); err == nil && dim == s.model.MLA.RopeDim {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("\"head_dim\" is there and stands for qk_rope_head_dim, which is %d", s.model.MLA.RopeDim), "remove head_dim from config.json"
+		return fmt.Sprintf("\"head_dim\" is there and stands for qk_rope_head_dim, which is %d", s.model.MLA.RopeDim), option.Plain("remove head_dim from config.json")
 	}},
 	// Transformers repeats keys that it has made for all heads already, the converter
 	// of llama.cpp counts the rows of kv_b_proj by it.
-	{"kv-heads", []Engine{HF, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+	{"kv-heads", []Engine{HF, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.KVHeads == s.model.Heads {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("\"num_key_value_heads\" is %d beside %d heads, all of which have keys", s.model.KVHeads, s.model.Heads), "set num_key_value_heads to num_attention_heads"
+		return fmt.Sprintf("\"num_key_value_heads\" is %d beside %d heads, all of which have keys", s.model.KVHeads, s.model.Heads), option.Plain("set num_key_value_heads to num_attention_heads")
 	}},
 	// Only Transformers knows the key: the others rotate interleaved pairs.
-	{"rope_interleave", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+	{"rope_interleave", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.bool("rope_interleave", true) {
-			return "", ""
+			return "", nothing
 		}
-		return `"rope_interleave" is false, which it does not see: it rotates the wrong pairs`, "interleave the rotary rows and remove rope_interleave"
+		return `"rope_interleave" is false, which it does not see: it rotates the wrong pairs`, option.Plain("interleave the rotary rows and remove rope_interleave")
 	}},
 	{"rope_scaling", every, true, scaling},
 	// Versions of Transformers from 4.51 on, until it was mended, take one for the other.
-	{"yarn", []Engine{HF}, false, func(s *subject, _ Engine) (string, string) {
+	{"yarn", []Engine{HF}, false, func(s *subject, _ Engine) (string, option.Text) {
 		y := s.yarn()
 		if y == nil || y.Original == 0 || y.Factor*y.Original == s.positions() {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("yarn has \"factor\" %v, and older versions take for it the %v that max_position_embeddings is of the original", y.Factor, s.positions()/y.Original), "set max_position_embeddings to their product"
+		return fmt.Sprintf("yarn has \"factor\" %v, and older versions take for it the %v that max_position_embeddings is of the original", y.Factor, s.positions()/y.Original), option.Plain("set max_position_embeddings to their product")
 	}},
-	{"yarn", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+	{"yarn", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
 		y := s.yarn()
 		if y == nil || (y.Fast == 0 || y.Fast == 32) && (y.Slow == 0 || y.Slow == 1) {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("yarn has \"beta_fast\" %v and \"beta_slow\" %v, for which older versions of its converter write 32 and 1", y.Fast, y.Slow), "see that the GGUF file has yarn_beta_fast, or convert with --rope-scaling none"
+		return fmt.Sprintf("yarn has \"beta_fast\" %v and \"beta_slow\" %v, for which older versions of its converter write 32 and 1", y.Fast, y.Slow), option.Textf("see that the GGUF file has yarn_beta_fast, or convert with %v", option.RopeScaling.Is("none"))
 	}},
 	// "default" asks for no scaling, but older versions look for its factor.
-	{"rope_scaling", python, false, func(s *subject, _ Engine) (string, string) {
+	{"rope_scaling", python, false, func(s *subject, _ Engine) (string, option.Text) {
 		if kind, key := s.ropeType(); kind != "default" || key != "rope_scaling" {
-			return "", ""
+			return "", nothing
 		}
-		return `"rope_scaling" of type "default" has no factor, for which older versions look`, "set rope_scaling to null"
+		return `"rope_scaling" of type "default" has no factor, for which older versions look`, option.Plain("set rope_scaling to null")
 	}},
 	// A tensor of experts is made for every layer from first_k_dense_replace on, but
 	// the number is checked for a model without such layers, too.
-	{"experts", python, true, func(s *subject, _ Engine) (string, string) {
+	{"experts", python, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.named("n_routed_experts") && !s.has("n_routed_experts") {
-			return `"n_routed_experts" is null, which is no number of experts`, "set n_routed_experts to 2"
+			return `"n_routed_experts" is null, which is no number of experts`, option.Plain("set n_routed_experts to 2")
 		}
-		return "", ""
+		return "", nothing
 	}},
 	{"experts", []Engine{LlamaCPP}, true, experts},
-	{"nope", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+	{"nope", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.MLA.NopeDim > 0 {
-			return "", ""
+			return "", nothing
 		}
-		return `"qk_nope_head_dim" is 0, at which it stops`, "pad the content keys with a dimension of zeros"
+		return `"qk_nope_head_dim" is 0, at which it stops`, option.Plain("pad the content keys with a dimension of zeros")
 	}},
-	{"pairs", every, true, func(s *subject, _ Engine) (string, string) {
+	{"pairs", every, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.MLA.RopeDim%2 == 0 {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("\"qk_rope_head_dim\" is %d: rotary dimensions come in pairs", s.model.MLA.RopeDim), ""
+		return fmt.Sprintf("\"qk_rope_head_dim\" is %d: rotary dimensions come in pairs", s.model.MLA.RopeDim), nothing
 	}},
 	{"query", []Engine{LlamaCPP}, true, queryPath},
 	// The others have SwiGLU with silu, whatever the configuration says.
-	{"activation", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+	{"activation", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if act := s.text("hidden_act"); act != "" && act != "silu" {
-			return fmt.Sprintf("\"hidden_act\" is %q and it has silu alone", act), ""
+			return fmt.Sprintf("\"hidden_act\" is %q and it has silu alone", act), nothing
 		}
-		return "", ""
+		return "", nothing
 	}},
 	{"epsilon", every, true, latentEps},
 	// Without a word on the ε that the latent norms were trained or made with.
-	{"epsilon", every, false, func(s *subject, e Engine) (string, string) {
+	{"epsilon", every, false, func(s *subject, e Engine) (string, option.Text) {
 		if s.has(family.LatentEpsKey) || s.model.NormEps == family.LatentEps {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("its norms of latents have the ε %.6g, in other engines they have %.6g", e.LatentEps(s.model.NormEps), otherEps(s, e)), "measure it in the engine, or set rms_norm_eps to 1e-6"
+		return fmt.Sprintf("its norms of latents have the ε %.6g, in other engines they have %.6g", e.LatentEps(s.model.NormEps), otherEps(s, e)), option.Plain("measure it in the engine, or set rms_norm_eps to 1e-6")
 	}},
 	{RuleKernel, gpu, false, kernel},
 	// With trust_remote_code the named code runs in place of the stock class.
-	{"auto_map", python, false, func(s *subject, _ Engine) (string, string) {
+	{"auto_map", python, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !s.has("auto_map") {
-			return "", ""
+			return "", nothing
 		}
-		return `"auto_map" names code that runs in place of the stock class where remote code is trusted`, "remove auto_map from config.json"
+		return `"auto_map" names code that runs in place of the stock class where remote code is trusted`, option.Plain("remove auto_map from config.json")
 	}},
-	{"quantised", every, false, func(s *subject, _ Engine) (string, string) {
+	{"quantised", every, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !s.has("quantization_config") {
-			return "", ""
+			return "", nothing
 		}
-		return "it is quantised, of which this command knows nothing", "check what it was quantised from"
+		return "it is quantised, of which this command knows nothing", option.Plain("check what it was quantised from")
 	}},
 	// A folder is what they load, under the names that Transformers gives.
-	{"folder", every, false, func(s *subject, _ Engine) (string, string) {
+	{"folder", every, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !s.Lone {
-			return "", ""
+			return "", nothing
 		}
-		return "it is a file: it takes a folder with config.json, model.safetensors and a tokenizer", "convert to a directory, or lay one out"
+		return "it is a file: it takes a folder with config.json, model.safetensors and a tokenizer", option.Plain("convert to a directory, or lay one out")
 	}},
-	{"format", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+	{"format", []Engine{HF}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.Unmarked == "" {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("%q has no \"format\": \"pt\" in its metadata", s.Unmarked), "save it again with that metadata"
+		return fmt.Sprintf("%q has no \"format\": \"pt\" in its metadata", s.Unmarked), option.Plain("save it again with that metadata")
 	}},
 	// For this class its converter knows byte-level BPE and nothing else.
-	{"tokenizer", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+	{"tokenizer", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !slices.Contains(s.Files, "tokenizer.model") {
-			return "", ""
+			return "", nothing
 		}
-		return `its converter takes byte-level BPE for this class and "tokenizer.model" is of SentencePiece`, "let its set_vocab for DeepseekV3ForCausalLM try _set_vocab_sentencepiece first"
+		return `its converter takes byte-level BPE for this class and "tokenizer.model" is of SentencePiece`, option.Plain("let its set_vocab for DeepseekV3ForCausalLM try _set_vocab_sentencepiece first")
 	}},
 }
+
+// nothing is what there is to do where nothing is wrong, or nothing helps.
+var nothing option.Text
 
 // rulesFor lists the rules that s can be judged by.
 func rulesFor(s *subject) []rule {
@@ -184,25 +188,25 @@ func Lite(layers, vocab int) bool {
 
 // queryPath: llama.cpp looks for q_lora_rank, or does not, by the number of
 // layers.
-func queryPath(s *subject, _ Engine) (string, string) {
+func queryPath(s *subject, _ Engine) (string, option.Text) {
 	lite, compressed := Lite(s.model.Layers, s.model.Vocab), s.model.MLA.QLoraRank > 0
 	switch {
 	case !lite && !compressed:
-		return `"q_lora_rank" is null, which it takes for models of 26 or 27 layers alone`, "convert with --q-lora exact"
+		return `"q_lora_rank" is null, which it takes for models of 26 or 27 layers alone`, option.Textf("convert with %v", option.QLora.Is("exact"))
 	case lite && compressed:
-		return fmt.Sprintf("\"q_lora_rank\" is %d, and a model of %d layers and %d tokens has none there", s.model.MLA.QLoraRank, s.model.Layers, s.model.Vocab), "convert with --q-lora none"
+		return fmt.Sprintf("\"q_lora_rank\" is %d, and a model of %d layers and %d tokens has none there", s.model.MLA.QLoraRank, s.model.Layers, s.model.Vocab), option.Textf("convert with %v", option.QLora.Is("none"))
 	}
-	return "", ""
+	return "", nothing
 }
 
 // latentEps: a norm of latents that was made linear turns its ε into a gain. The
 // configuration says what it was made for.
-func latentEps(s *subject, e Engine) (string, string) {
+func latentEps(s *subject, e Engine) (string, option.Text) {
 	made := e.LatentEps(s.model.NormEps)
 	if s.decode(family.LatentEpsKey, &made); made == e.LatentEps(s.model.NormEps) {
-		return "", ""
+		return "", nothing
 	}
-	return fmt.Sprintf("it was made for norms of latents with ε %.6g, and there they have %.6g", made, e.LatentEps(s.model.NormEps)), "convert with --target " + string(e) + " or all"
+	return fmt.Sprintf("it was made for norms of latents with ε %.6g, and there they have %.6g", made, e.LatentEps(s.model.NormEps)), option.Textf("convert with %v or all", option.Target.Is(e))
 }
 
 // otherEps is the ε of the norms of latents in an engine of the other kind.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -20,23 +21,23 @@ var scalings = map[Engine][]string{
 
 // scaling complains of a RoPE scaling that e does not know, or not as Transformers
 // computes it.
-func scaling(s *subject, e Engine) (string, string) {
+func scaling(s *subject, e Engine) (string, option.Text) {
 	kind, key := s.ropeType()
-	do := "convert to a base that needs no scaling: leave " + key + " null"
+	do := option.Plain("convert to a base that needs no scaling: leave " + key + " null")
 	switch {
 	case kind == "" || kind == "default":
-		return "", ""
+		return "", nothing
 	case !slices.Contains(scalings[e], kind) && e == HF:
 		return fmt.Sprintf("%q is of type %q, at which it stops", key, kind), do
 	case !slices.Contains(scalings[e], kind):
 		return fmt.Sprintf("%q of type %q becomes another, or nothing", key, kind), do
 	case kind == "yarn":
 		if y := s.yarn(); y == nil || y.gains(e) == y.gains(HF) {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("%q is of type \"yarn\", and from its mscale and mscale_all_dim it scores otherwise than Transformers", key), "give both, and no attention_factor"
+		return fmt.Sprintf("%q is of type \"yarn\", and from its mscale and mscale_all_dim it scores otherwise than Transformers", key), option.Plain("give both, and no attention_factor")
 	}
-	return "", ""
+	return "", nothing
 }
 
 // yarn is what a configuration says of yarn; gains are nil where it says nothing.

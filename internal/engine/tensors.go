@@ -7,98 +7,99 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // tensorRules are the demands on what the files hold.
 var tensorRules = []rule{
 	// Transformers makes up at random what is missing, SGLang leaves it as the memory
 	// was, others stop.
-	{"tensors", every, true, func(s *subject, _ Engine) (string, string) {
+	{"tensors", every, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.has("quantization_config") { // its tensors have other names and shapes
-			return "", ""
+			return "", nothing
 		}
-		return s.missing(), "see that config.json belongs to these weights"
+		return s.missing(), option.Plain("see that config.json belongs to these weights")
 	}},
-	{"biases", []Engine{HF}, true, func(s *subject, _ Engine) (string, string) {
+	{"biases", []Engine{HF}, true, func(s *subject, _ Engine) (string, option.Text) {
 		name := s.first(func(name string) bool { return strings.HasSuffix(name, ".bias") && !s.knownBias(name) })
 		if name == "" {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("tensor %q has no place in its class and is left out without a word", name), "fold the bias into the weights"
+		return fmt.Sprintf("tensor %q has no place in its class and is left out without a word", name), option.Plain("fold the bias into the weights")
 	}},
-	{"biases", gpu, true, func(s *subject, _ Engine) (string, string) {
+	{"biases", gpu, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.biased("is left out without a word")
 	}},
-	{"biases", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+	{"biases", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.biased("has no place in its class, at which it stops")
 	}},
 	// The two ignore what they do not know; within a layer that is a part of the
 	// model.
-	{"strangers", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, string) {
+	{"strangers", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.stranger(func(inLayer bool) bool { return inLayer }, "is left out without a word")
 	}},
-	{"strangers", []Engine{VLLM, LlamaCPP}, true, func(s *subject, _ Engine) (string, string) {
+	{"strangers", []Engine{VLLM, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.stranger(func(bool) bool { return true }, "has no place in its class, at which it stops")
 	}},
 	// What predicts further tokens lies in layers after the last.
-	{"strangers", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, string) {
+	{"strangers", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.beyond()
 	}},
-	{"head", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, string) {
+	{"head", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.headless("and it does not tie the head to the embedding")
 	}},
-	{"head", []Engine{SGLang}, false, func(s *subject, _ Engine) (string, string) {
+	{"head", []Engine{SGLang}, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !s.model.TiedHead {
-			return "", ""
+			return "", nothing
 		}
 		return s.headless("and only newer versions tie the head to the embedding")
 	}},
-	{"head", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, string) {
+	{"head", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.TiedHead {
-			return "", ""
+			return "", nothing
 		}
 		return s.headless("and tie_word_embeddings is false: the head is made up at random")
 	}},
-	{"head", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+	{"head", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.TiedHead {
-			return "", ""
+			return "", nothing
 		}
 		return s.headless("and it takes the embedding in its place")
 	}},
-	{"head", []Engine{HF, SGLang, LlamaCPP}, false, func(s *subject, _ Engine) (string, string) {
+	{"head", []Engine{HF, SGLang, LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
 		if _, ok := s.tensor[family.Head]; !ok || !s.model.TiedHead {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("\"tie_word_embeddings\" is true: it takes the embedding in place of %q", family.Head), "set tie_word_embeddings to false"
+		return fmt.Sprintf("\"tie_word_embeddings\" is true: it takes the embedding in place of %q", family.Head), option.Plain("set tie_word_embeddings to false")
 	}},
-	{"dtypes", every, true, func(s *subject, _ Engine) (string, string) {
+	{"dtypes", every, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.has("quantization_config") {
-			return "", ""
+			return "", nothing
 		}
 		name := s.first(func(name string) bool { return !s.tensor[name].DType.Float() })
 		if name == "" {
-			return "", ""
+			return "", nothing
 		}
-		return fmt.Sprintf("tensor %q is of type %s and no quantization_config explains it", name, s.tensor[name].DType), "convert the unquantised model"
+		return fmt.Sprintf("tensor %q is of type %s and no quantization_config explains it", name, s.tensor[name].DType), option.Plain("convert the unquantised model")
 	}},
 	// A latent small enough to pass the norm unchanged is at the end of what F16
 	// reaches down to.
-	{"float16", every, false, func(s *subject, _ Engine) (string, string) {
+	{"float16", every, false, func(s *subject, _ Engine) (string, option.Text) {
 		if s.tensor[family.InLayer(0, family.KVANorm)].DType != checkpoint.F16 {
-			return "", ""
+			return "", nothing
 		}
-		return "its weights are of type F16, in which a linear norm of the latent rounds coarsely", "convert with --dtype bf16"
+		return "its weights are of type F16, in which a linear norm of the latent rounds coarsely", option.Textf("convert with %v", option.DType.Is("bf16"))
 	}},
 	// Both serve float32 in 16 bits: bfloat16 is right, float16 was the default.
-	{"float32", gpu, false, func(s *subject, _ Engine) (string, string) {
+	{"float32", gpu, false, func(s *subject, _ Engine) (string, option.Text) {
 		kind := s.text("torch_dtype")
 		if kind == "" {
 			kind = s.text("dtype")
 		}
 		if kind != "" && kind != "float32" {
-			return "", ""
+			return "", nothing
 		}
-		return "it serves a model of float32 in 16 bits, older versions in float16", "convert with --dtype bf16, or serve it with --dtype bfloat16"
+		return "it serves a model of float32 in 16 bits, older versions in float16", option.Textf("convert with %v, or serve it with --dtype bfloat16", option.DType.Is("bf16"))
 	}},
 }
 
@@ -163,17 +164,17 @@ func (s *subject) knownBias(name string) bool {
 }
 
 // biased complains of the first bias.
-func (s *subject) biased(fate string) (string, string) {
+func (s *subject) biased(fate string) (string, option.Text) {
 	name := s.first(func(name string) bool { return strings.HasSuffix(name, ".bias") })
 	if name == "" {
-		return "", ""
+		return "", nothing
 	}
-	return fmt.Sprintf("tensor %q %s", name, fate), "fold the bias into the weights"
+	return fmt.Sprintf("tensor %q %s", name, fate), option.Plain("fold the bias into the weights")
 }
 
 // stranger complains of the first tensor that has no place in the class, of
 // those that count.
-func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string, string) {
+func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string, option.Text) {
 	name := s.first(func(name string) bool {
 		n, rest, inLayer := layerOf(name)
 		switch {
@@ -187,29 +188,29 @@ func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string,
 		return !slices.ContainsFunc(s.expected(n), func(t family.TensorShape) bool { return t.Name == rest })
 	})
 	if name == "" {
-		return "", ""
+		return "", nothing
 	}
-	return fmt.Sprintf("tensor %q %s", name, fate), "remove the tensor if the model does without it"
+	return fmt.Sprintf("tensor %q %s", name, fate), option.Plain("remove the tensor if the model does without it")
 }
 
 // beyond complains of the first tensor of a layer that the configuration does not
 // count.
-func (s *subject) beyond() (string, string) {
+func (s *subject) beyond() (string, option.Text) {
 	further := 0
 	s.decode("num_nextn_predict_layers", &further) // what is no number is none
 	for _, name := range s.names {
 		n, rest, inLayer := layerOf(name)
 		if inLayer && n-s.model.Layers >= max(0, further) && rest != "self_attn.rotary_emb.inv_freq" && !strings.HasSuffix(name, ".bias") {
-			return fmt.Sprintf("tensor %q is of a layer beyond num_hidden_layers and num_nextn_predict_layers, at which it stops", name), "remove the tensor"
+			return fmt.Sprintf("tensor %q is of a layer beyond num_hidden_layers and num_nextn_predict_layers, at which it stops", name), option.Plain("remove the tensor")
 		}
 	}
-	return "", ""
+	return "", nothing
 }
 
 // headless complains if there is no head.
-func (s *subject) headless(fate string) (string, string) {
+func (s *subject) headless(fate string) (string, option.Text) {
 	if _, ok := s.tensor[family.Head]; ok {
-		return "", ""
+		return "", nothing
 	}
-	return fmt.Sprintf("tensor %q is missing, %s", family.Head, fate), "store a copy of the embedding as the head"
+	return fmt.Sprintf("tensor %q is missing, %s", family.Head, fate), option.Plain("store a copy of the embedding as the head")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // Names of tensors that are not part of a layer.
@@ -152,7 +153,7 @@ func (m *Model) bind() error {
 		}
 	}
 	if len(found) == 0 {
-		return &checkpoint.NoModelError{Path: m.Source.Path, What: fmt.Sprintf("it holds no %s: none of its tensors is there", m.Architecture), Tip: m.wrapped()}
+		return &checkpoint.NoModelError{Path: m.Source.Path, What: fmt.Sprintf("it holds no %s: none of its tensors is there", m.Architecture), Tip: option.Plain(m.wrapped())}
 	}
 	for _, w := range found {
 		if err := m.fits(w, used[w.stored]); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/linalg"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // ExtremeError says that the weights of a layer, though finite, cannot be computed
@@ -22,9 +23,9 @@ func (e *ExtremeError) Error() string {
 // Kind says that the model cannot be converted or loaded.
 func (e *ExtremeError) Kind() fault.Kind { return fault.Unsupported }
 
-// Hint says what to do about the error.
-func (e *ExtremeError) Hint() string {
-	return "they are too large or too small; --weights none asks the least of them"
+// Remedy says what to do about the error.
+func (e *ExtremeError) Remedy() option.Text {
+	return option.Textf("they are too large or too small; %v asks the least of them", option.Weights.Is(WeightsNone))
 }
 
 // Explain says of a numeric error in which layer it arose.

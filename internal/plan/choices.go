@@ -13,6 +13,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -125,7 +126,7 @@ func value[T any](p *T) (v T) {
 func (c *Choices) aim() error {
 	if c.form != layout.FormDeepseek {
 		if c.asked.Target != "" {
-			return &UsageError{"--target goes with --layout deepseek: no stock engine loads another", "leave it out, or the layout"}
+			return Misuse("%v goes with %v: no stock engine loads another", option.Target, option.Layout.Is(layout.FormDeepseek)).Try("leave it out, or the layout")
 		}
 		return nil
 	}
@@ -155,7 +156,7 @@ func (c *Choices) readRankings() (err error) {
 	c.selected = rope.Strategy(filepath.Base(path))
 	c.rankings, err = family.ReadRankings(path, c.model)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &UsageError{fmt.Sprintf("--rope-select %q: there is no such file", path), "name a strategy, or a file of the reference's 2-norm ranks"}
+		return Misuse("%v: there is no such file", option.RopeSelect.Is(fmt.Sprintf("%q", path))).Try("name a strategy, or a file of the reference's 2-norm ranks")
 	}
 	return err
 }
@@ -173,9 +174,9 @@ func (c *Choices) learn(d Data) error {
 	case d.Statistics == Unmade:
 		c.weights = mla.WeightsAttention
 	case !there && asked == mla.WeightsCalibrated:
-		return &UsageError{"--weights calibrated needs statistics", "name them with --stats, or a text with --calibrate"}
+		return Misuse("%v needs statistics", option.Weights.Is(mla.WeightsCalibrated)).Try("name them with %v, or a text with %v", option.Stats, option.Calibrate)
 	case there && asked == mla.WeightsAttention:
-		return &UsageError{"--weights attention is for conversions without statistics", "with statistics it is called calibrated"}
+		return Misuse("%v is for conversions without statistics", option.Weights.Is(mla.WeightsAttention)).Try("with statistics it is called calibrated")
 	case there && c.weights == mla.WeightsAttention:
 		c.weights = mla.WeightsCalibrated
 	}
@@ -192,9 +193,9 @@ func (c *Choices) checkHealing(d Data) error {
 	case c.heal == heal.None:
 		return nil
 	case c.bias == mla.BiasHF:
-		return &UsageError{fmt.Sprintf("--heal %s does not go with --bias hf", c.heal), "leave --bias out: healing makes up for what folding biases costs"}
+		return Misuse("%v does not go with %v", option.Heal.Is(c.heal), option.Bias.Is(mla.BiasHF)).Try("leave %v out: healing makes up for what folding biases costs", option.Bias)
 	case !d.Tokens:
-		return &UsageError{fmt.Sprintf("--heal %s needs tokens to heal on", c.heal), "name a text or a file of token ids with --calibrate; statistics are not enough"}
+		return Misuse("%v needs tokens to heal on", option.Heal.Is(c.heal)).Try("name a text or a file of token ids with %v; statistics are not enough", option.Calibrate)
 	default:
 		return nil
 	}

@@ -49,11 +49,11 @@ func TestCheck(t *testing.T) {
 		want string
 	}{
 		"nothing":           {plan.Request{Method: pooled, Cache: 16}, ""},
-		"a factorisation":   {plan.Request{Method: pooled, SVD: plan.SVDJoint}, "--svd says nothing"},
-		"no padding":        {plan.Request{Method: pooled, PadToKernel: new(false)}, "--pad-to-kernel says nothing"},
-		"no query path":     {plan.Request{Method: pooled, QLora: new(layout.QLoraNone)}, "--q-lora says nothing"},
-		"no healing":        {plan.Request{Method: pooled, Heal: new(heal.None)}, "--heal says nothing"},
-		"TransMLA's layout": {plan.Request{Method: mla.MethodTransMLA, Layout: layout.FormDeepseek}, "--layout does not go with"},
+		"a factorisation":   {plan.Request{Method: pooled, SVD: plan.SVDJoint}, "svd says nothing"},
+		"no padding":        {plan.Request{Method: pooled, PadToKernel: new(false)}, "pad-to-kernel says nothing"},
+		"no query path":     {plan.Request{Method: pooled, QLora: new(layout.QLoraNone)}, "q-lora says nothing"},
+		"no healing":        {plan.Request{Method: pooled, Heal: new(heal.None)}, "heal says nothing"},
+		"TransMLA's layout": {plan.Request{Method: mla.MethodTransMLA, Layout: layout.FormDeepseek}, "layout does not go with"},
 		"the paper's":       {plan.Request{Method: mla.MethodMHA2MLA, Layout: layout.FormDeepseek}, ""},
 	} {
 		switch err := c.r.Check(); {
@@ -137,7 +137,7 @@ func TestData(t *testing.T) {
 		"calibrated, by nothing":  {r: plan.Request{Weights: mla.WeightsCalibrated}, d: plan.Data{Statistics: plan.Absent}, err: "needs statistics"},
 		"attention, with a text":  {r: plan.Request{Weights: mla.WeightsAttention}, d: text, err: "without statistics"},
 		"healing without tokens":  {r: plan.Request{Heal: new(heal.Auto)}, d: plan.Data{Statistics: plan.Present}, err: "needs tokens"},
-		"healing and kept biases": {r: plan.Request{Heal: new(heal.Auto), Bias: mla.BiasHF}, d: text, err: "--bias hf"},
+		"healing and kept biases": {r: plan.Request{Heal: new(heal.Auto), Bias: mla.BiasHF}, d: text, err: "bias hf"},
 	} {
 		choices, err := plan.Choose(c.r, m, c.d)
 		switch {

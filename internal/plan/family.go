@@ -1,52 +1,53 @@
 package plan
 
 import (
-	"fmt"
-
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // checkFamily is an error if the form that is asked for cannot express what the model
 // computes.
 func (c *Choices) checkFamily() error {
-	refuse := func(tip, format string, args ...any) error {
-		return &family.UnsupportedError{What: fmt.Sprintf(format, args...), Tip: tip}
-	}
 	switch c.form {
 	case layout.FormReference:
 		known := c.model.Family() == "llama" || c.model.Family() == "qwen2" && c.model.Window.Positions == 0
 		if !known || !canonical(c.model) {
-			return refuse("use --layout deepseek", "the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM and Qwen2ForCausalLM without yarn and sliding windows alone, not this %s", c.model.Architecture)
+			return unsupported("the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM and Qwen2ForCausalLM without yarn and sliding windows alone, not this %s", c.model.Architecture).
+				Try("use %v", option.Layout.Is(layout.FormDeepseek))
 		}
 		if c.model.Biases && value(c.asked.Heal) != heal.None {
-			return &UsageError{"--heal does not go with the biases that the mha2mla layout keeps", "leave it out, or use --layout deepseek"}
+			return Misuse("%v does not go with the biases that the mha2mla layout keeps", option.Heal).Try("leave it out, or use %v", option.Layout.Is(layout.FormDeepseek))
 		}
 	case layout.FormGrouped:
 		if c.model.Biases || c.model.HeadNorms || !canonical(c.model) {
-			return refuse("choose another --method", "--method gqa-mean keeps the class of the source and is for weights that are what they say; those of this %s are fused, multiplied or added to", c.model.Architecture)
+			return unsupported("%v keeps the class of the source and is for weights that are what they say; those of this %s are fused, multiplied or added to", option.Method.Is(c.method), c.model.Architecture).
+				Try("choose another %v", option.Method)
 		}
 	default:
-		return c.checkDeepseek(refuse)
+		return c.checkDeepseek()
 	}
 	return nil
 }
 
 // checkDeepseek is checkFamily for the deepseek layout.
-func (c *Choices) checkDeepseek(refuse func(tip, format string, args ...any) error) error {
+func (c *Choices) checkDeepseek() error {
 	switch w := c.model.Window.Positions; {
 	case w > 0 && !c.asked.IgnoreWindow:
-		return refuse("--ignore-sliding-window converts it to attend to all of them: within the window nothing changes",
-			"%q attends to the last %d of %d positions alone, latent attention to all", c.model.Architecture, w, c.model.MaxPositions)
+		return unsupported("%q attends to the last %d of %d positions alone, latent attention to all", c.model.Architecture, w, c.model.MaxPositions).
+			Try("%v converts it to attend to all of them: within the window nothing changes", option.IgnoreWindow)
 	case c.model.OutputBias && c.bias != mla.BiasHF:
-		return refuse("--bias hf keeps it, for Transformers alone", "the attention output of %q has a bias of its own, which cannot be folded into weights", c.model.Architecture)
+		return unsupported("the attention output of %q has a bias of its own, which cannot be folded into weights", c.model.Architecture).
+			Try("%v keeps it, for Transformers alone", option.Bias.Is(mla.BiasHF))
 	case c.model.Activation != family.SiLU && c.target != engine.HF:
-		return refuse("--target hf writes it for Transformers, which has others", "the MLP of %q has %s, and the DeepSeek-V3 of other engines than Transformers silu alone", c.model.Architecture, c.model.Activation)
+		return unsupported("the MLP of %q has %s, and the DeepSeek-V3 of other engines than Transformers silu alone", c.model.Architecture, c.model.Activation).
+			Try("%v writes it for Transformers, which has others", option.Target.Is(engine.HF))
 	case c.model.Rope != nil && c.method == mla.MethodTransMLA:
-		return refuse("choose another --method", "--method transmla needs frequencies that follow from a base, and RoPE is scaled (%s)", c.model.Rope.Kind)
+		return unsupported("%v needs frequencies that follow from a base, and RoPE is scaled (%s)", option.Method.Is(c.method), c.model.Rope.Kind).
+			Try("choose another %v", option.Method)
 	default:
 		return nil
 	}

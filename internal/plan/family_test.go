@@ -79,7 +79,7 @@ func TestKeptClass(t *testing.T) {
 			o.Cache = 16 // one KV head
 		}
 		_, err := sizes(c.make.Open(t), o)
-		if refused := errors.As(err, new(*family.UnsupportedError)); refused == c.supported || c.supported && err != nil {
+		if refused := errors.As(err, new(*plan.UnsupportedError)); refused == c.supported || c.supported && err != nil {
 			t.Errorf("%s, %+v: %v", c.make.Kind, c.o, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // CardFile is the name of the model card.
@@ -35,7 +36,7 @@ const mostShards = 99999
 // countable is an error if there are more shards than that.
 func (p *Plan) countable() error {
 	if len(p.Shards) > mostShards {
-		return &UsageError{What: fmt.Sprintf("--max-shard-size makes %d files, and their names count no further than %d", len(p.Shards), mostShards), Tip: "raise it"}
+		return Misuse("%v makes %d files, and their names count no further than %d", option.MaxShard, len(p.Shards), mostShards).Try("raise it")
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"math"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // llamaGain multiplies the residual stream of what llama.cpp runs. It computes with
@@ -41,10 +41,10 @@ func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 	}
 	if c.pad {
 		if err := d.PadToKernel(); err != nil {
-			return nil, &UsageError{"--pad-to-kernel: " + err.Error(), ""}
+			return nil, Misuse("%v: %v", option.PadToKernel, err)
 		}
 		if s.Scaling != nil && d.RopeDim != s.RopeDims {
-			return nil, &UsageError{fmt.Sprintf("--rope-scaling yarn goes with --pad-to-kernel at --rope-dims %d alone: padding would move its bounds", d.RopeDim), "leave one of them out"}
+			return nil, Misuse("%v goes with %v at %v alone: padding would move its bounds", option.RopeScaling.Is(ScalingYarn), option.PadToKernel, option.RopeDims.Is(d.RopeDim)).Try("leave one of them out")
 		}
 	}
 	return d, nil

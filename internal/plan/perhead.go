@@ -1,9 +1,8 @@
 package plan
 
 import (
-	"fmt"
-
-	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/layout"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // latents is how many latents the mha2mla layout has.
@@ -33,15 +32,15 @@ func (c *Choices) perHeadSizes() (Sizes, error) {
 	s := Sizes{RopeDims: c.asked.RopeDims, Theta: c.model.RopeTheta}
 	switch most := D - 2*(c.latents()-1); { // split, there must be content keys to factor
 	case c.asked.RopeDims%2 != 0:
-		return s, &UsageError{fmt.Sprintf("--rope-dims %d is odd: rotary dimensions come in pairs", c.asked.RopeDims), ""}
+		return s, Misuse("%v is odd: rotary dimensions come in pairs", option.RopeDims.Is(c.asked.RopeDims))
 	case c.asked.RopeDims > most:
-		return s, &UsageError{fmt.Sprintf("--rope-dims %d is above %d: in this layout it counts those of one KV head", c.asked.RopeDims, most), ""}
+		return s, Misuse("%v is above %d: in this layout it counts those of one KV head", option.RopeDims.Is(c.asked.RopeDims), most)
 	case D > 512:
-		return s, &family.UnsupportedError{What: fmt.Sprintf("head_dim %d has more rotary pairs than a ranking of bytes can order", D), Tip: "use --layout deepseek"}
+		return s, unsupported("head_dim %d has more rotary pairs than a ranking of bytes can order", D).Try("use %v", option.Layout.Is(layout.FormDeepseek))
 	}
 	if c.asked.Cache > 0 && c.asked.RopeDims == 0 {
 		if len(c.perHeadSplits()) == 0 {
-			return s, &UsageError{fmt.Sprintf("--cache %d has no room for two rotary dimensions and a latent of %d KV heads", c.asked.Cache, G), fmt.Sprintf("the least is %d", (2+c.latents())*G)}
+			return s, Misuse("%v has no room for two rotary dimensions and a latent of %d KV heads", option.Cache.Is(c.asked.Cache), G).Try("the least is %d", (2+c.latents())*G)
 		}
 		return s, nil
 	}
@@ -56,32 +55,31 @@ func (c *Choices) perHeadRanked(s Sizes) (Sizes, error) {
 	unit := c.latents() * c.model.KVHeads
 	const huge = 1 << 40
 	most := c.perHeadRank(s.RopeDims, huge)
-	asked, flag := c.asked.Rank, fmt.Sprintf("--kv-lora-rank %d", c.asked.Rank)
+	asked, by := c.asked.Rank, option.Rank.Is(c.asked.Rank)
 	if c.asked.DKV > 0 {
-		asked, flag = min(c.asked.DKV, huge)*c.model.KVHeads, fmt.Sprintf("--dkv %d", c.asked.DKV)
+		asked, by = min(c.asked.DKV, huge)*c.model.KVHeads, option.DKV.Is(c.asked.DKV)
 	}
 	switch {
 	case c.asked.Cache > 0:
 		if s.Rank = c.perHeadRank(s.RopeDims, c.asked.Cache); s.Rank == 0 {
-			return s, &UsageError{fmt.Sprintf("--cache %d has no room for a latent beside --rope-dims %d of %d KV heads", c.asked.Cache, s.RopeDims, c.model.KVHeads), "lower --rope-dims"}
+			return s, Misuse("%v has no room for a latent beside %v of %d KV heads", option.Cache.Is(c.asked.Cache), option.RopeDims.Is(s.RopeDims), c.model.KVHeads).Try("lower %v", option.RopeDims)
 		}
 	case asked == 0:
 		s.Rank = min(max(1, c.model.HeadDim/2/c.latents())*unit, most)
 	case asked%unit != 0:
-		return s, &UsageError{fmt.Sprintf("%s is a rank of %d, which is no multiple of %d: the layout counts floats per KV head and latent", flag, asked, unit),
-			fmt.Sprintf("--kv-lora-rank %d is near", max(unit, asked/unit*unit))}
+		return s, Misuse("%v is a rank of %d, which is no multiple of %d: the layout counts floats per KV head and latent", by, asked, unit).Try("%v is near", option.Rank.Is(max(unit, asked/unit*unit)))
 	case asked > most:
-		return s, &UsageError{fmt.Sprintf("%s is a rank of %d, above %d, all there is beside the rotary keys", flag, asked, most), ""}
+		return s, Misuse("%v is a rank of %d, above %d, all there is beside the rotary keys", by, asked, most)
 	default:
 		s.Rank = asked
 	}
 	if s.Rank == 0 {
-		return s, &family.UnsupportedError{What: fmt.Sprintf("hidden_size %d is below the number of KV heads, %d: no latent has a float for each", c.model.Hidden, c.model.KVHeads), Tip: "use --layout deepseek"}
+		return s, unsupported("hidden_size %d is below the number of KV heads, %d: no latent has a float for each", c.model.Hidden, c.model.KVHeads).Try("use %v", option.Layout.Is(layout.FormDeepseek))
 	}
 	return s, nil
 }
 
-// perHeadSplits returns the ways to divide --cache in the mha2mla layout.
+// perHeadSplits returns the ways to divide the cache in the mha2mla layout.
 func (c *Choices) perHeadSplits() []Sizes {
 	var splits []Sizes
 	for _, dims := range ropeGrid {
@@ -92,12 +90,12 @@ func (c *Choices) perHeadSplits() []Sizes {
 	return splits
 }
 
-// groupedSizes works out to how many KV heads --method gqa-mean goes: the largest
+// groupedSizes works out to how many KV heads pooling goes: the largest
 // divisor of what there are whose cache is no larger than latent attention's
 // would be.
 func (c *Choices) groupedSizes() (Sizes, error) {
 	if c.model.KVHeads == 1 {
-		return Sizes{}, &family.UnsupportedError{What: fmt.Sprintf("%q has one KV head: there is nothing to pool", c.model.Source.Path), Tip: "choose another --method"}
+		return Sizes{}, unsupported("%q has one KV head: there is nothing to pool", c.model.Source.Path).Try("choose another %v", option.Method)
 	}
 	each := 2 * c.model.HeadDim
 	floats := c.asked.Cache
@@ -116,9 +114,9 @@ func (c *Choices) groupedSizes() (Sizes, error) {
 	}
 	switch {
 	case floats < each:
-		return Sizes{}, &UsageError{fmt.Sprintf("a cache of %d floats has no room for one KV head of head_dim %d", floats, c.model.HeadDim), fmt.Sprintf("it takes --cache %d", each)}
+		return Sizes{}, Misuse("a cache of %d floats has no room for one KV head of head_dim %d", floats, c.model.HeadDim).Try("it takes %v", option.Cache.Is(each))
 	case floats >= c.model.CacheFloats():
-		return Sizes{}, &UsageError{fmt.Sprintf("a cache of %d floats has room for all %d KV heads", floats, c.model.KVHeads), fmt.Sprintf("ask for less than --cache %d", c.model.CacheFloats())}
+		return Sizes{}, Misuse("a cache of %d floats has room for all %d KV heads", floats, c.model.KVHeads).Try("ask for less than %v", option.Cache.Is(c.model.CacheFloats()))
 	}
 	for n := floats / each; ; n-- {
 		if c.model.KVHeads%n == 0 { // 1 divides everything

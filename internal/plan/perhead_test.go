@@ -41,11 +41,11 @@ func TestPerHeadSizes(t *testing.T) {
 		"nothing to split":   {plan.Request{RopeDims: 16, SVD: plan.SVDSplit}, plan.Sizes{}, "above 14"},
 		"cache too small":    {plan.Request{Cache: 5}, plan.Sizes{}, "no room for two"},
 		"no room beside":     {plan.Request{Cache: 12, RopeDims: 6}, plan.Sizes{}, "no room for a latent"},
-		"base":               {plan.Request{Theta: 100}, plan.Sizes{}, "--rope-theta goes with"},
-		"threshold":          {plan.Request{Threshold: 0.1}, plan.Sizes{}, "--rope-threshold goes with"},
-		"padding":            {plan.Request{PadToKernel: new(true)}, plan.Sizes{}, "--pad-to-kernel goes with"},
-		"query":              {plan.Request{QLora: new(layout.QLoraExact)}, plan.Sizes{}, "--q-lora goes with"},
-		"split, deepseek":    {plan.Request{Layout: layout.FormDeepseek, SVD: plan.SVDSplit}, plan.Sizes{}, "goes with --layout mha2mla"},
+		"base":               {plan.Request{Theta: 100}, plan.Sizes{}, "rope-theta goes with"},
+		"threshold":          {plan.Request{Threshold: 0.1}, plan.Sizes{}, "rope-threshold goes with"},
+		"padding":            {plan.Request{PadToKernel: new(true)}, plan.Sizes{}, "pad-to-kernel goes with"},
+		"query":              {plan.Request{QLora: new(layout.QLoraExact)}, plan.Sizes{}, "q-lora goes with"},
+		"split, deepseek":    {plan.Request{Layout: layout.FormDeepseek, SVD: plan.SVDSplit}, plan.Sizes{}, "goes with layout mha2mla"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.o.Layout == "" {
@@ -103,7 +103,7 @@ func TestGroupedSizes(t *testing.T) {
 			checkSizes(t, m, c.o, plan.Sizes{KVHeads: c.want}, c.err)
 		})
 	}
-	if _, err := sizes(testmodel.Llama{KVHeads: 1}.Open(t), plan.Request{Method: mla.MethodGroupedMean}); !errors.As(err, new(*family.UnsupportedError)) {
+	if _, err := sizes(testmodel.Llama{KVHeads: 1}.Open(t), plan.Request{Method: mla.MethodGroupedMean}); !errors.As(err, new(*plan.UnsupportedError)) {
 		t.Errorf("one KV head: %v", err)
 	}
 }

@@ -78,7 +78,7 @@ func TestSizes(t *testing.T) {
 		"TransMLA, no fold":      {plan.Request{Method: mla.MethodTransMLA, Cache: 20, FreqFold: 3}, plan.Sizes{}, "no rotary key"},
 		"TransMLA, strategy":     {plan.Request{Method: mla.MethodTransMLA, Select: rope.High}, plan.Sizes{}, "do not go with"},
 		"TransMLA, threshold":    {plan.Request{Method: mla.MethodTransMLA, Threshold: 0.1}, plan.Sizes{}, "do not go with"},
-		"folding alone":          {plan.Request{FreqFold: 2}, plan.Sizes{}, "goes with --method transmla"},
+		"folding alone":          {plan.Request{FreqFold: 2}, plan.Sizes{}, "goes with method transmla"},
 		"query rank":             {plan.Request{QLora: new(layout.QLora(32))}, plan.Sizes{Rank: 8, RopeDims: 4}, ""},
 		"query rank too large":   {plan.Request{QLora: new(layout.QLora(33))}, plan.Sizes{}, "above 32"},
 		"threshold, by norm":     {plan.Request{Threshold: 0.1, Select: rope.ByNorm}, plan.Sizes{}, "goes with"},

@@ -5,26 +5,12 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/engine"
-	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
-
-// UsageError says that the options cannot be meant.
-type UsageError struct {
-	What string
-	Tip  string
-}
-
-func (e *UsageError) Error() string { return e.What }
-
-// Kind says that what was asked for cannot be meant.
-func (e *UsageError) Kind() fault.Kind { return fault.Usage }
-
-// Hint says what to do about the error.
-func (e *UsageError) Hint() string { return e.Tip }
 
 // Request is what the user asks of a conversion. The zero value of a field means that the
 // user has said nothing; where zero, false or none can be asked for, the field is a pointer.
@@ -70,28 +56,28 @@ const (
 // saying is something that a request may say.
 type saying struct {
 	said bool
-	flag string
+	what option.Setting
 }
 
 // Check refuses what a request says against its own method. It needs no model, so that
 // such a request is refused before one is opened.
 func (r Request) Check() error {
-	layout, weights := saying{r.Layout != "", "layout"}, saying{r.Weights != "", "weights"}
+	layout, weights := saying{r.Layout != "", option.Layout.Alone()}, saying{r.Weights != "", option.Weights.Alone()}
 	switch r.Method {
 	case mla.MethodTransMLA:
 		for _, s := range []saying{layout, weights} {
 			if s.said {
-				return &UsageError{fmt.Sprintf("--%s does not go with --method %s, which has its own", s.flag, r.Method), "leave it out"}
+				return Misuse("%v does not go with %v, which has its own", s.what, option.Method.Is(r.Method)).Try("leave it out")
 			}
 		}
 	case mla.MethodGroupedMean:
 		for _, s := range []saying{
-			layout, {r.SVD != "", "svd"}, {r.Theta != 0, "rope-theta"}, {r.Scaling != "", "rope-scaling"}, {r.Select != "", "rope-select"},
-			{r.Threshold != 0, "rope-threshold"}, weights, {r.LatentNorm != "", "latent-norm"}, {r.QLora != nil, "q-lora"},
-			{r.Bias != "", "bias"}, {r.PadToKernel != nil, "pad-to-kernel"}, {r.Heal != nil, "heal"},
+			layout, {r.SVD != "", option.SVD.Alone()}, {r.Theta != 0, option.RopeTheta.Alone()}, {r.Scaling != "", option.RopeScaling.Alone()}, {r.Select != "", option.RopeSelect.Alone()},
+			{r.Threshold != 0, option.RopeThreshold.Alone()}, weights, {r.LatentNorm != "", option.LatentNorm.Alone()}, {r.QLora != nil, option.QLora.Alone()},
+			{r.Bias != "", option.Bias.Alone()}, {r.PadToKernel != nil, option.PadToKernel.Alone()}, {r.Heal != nil, option.Heal.Alone()},
 		} {
 			if s.said {
-				return &UsageError{fmt.Sprintf("--%s says nothing about --method %s, which has no latent", s.flag, r.Method), ""}
+				return Misuse("%v says nothing about %v, which has no latent", s.what, option.Method.Is(r.Method))
 			}
 		}
 	}
@@ -101,8 +87,8 @@ func (r Request) Check() error {
 // rankSuffix ends the names of files of rankings.
 const rankSuffix = ".pth"
 
-// ParseSelect parses the value of --rope-select: a strategy, or a file of
-// rankings, whose name then stands for it.
+// ParseSelect parses what chooses the rotary pairs: a strategy, or a file of rankings, whose
+// name then stands for it.
 func ParseSelect(text string) (rope.Strategy, error) {
 	var names []string
 	for _, s := range rope.Strategies() {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -27,7 +28,7 @@ func (c *Choices) yarn(s Sizes) *rope.Scaling {
 // checkScaling checks the option about it.
 func (c *Choices) checkScaling() error {
 	if c.asked.Scaling == ScalingYarn && (c.model.Rope == nil || c.model.Rope.Kind != "llama3" && c.model.Rope.Kind != "yarn") {
-		return &UsageError{"--rope-scaling yarn is for a source whose RoPE is scaled by llama3 or yarn", "leave it out"}
+		return Misuse("%v is for a source whose RoPE is scaled by llama3 or yarn", option.RopeScaling.Is(ScalingYarn)).Try("leave it out")
 	}
 	return nil
 }
@@ -38,7 +39,7 @@ func (c *Choices) scaled(s Sizes) (Sizes, error) {
 		return s, nil
 	}
 	if s.Scaling = c.yarn(s); s.Scaling == nil {
-		return s, &UsageError{fmt.Sprintf("--rope-scaling yarn finds no slot to scale among %d at --rope-theta %.9g", s.RopeDims/2, s.Theta), "leave it out"}
+		return s, Misuse("%v finds no slot to scale among %d at %v", option.RopeScaling.Is(ScalingYarn), s.RopeDims/2, option.RopeTheta.Is(fmt.Sprintf("%.9g", s.Theta))).Try("leave it out")
 	}
 	return s, nil
 }

@@ -1,11 +1,10 @@
 package plan
 
 import (
-	"fmt"
-
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -40,15 +39,16 @@ func MaxRank(m *family.Model) int { return min(2*m.KVHeads*m.HeadDim, m.Hidden) 
 func (c *Choices) checkForm() error {
 	reference := c.form == layout.FormReference
 	for _, s := range []saying{
-		{c.asked.Theta != 0, "--rope-theta"}, {c.asked.Scaling != "", "--rope-scaling"}, {c.asked.Threshold != 0, "--rope-threshold"}, {c.pad, "--pad-to-kernel"},
-		{c.qLora != layout.QLoraNone, "--q-lora"}, {c.bias == mla.BiasHF, "--bias hf"}, {c.norm == layout.NormRMS, "--latent-norm rms"},
+		{c.asked.Theta != 0, option.RopeTheta.Alone()}, {c.asked.Scaling != "", option.RopeScaling.Alone()}, {c.asked.Threshold != 0, option.RopeThreshold.Alone()},
+		{c.pad, option.PadToKernel.Alone()},
+		{c.qLora != layout.QLoraNone, option.QLora.Alone()}, {c.bias == mla.BiasHF, option.Bias.Is(mla.BiasHF)}, {c.norm == layout.NormRMS, option.LatentNorm.Is(layout.NormRMS)},
 	} {
 		if s.said && reference {
-			return &UsageError{s.flag + " goes with --layout deepseek", "leave it out, or the layout"}
+			return Misuse("%v goes with %v", s.what, option.Layout.Is(layout.FormDeepseek)).Try("leave it out, or the layout")
 		}
 	}
 	if c.asked.SVD != "" && !reference {
-		return &UsageError{fmt.Sprintf("--svd %s goes with --layout mha2mla", c.asked.SVD), "the deepseek layout has one latent for keys and values"}
+		return Misuse("%v goes with %v", option.SVD.Is(c.asked.SVD), option.Layout.Is(layout.FormReference)).Try("the deepseek layout has one latent for keys and values")
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (c *Choices) MaxRopeDims() int {
 func (c *Choices) sized() (Sizes, error) {
 	s := Sizes{Rank: c.asked.Rank, RopeDims: c.asked.RopeDims, Theta: c.theta()}
 	if min(c.asked.DKV, 1)+min(c.asked.Rank, 1)+min(c.asked.Cache, 1) > 1 {
-		return s, &UsageError{"--dkv, --kv-lora-rank and --cache all say how large the latent is", "give one of them"}
+		return s, Misuse("%v, %v and %v all say how large the latent is", option.DKV, option.Rank, option.Cache).Try("give one of them")
 	}
 	if err := c.checkForm(); err != nil {
 		return s, err
@@ -102,7 +102,7 @@ func (c *Choices) sized() (Sizes, error) {
 		return s, err
 	}
 	if most := min(c.model.Heads*c.model.HeadDim, c.model.Hidden); c.qLora.Rank() > most {
-		return s, &UsageError{fmt.Sprintf("--q-lora %d is above %d, the rank of the stacked queries", c.qLora, most), "--q-lora exact keeps the query as it is"}
+		return s, Misuse("%v is above %d, the rank of the stacked queries", option.QLora.Is(c.qLora), most).Try("%v keeps the query as it is", option.QLora.Is("exact"))
 	}
 	if err := c.checkScaling(); err != nil {
 		return s, err
@@ -116,22 +116,21 @@ func (c *Choices) sized() (Sizes, error) {
 	switch {
 	case c.asked.DKV > 0:
 		if most := MaxRank(c.model) / c.model.KVHeads; c.asked.DKV > most {
-			return s, &UsageError{fmt.Sprintf("--dkv %d for each of %d KV heads is above %d, the rank of the stacked keys and values", c.asked.DKV, c.model.KVHeads, MaxRank(c.model)),
-				fmt.Sprintf("--dkv can be at most %d", most)}
+			return s, Misuse("%v for each of %d KV heads is above %d, the rank of the stacked keys and values", option.DKV.Is(c.asked.DKV), c.model.KVHeads, MaxRank(c.model)).Try("%v can be at most %d", option.DKV, most)
 		}
 		s.Rank = c.asked.DKV * c.model.KVHeads
 	case c.asked.Rank > 0:
 		if s.Rank > MaxRank(c.model) {
-			return s, &UsageError{fmt.Sprintf("--kv-lora-rank %d is above %d, the rank of the stacked keys and values", c.asked.Rank, MaxRank(c.model)), ""}
+			return s, Misuse("%v is above %d, the rank of the stacked keys and values", option.Rank.Is(c.asked.Rank), MaxRank(c.model))
 		}
 	case c.asked.Cache > 0:
 		if c.asked.Cache < 3 {
-			return s, &UsageError{fmt.Sprintf("--cache %d has no room for two rotary dimensions and a latent", c.asked.Cache), ""}
+			return s, Misuse("%v has no room for two rotary dimensions and a latent", option.Cache.Is(c.asked.Cache))
 		}
 		if s.RopeDims > 0 {
 			s.Rank = min(c.asked.Cache-s.RopeDims, MaxRank(c.model))
 			if s.Rank < 1 {
-				return s, &UsageError{fmt.Sprintf("--cache %d has no room for a latent beside --rope-dims %d", c.asked.Cache, s.RopeDims), "lower --rope-dims"}
+				return s, Misuse("%v has no room for a latent beside %v", option.Cache.Is(c.asked.Cache), option.RopeDims.Is(s.RopeDims)).Try("lower %v", option.RopeDims)
 			}
 		}
 	default:
@@ -144,17 +143,17 @@ func (c *Choices) sized() (Sizes, error) {
 func (c *Choices) checkRope() error {
 	switch most := c.MaxRopeDims(); {
 	case c.asked.RopeDims%2 != 0:
-		return &UsageError{fmt.Sprintf("--rope-dims %d is odd: rotary dimensions come in pairs", c.asked.RopeDims), ""}
+		return Misuse("%v is odd: rotary dimensions come in pairs", option.RopeDims.Is(c.asked.RopeDims))
 	case c.asked.RopeDims > most:
-		return &UsageError{fmt.Sprintf("--rope-dims %d is above %d, all there is to rotate", c.asked.RopeDims, most), ""}
+		return Misuse("%v is above %d, all there is to rotate", option.RopeDims.Is(c.asked.RopeDims), most)
 	case c.asked.RopeDims > 0 && c.asked.Threshold > 0:
-		return &UsageError{"--rope-dims and --rope-threshold both say how many pairs keep their rotation", "give one of them"}
+		return Misuse("%v and %v both say how many pairs keep their rotation", option.RopeDims, option.RopeThreshold).Try("give one of them")
 	case c.asked.Threshold > 0 && c.selected != rope.BySensitivity:
-		return &UsageError{"--rope-threshold goes with --rope-select sensitivity", ""}
+		return Misuse("%v goes with %v", option.RopeThreshold, option.RopeSelect.Is(rope.BySensitivity))
 	case c.asked.Threshold > 1:
-		return &UsageError{fmt.Sprintf("--rope-threshold %v is above 1: it is a share of the sensitivity", c.asked.Threshold), ""}
+		return Misuse("%v is above 1: it is a share of the sensitivity", option.RopeThreshold.Is(c.asked.Threshold))
 	case c.asked.Theta != 0 && c.asked.Theta <= 1:
-		return &UsageError{fmt.Sprintf("--rope-theta %v must be above 1", c.asked.Theta), ""}
+		return Misuse("%v must be above 1", option.RopeTheta.Is(c.asked.Theta))
 	}
 	return nil
 }
@@ -162,7 +161,7 @@ func (c *Choices) checkRope() error {
 // ropeGrid are the sizes of the rotary key that a search considers.
 var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 
-// Splits returns the ways to divide --cache between latent and rotary key that
+// Splits returns the ways to divide the cache between latent and rotary key that
 // a search considers, thetas left open.
 func (c *Choices) Splits() []Sizes {
 	if c.form == layout.FormReference {

@@ -2,11 +2,11 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // refusedAnyhow is an error if the one engine that the output is for would not load it even
@@ -57,56 +57,71 @@ func (p *Plan) Loaders() []string {
 // Advice says which engines will not load the output, or not as it should be: of the
 // one that it is for, a line for each reason. Of all of them together it is one line:
 // what stops one, and what makes it slow if padding would help and still save cache.
-func (p *Plan) Advice() []string {
+func (p *Plan) Advice() []option.Text {
 	all := p.Engine == engine.All
-	var reasons []engine.Finding
-	names := make(map[engine.Finding][]string)
+	var reasons []*reason
 	for _, v := range p.judge() {
 		for _, f := range v.Findings {
 			if all && !f.Fatal && !p.slow(f) {
 				continue
 			}
-			if !slices.Contains(reasons, f) {
-				reasons = append(reasons, f)
+			i := slices.IndexFunc(reasons, func(r *reason) bool { return r.same(f) })
+			if i < 0 {
+				i, reasons = len(reasons), append(reasons, &reason{Finding: f})
 			}
-			names[f] = append(names[f], string(v.Engine))
+			reasons[i].engines = append(reasons[i].engines, string(v.Engine))
 		}
 	}
-	slices.SortStableFunc(reasons, func(a, b engine.Finding) int {
-		return cmp.Compare(rank(a), rank(b))
+	slices.SortStableFunc(reasons, func(a, b *reason) int {
+		return cmp.Compare(a.rank(), b.rank())
 	})
-	var lines []string
-	for _, f := range reasons {
-		lines = append(lines, advice(strings.Join(names[f], ", "), f, all))
+	var lines []option.Text
+	for _, r := range reasons {
+		lines = append(lines, r.advice(all))
 	}
 	if all && len(lines) > 1 {
-		return []string{strings.Join(lines, "; ")}
+		one := lines[0]
+		for _, line := range lines[1:] {
+			one = option.Textf("%v; %v", one, line)
+		}
+		return []option.Text{one}
 	}
 	return lines
 }
 
+// reason is a finding with the engines that have it in common.
+type reason struct {
+	engine.Finding
+	engines []string
+}
+
+// same reports whether f is the same finding.
+func (r *reason) same(f engine.Finding) bool {
+	return r.Rule == f.Rule && r.Fatal == f.Fatal && r.What == f.What && r.Do.String() == f.Do.String()
+}
+
 // rank puts what stops an engine first.
-func rank(f engine.Finding) int {
-	if f.Fatal {
+func (r *reason) rank() int {
+	if r.Fatal {
 		return 0
 	}
 	return 1
 }
 
 // advice says what engines make of the output, or in short.
-func advice(engines string, f engine.Finding, short bool) string {
-	if short && !f.Fatal {
-		return engines + " have no GPU kernel for its sizes (--pad-to-kernel)"
+func (r *reason) advice(short bool) option.Text {
+	engines := strings.Join(r.engines, ", ")
+	if short && !r.Fatal {
+		return option.Textf("%s have no GPU kernel for its sizes (%v)", engines, option.PadToKernel)
 	}
 	verb := ""
-	if f.Fatal {
+	if r.Fatal {
 		verb = " will not load this"
 	}
-	do := ""
-	if f.Do != "" {
-		do = "; " + f.Do
+	if r.Do.Empty() {
+		return option.Textf("%s%s: %s", engines, verb, r.What)
 	}
-	return fmt.Sprintf("%s%s: %s%s", engines, verb, f.What, do)
+	return option.Textf("%s%s: %s; %v", engines, verb, r.What, r.Do)
 }
 
 // slow reports whether f is a want of a GPU kernel that is worth a word.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestAdvice(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	large := newPlan(t, testmodel.Llama{Heads: 8, KVHeads: 8, HeadDim: 32, Hidden: 256}.Open(t), t.TempDir()+"/out", plan.Request{Rank: 64}).Advice()
-	if len(large) != 1 || !strings.HasPrefix(large[0], "llama.cpp will not load this: ") || !strings.HasSuffix(large[0], "; vllm, sglang have no GPU kernel for its sizes (--pad-to-kernel)") {
+	if len(large) != 1 || !strings.HasPrefix(large[0].String(), "llama.cpp will not load this: ") || !strings.HasSuffix(large[0].String(), "; vllm, sglang have no GPU kernel for its sizes (pad-to-kernel)") {
 		t.Errorf("a cache that padding saves some of: %q", large)
 	}
 	for target, want := range map[engine.Engine][]string{
@@ -35,9 +36,9 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-func containsStart(lines []string, start string) bool {
+func containsStart(lines []option.Text, start string) bool {
 	for _, line := range lines {
-		if strings.HasPrefix(line, start) {
+		if strings.HasPrefix(line.String(), start) {
 			return true
 		}
 	}

@@ -1,9 +1,8 @@
 package plan
 
 import (
-	"fmt"
-
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -12,17 +11,17 @@ import (
 func (c *Choices) checkMethod(dims int) error {
 	switch {
 	case c.method != mla.MethodTransMLA && c.asked.FreqFold > 0:
-		return &UsageError{"--freq-fold goes with --method transmla", ""}
+		return Misuse("%v goes with %v", option.FreqFold, option.Method.Is(mla.MethodTransMLA))
 	case c.method != mla.MethodTransMLA:
 		return nil
 	case c.selected != rope.BySensitivity || c.asked.Threshold > 0:
-		return &UsageError{"--rope-select and --rope-threshold do not go with --method transmla: it folds pairs and drops none", ""}
+		return Misuse("%v and %v do not go with %v: it folds pairs and drops none", option.RopeSelect, option.RopeThreshold, option.Method.Is(mla.MethodTransMLA))
 	case c.asked.Theta != 0 && c.asked.Theta != c.model.RopeTheta:
-		return &UsageError{fmt.Sprintf("--method transmla keeps the source's rope_theta %.9g", c.model.RopeTheta), "leave --rope-theta out"}
+		return Misuse("%v keeps the source's rope_theta %.9g", option.Method.Is(mla.MethodTransMLA), c.model.RopeTheta).Try("leave %v out", option.RopeTheta)
 	case dims > 0:
 		return c.foldable(dims)
 	case len(c.Splits()) == 0:
-		return &UsageError{fmt.Sprintf("no rotary key within --cache %d goes with --freq-fold %d", c.asked.Cache, c.asked.FreqFold), "leave --freq-fold out"}
+		return Misuse("no rotary key within %v goes with %v", option.Cache.Is(c.asked.Cache), option.FreqFold.Is(c.asked.FreqFold)).Try("leave %v out", option.FreqFold)
 	default:
 		return nil
 	}
@@ -32,11 +31,11 @@ func (c *Choices) checkMethod(dims int) error {
 // must turn as pairs do that are evenly spaced, and a block must hold whole slots.
 func (c *Choices) foldable(dims int) error {
 	if c.model.HeadDim%dims != 0 {
-		return &UsageError{fmt.Sprintf("--rope-dims %d does not divide head_dim %d, as --method transmla needs", dims, c.model.HeadDim), ""}
+		return Misuse("%v does not divide head_dim %d, as %v needs", option.RopeDims.Is(dims), c.model.HeadDim, option.Method.Is(mla.MethodTransMLA))
 	}
 	pairs, step := c.model.HeadDim/2, c.model.HeadDim/dims
 	if c.asked.FreqFold%step != 0 || c.asked.FreqFold > 0 && pairs%c.asked.FreqFold != 0 {
-		return &UsageError{fmt.Sprintf("--freq-fold %d must be a multiple of %d, the pairs for each of the rotary key's, and divide the %d of a head", c.asked.FreqFold, step, pairs), ""}
+		return Misuse("%v must be a multiple of %d, the pairs for each of the rotary key's, and divide the %d of a head", option.FreqFold.Is(c.asked.FreqFold), step, pairs)
 	}
 	return nil
 }

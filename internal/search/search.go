@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
 	"github.com/mha2mla/mha2mla/internal/tokens"
@@ -94,7 +95,7 @@ func (x *search) sizes(s plan.Sizes) (plan.Sizes, error) {
 			splits[0].Rank = min(x.Choices.Cache()-dims, plan.MaxRank(x.Model))
 		}
 		if splits[0].Rank < 1 {
-			return s, &plan.UsageError{What: "the rotary key that --rope-threshold asks for leaves no room for a latent", Tip: "raise --rope-threshold or --cache"}
+			return s, plan.Misuse("the rotary key that %v asks for leaves no room for a latent", option.RopeThreshold).Try("raise %v or %v", option.RopeThreshold, option.Cache)
 		}
 	case s.RopeDims == 0:
 		splits = x.Choices.Splits()
@@ -203,7 +204,7 @@ func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 		return plan.Sizes{}, err
 	}
 	if len(chosen) == 0 {
-		return plan.Sizes{}, &plan.UsageError{What: "--rope-scaling yarn finds no slot to scale", Tip: "leave it out, or raise --rope-dims"}
+		return plan.Sizes{}, plan.Misuse("%v finds no slot to scale", option.RopeScaling.Is(plan.ScalingYarn)).Try("leave it out, or raise %v", option.RopeDims)
 	}
 	sortByLoss(chosen)
 	if tries {

@@ -80,7 +80,7 @@ func (x *comparing) best(method mla.Method, cache int) (*Row, error) {
 	for _, r := range settings(method, cache, x.HeadDim) {
 		row, err := x.measure(r)
 		var usage *plan.UsageError
-		var unsupported *family.UnsupportedError
+		var unsupported *plan.UnsupportedError
 		switch {
 		case errors.As(err, &usage), errors.As(err, &unsupported): // not at this size
 		case err != nil:
