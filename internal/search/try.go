@@ -1,7 +1,7 @@
 package search
 
 import (
-	"math"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -53,9 +53,14 @@ func (x *search) fitted(layer *mla.Attention) loss {
 	}
 }
 
-// shrinkages are those to choose from. Where there are tokens enough they measure the
-// same; of few tokens, some models want more and some less.
-var shrinkages = []float64{1e-3, 1e-2, 1e-1}
+// shrinkages are those to choose from, the largest first. Where there are tokens enough they
+// measure the same; of few tokens, some models want more and some less.
+var shrinkages = []float64{1e-1, 1e-2, 1e-3}
+
+// asGood is how much more a larger shrinkage may lose than the best to be preferred. What is
+// held out is of the same text as the statistics, and what the model will read is not: there
+// more of what was never seen occurs.
+const asGood = 1.01
 
 // shrinks reports whether the shrinkage of the statistics is chosen: where this program's
 // own method goes by data.
@@ -63,12 +68,13 @@ func (x *search) shrinks() bool {
 	return x.tries() && x.Choices.Weights() == mla.WeightsCalibrated && x.Choices.Method() == mla.MethodAttention
 }
 
-// shrunk adds to s the shrinkage that loses least on the sample. Errors of keys count
-// alike for all of them: what is best for each layer is found when it is converted.
+// shrunk adds to s the largest shrinkage that loses hardly more than the best on the sample.
+// Errors of keys count alike for all of them: what is best for each layer is found when it
+// is converted.
 func (x *search) shrunk(s plan.Sizes) (plan.Sizes, error) {
 	maths := x.Choices.Maths(s)
 	maths.KeyWeight = 1
-	least := math.Inf(1)
+	var losses []float64
 	for _, shrinkage := range shrinkages {
 		x.Shrinkage = shrinkage
 		loss, err := x.over(x.layers, func(layer *mla.Attention) ([]float64, error) {
@@ -82,9 +88,9 @@ func (x *search) shrunk(s plan.Sizes) (plan.Sizes, error) {
 		if err != nil {
 			return s, err
 		}
-		if loss[0] < least {
-			least, s.Shrinkage = loss[0], shrinkage
-		}
+		losses = append(losses, loss[0])
 	}
+	least := slices.Min(losses)
+	s.Shrinkage = shrinkages[slices.IndexFunc(losses, func(loss float64) bool { return loss <= asGood*least })]
 	return s, nil
 }
