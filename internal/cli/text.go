@@ -29,7 +29,6 @@ type textFlags struct {
 // made for.
 const defaultWindow = 2048
 
-
 // sourceFlags adds the flags that name the tokens.
 func (o *textFlags) sourceFlags(cmd *cobra.Command, purpose string) {
 	f := cmd.Flags()

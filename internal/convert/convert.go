@@ -87,12 +87,18 @@ type run struct {
 
 // Reserve makes the output out of a conversion of m this process's own.
 func Reserve(m *family.Model, out string, r checkpoint.Replace) (*checkpoint.Output, error) {
+	if err := plan.CheckName(out); err != nil {
+		return nil, err
+	}
 	folder, main := plan.Place(out)
 	return checkpoint.Reserve(m.Source, folder, main, r)
 }
 
 // Check makes sure that out may be written, and touches nothing.
 func Check(m *family.Model, out string, force bool) error {
+	if err := plan.CheckName(out); err != nil {
+		return err
+	}
 	folder, main := plan.Place(out)
 	return checkpoint.CheckOutput(m.Source, folder, checkpoint.Names(main), main == "", force)
 }

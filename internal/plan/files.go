@@ -30,6 +30,21 @@ func Place(out string) (folder, file string) {
 	return out, ""
 }
 
+// mostName is how many bytes a file system takes as the name of a file.
+const mostName = 255
+
+// CheckName refuses an output file whose name leaves no room for the names of those beside
+// it, which are longer.
+func CheckName(out string) error {
+	_, file := Place(out)
+	for _, beside := range []string{checkpoint.OwnManifest(out), checkpoint.OwnConfig(out)} {
+		if name := filepath.Base(beside); file != "" && len(file) <= mostName && len(name) > mostName {
+			return Misuse("the name of OUT has %d bytes, and %d more are needed for the name of a file beside it", len(file), len(name)-mostName).Try("shorten it by as many")
+		}
+	}
+	return nil
+}
+
 // mostShards is how many shards their names can count.
 const mostShards = 99999
 

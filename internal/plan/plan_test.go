@@ -336,3 +336,17 @@ func TestPlanTouchesNothing(t *testing.T) {
 		t.Errorf("%v: %s", err, text)
 	}
 }
+
+// TestCheckName: an output file may have the longest name at which those beside it fit.
+func TestCheckName(t *testing.T) {
+	const suffix = ".safetensors"
+	for length, ok := range map[int]bool{100: true, 254: true, 255: false} {
+		err := plan.CheckName(filepath.Join(t.TempDir(), strings.Repeat("a", length-len(suffix))+suffix))
+		if (err == nil) != ok {
+			t.Errorf("a name of %d bytes: %v, want an error: %v", length, err, !ok)
+		}
+	}
+	if err := plan.CheckName(filepath.Join(t.TempDir(), strings.Repeat("a", 255))); err != nil {
+		t.Errorf("a directory, beside which nothing lies: %v", err)
+	}
+}
