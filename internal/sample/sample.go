@@ -19,7 +19,6 @@ const (
 	mostWindow   = 2048 // tokens that go through the model together, where it takes so many
 	pieceTokens  = 256  // of a text that is written
 	piecesAtOnce = 64   // texts written side by side: the weights are read once for all
-	redrawnPart  = 4    // one in so many tokens is redrawn rather than written: what is like no text
 	passes       = 4    // of redrawing
 	heldPart     = 10   // one in so many tokens more is made to be held out
 	promptTokens = 4    // of random ids, at most
@@ -29,8 +28,8 @@ const (
 type Plan struct {
 	Tokens  int `json:"tokens"`          // for statistics
 	HeldOut int `json:"held_out_tokens"` // made besides, for none
-	Written int `json:"written"`         // of both
-	Redrawn int `json:"redrawn"`         // of both: random ids, redrawn in so many passes
+	Written int `json:"written"`         // of both: all, if the weights fit into memory
+	Redrawn int `json:"redrawn"`         // of both: all, if they do not; random ids, redrawn in so many passes
 	Passes  int `json:"passes"`
 	Window  int `json:"window"` // tokens that go through the model together
 }
@@ -38,35 +37,34 @@ type Plan struct {
 // NewPlan plans for m to make so many tokens within so many bytes of memory.
 func NewPlan(m *family.Model, tokens int, memory int64) Plan {
 	p := Plan{Tokens: tokens, HeldOut: max(2, tokens/heldPart), Passes: passes, Window: max(2, min(m.MaxPositions, mostWindow))}
-	p.Redrawn = (p.Tokens + p.HeldOut) / redrawnPart
-	p.Written = p.Tokens + p.HeldOut - p.Redrawn
+	p.Written = p.Tokens + p.HeldOut
 	if p.Memory(m) > memory {
-		p.Written, p.Redrawn = 0, p.Tokens+p.HeldOut
+		p.Written, p.Redrawn = 0, p.Written
 	}
 	return p
 }
 
-// Memory estimates the bytes that making the text takes: all weights in single precision,
-// and what is remembered of the texts that are written side by side.
+// Memory estimates the bytes that making the text takes. To write it takes all weights in
+// single precision, and what is remembered of the texts that are written side by side.
 func (p Plan) Memory(m *family.Model) int64 {
-	piece := min(pieceTokens, p.Window)
 	width, T := int64(m.Hidden), int64(p.Window)
-	redrawing := calib.Memory(m, calib.Text{Kept: tokens.Windows{make([]int, p.Window)}}) + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(forward.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
 	if p.Written == 0 {
-		return redrawing
+		layers := calib.Memory(m, calib.Text{Kept: tokens.Windows{make([]int, p.Window)}})
+		return layers + 4*headRowsAtOnce*(width+2*positionsAtOnce) + min(forward.InMemory, 4*width*int64(p.Redrawn)) + 4*T*width
 	}
 	weights := int64(m.Vocab) * width
 	for _, w := range m.Weights() {
 		weights += w.Elements()
 	}
+	piece := min(pieceTokens, p.Window)
 	atOnce := min(piecesAtOnce, ceil(p.Written, piece))
 	past := int64(m.Layers) * 2 * int64(m.KVHeads) * int64(m.HeadDim) * int64(piece)
-	return max(redrawing, 4*weights+4*int64(atOnce)*(past+2*int64(m.Vocab)))
+	return 4*weights + 4*int64(atOnce)*(past+2*int64(m.Vocab))
 }
 
 // Shape returns a text of the shape that it will have, with nothing in it.
 func (p Plan) Shape() calib.Text {
-	return p.divide(make([]int, p.Written), make([]int, p.Redrawn))
+	return p.divide(make([]int, p.Tokens+p.HeldOut))
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -79,41 +77,34 @@ func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp f
 	if err != nil {
 		return calib.Text{}, err
 	}
-	total := int64(p.Written + p.Redrawn)
-	report := func(done int64) {
+	report := func(done, total int64) {
 		if progress != nil {
-			progress(done, total)
+			progress(done*int64(p.Tokens+p.HeldOut)/total, int64(p.Tokens+p.HeldOut))
 		}
 	}
-	r := rand.New(rand.NewPCG(seed, 0))
-	redrawn := tokens.Cut([][]int{p.random(m, r, p.Redrawn)}, p.Window, 0)
-	var written []int
+	var made []int
 	if p.Written > 0 {
-		if written, err = p.write(ctx, m, seed, prompts, report); err != nil {
-			return calib.Text{}, err
-		}
+		made, err = p.write(ctx, m, seed, prompts, func(done int64) { report(done, int64(p.Written)) })
+	} else {
+		made, err = p.redraw(ctx, m, seed, temp, report)
 	}
-	if len(redrawn) > 0 {
-		err := Redraw(ctx, m, redrawn, p.Passes, seed, temp, func(done, all int64) {
-			report(int64(p.Written) + int64(p.Redrawn)*done/all)
-		})
-		if err != nil {
-			return calib.Text{}, err
-		}
-	}
-	return p.divide(written, slices.Concat(redrawn...)), nil
+	return p.divide(made), err
 }
 
-// divide cuts what was made into windows, and off the end of each kind its part of
-// those held out.
-func (p Plan) divide(written, redrawn []int) calib.Text {
-	var t calib.Text
-	for _, made := range [][]int{written, redrawn} {
-		held := p.HeldOut * len(made) / (p.Tokens + p.HeldOut)
-		t.Kept = append(t.Kept, tokens.Cut([][]int{made[:len(made)-held]}, p.Window, 0)...)
-		t.Held = append(t.Held, tokens.Cut([][]int{made[len(made)-held:]}, p.Window, 0)...)
+// redraw draws tokens at random and has m redraw them.
+func (p Plan) redraw(ctx context.Context, m *family.Model, seed uint64, temp func() string, progress func(done, total int64)) ([]int, error) {
+	windows := tokens.Cut([][]int{p.random(m, rand.New(rand.NewPCG(seed, 0)), p.Redrawn)}, p.Window, 0)
+	err := Redraw(ctx, m, windows, p.Passes, seed, temp, progress)
+	return slices.Concat(windows...), err
+}
+
+// divide cuts what was made into windows, and its part of those held out off the end.
+func (p Plan) divide(made []int) calib.Text {
+	kept := max(0, len(made)-p.HeldOut)
+	return calib.Text{
+		Kept: tokens.Cut([][]int{made[:kept]}, p.Window, 0),
+		Held: tokens.Cut([][]int{made[kept:]}, p.Window, 0),
 	}
-	return t
 }
 
 // seedOf is what random numbers begin with: it follows from the weights.
