@@ -1,36 +1,23 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"path/filepath"
-	"runtime"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/job"
 	"github.com/mha2mla/mha2mla/internal/sample"
 )
-
-// calibrateFlags are the flags of calibrate.
-type calibrateFlags struct {
-	gatherFlags
-	config string
-	add    []string
-	force  bool
-	jobs   int
-	memory int64
-}
 
 // calibrationTokens is how many tokens are enough: more measure the same.
 const calibrationTokens = "131072"
 
 func newCalibrate() *cobra.Command {
-	var o calibrateFlags
+	var o job.Calibration
 	cmd := &cobra.Command{
 		Use:   "calibrate [flags] IN STATS",
 		Short: "Gather statistics of a checkpoint's activations",
@@ -49,69 +36,26 @@ different tokens can be added up, so calibration may run on several machines.
 	}
 	takes(cmd, "IN", "STATS")
 	f := cmd.Flags()
-	o.sourceFlags(cmd, "to run on")
-	o.amountFlags(cmd, calibrationTokens)
-	madeFlag(cmd, &o.made)
-	f.StringArrayVar(&o.add, "add", nil, "statistics to add to, more than once if need be (`FILE`)")
-	config := configFlag(cmd, "config")
-	f.BoolVar(&o.force, "force", false, "replace STATS if it exists")
-	jobsFlag(cmd, &o.jobs)
-	flag(f, &o.memory, "memory", "SIZE", "", "memory that the weights must fit into for text to be written, not redrawn (default: half of what the machine has)", size)
+	sourceFlags(cmd, &o.Reading, "to run on")
+	amountFlags(cmd, &o.Reading, calibrationTokens)
+	madeFlag(cmd, &o.Made)
+	f.StringArrayVar(&o.Add, "add", nil, "statistics to add to, more than once if need be (`FILE`)")
+	configFlag(cmd, &o.Config, "config")
+	f.BoolVar(&o.Force, "force", false, "replace STATS if it exists")
+	jobsFlag(cmd, &o.Jobs)
+	flag(f, &o.Memory, "memory", "SIZE", "", "memory that the weights must fit into for text to be written, not redrawn (default: half of what the machine has)", size)
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		o.config = *config
-		return runCalibrate(cmd.Context(), output(), &o, args[0], args[1])
+		o.In, o.Out = args[0], args[1]
+		u := output()
+		done, err := o.Run(cmd.Context(), u)
+		if err != nil {
+			return err
+		}
+		g := gathered{done.Info, done.Made}
+		return u.result(g, func(w io.Writer) error { return g.print(w, o.In, o.Out, done.Model) })
 	})
 	return cmd
-}
-
-func runCalibrate(ctx context.Context, u *ui, o *calibrateFlags, in, out string) error {
-	runtime.GOMAXPROCS(o.jobs)
-	m, err := openSource(in, o.config)
-	if err != nil {
-		return err
-	}
-	defer m.Source.Close()
-	if err := checkpoint.CheckOutput(m.Source, filepath.Dir(out), []string{filepath.Base(out)}, false, o.force); err != nil {
-		return err
-	}
-	add, err := openStats(m, o.add)
-	if err != nil {
-		return err
-	}
-	defer closeStats(add)
-	text, made, err := o.textOf(ctx, u, m, out)
-	if err != nil {
-		return err
-	}
-	if err := enoughMemory(baseMemory + calib.Memory(m, text)); err != nil {
-		return err
-	}
-	progress, finish := u.progress("calibrating")
-	info, err := calib.Gather(ctx, m, text, add, out, o.force, progress)
-	finish()
-	if err != nil {
-		return err
-	}
-	done := gathered{info, made}
-	return u.result(done, func(w io.Writer) error { return done.print(w, in, out, m) })
-}
-
-// textOf returns the text to run on, and if the model has made it how.
-func (o *calibrateFlags) textOf(ctx context.Context, u *ui, m *family.Model, out string) (text calib.Text, made *sample.Plan, err error) {
-	switch {
-	case o.tokens != "" || o.textFlags.text != "":
-		windows, err := o.windows(ctx, m)
-		if err == nil {
-			u.warnOfFew(int64(windows.Tokens()), m)
-		}
-		return calib.Hold(windows), nil, err
-	case len(o.add) > 0:
-		return text, nil, nil
-	}
-	g := gatherer{&o.gatherFlags, u, m, o.memory, func(name string) string { return filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+"."+name) }}
-	made, text, err = g.makeText(ctx, o.made)
-	return text, made, err
 }
 
 // gathered is what was gathered, and how its text was made; nil: it was given. Its fields

@@ -74,10 +74,11 @@ said so, as the manifest has it; where there is none, all of them.
 	}
 	takes(cmd, "OUT")
 	choice(cmd.Flags(), &target, "target", "ENGINE", "", "engine to check for: "+list(engine.Choices())+" (default: those that convert wrote it for and said would load it)", engine.Choices()...)
-	config := configFlag(cmd, "config")
+	var config string
+	configFlag(cmd, &config, "config")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		r, err := check(args[0], *config, target)
+		r, err := check(args[0], config, target)
 		if err != nil {
 			return err
 		}

@@ -209,9 +209,9 @@ func jobsFlag(cmd *cobra.Command, jobs *int) {
 	})
 }
 
-// configFlag adds --config.
-func configFlag(cmd *cobra.Command, name string) *string {
-	return cmd.Flags().String(name, "", "configuration to use instead of the one beside the checkpoint (`FILE`)")
+// configFlag adds a flag that names a configuration.
+func configFlag(cmd *cobra.Command, config *string, name string) {
+	cmd.Flags().StringVar(config, name, "", "configuration to use instead of the one beside the checkpoint (`FILE`)")
 }
 
 // healSteps parses the values of --heal.

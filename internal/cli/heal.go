@@ -5,34 +5,13 @@ import (
 	"io"
 	"sync"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/heal"
-	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
-// newHealer prepares to heal the layers of p on windows of tokens. Residual streams that
-// are large go into the folder of the work on out.
-func newHealer(p *plan.Plan, windows [][]int, out *checkpoint.Output) (*heal.Healer, error) {
-	if len(windows) < 2 {
-		return nil, &usageError{what: "one window of tokens is not enough to heal on: some are held out", tip: "name a longer text, or a smaller --window"}
-	}
-	return heal.New(p.Source, windows, p.Maths.Heal, numbered(out, "healing"))
-}
-
-// numbered returns a function that names one file after the other in the folder of the work
-// on out.
-func numbered(out *checkpoint.Output, name string) func() string {
-	files := 0
-	return func() string {
-		files++
-		return out.Scratch(fmt.Sprintf("%s-%d", name, files))
-	}
-}
-
-// healing returns a function that shows how far healing is, and one that takes it
+// Healing returns a function that shows how far healing is, and one that takes it
 // off the screen.
-func (u *ui) healing() (report func(heal.Progress), finish func()) {
+func (u *ui) Healing() (report func(heal.Progress), finish func()) {
 	var mu sync.Mutex
 	what := "healing"
 	show, finish := u.progressOf(func() string {

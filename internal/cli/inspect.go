@@ -1,39 +1,22 @@
 package cli
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/budget"
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/job"
 	"github.com/mha2mla/mha2mla/internal/layout"
-	"github.com/mha2mla/mha2mla/internal/mla"
-	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
-	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/study"
 )
 
-// inspectFlags are the flags of inspect.
-type inspectFlags struct {
-	plan.Request
-	statsFlags
-	config  string
-	picture string
-	force   bool
-	compare string
-}
-
 func newInspect() *cobra.Command {
-	var o inspectFlags
+	var o study.Question
+	var text job.Reading
+	var compare string
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] IN",
 		Short: "Show what a conversion would keep and lose",
@@ -54,81 +37,38 @@ is from the source.
 	}
 	takes(cmd, "IN")
 	sizeFlags(cmd, &o.Request)
-	o.sharedFlags(cmd)
-	cmd.Flags().StringVar(&o.compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")
-	o.amountFlags(cmd, compareTokens)
-	config := configFlag(cmd, "config")
-	cmd.Flags().StringVar(&o.picture, "plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
-	cmd.Flags().BoolVar(&o.force, "force", false, "replace the picture if it exists")
+	statsFlag(cmd, &o.Stats)
+	cmd.Flags().StringVar(&compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")
+	amountFlags(cmd, &text, compareTokens)
+	configFlag(cmd, &o.Config, "config")
+	cmd.Flags().StringVar(&o.File, "plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "replace the picture if it exists")
 	heads := cmd.Flags().BoolP("verbose", "v", false, "the sensitivity of every head, too")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		if format := pictureFormat(o.picture); o.picture != "" && format != "png" && format != "svg" {
-			return &usageError{what: fmt.Sprintf("--plot %q: no picture format of that name", o.picture), tip: "end the name in .png or .svg"}
+		if o.File != "" && !o.Drawable() {
+			return &usageError{what: fmt.Sprintf("--plot %q: no picture format of that name", o.File), tip: "end the name in .png or .svg"}
 		}
 		if err := o.Check(); err != nil {
 			return err
 		}
-		o.config = *config
-		if o.compare != "" {
-			r, err := runCompare(cmd.Context(), output(), &o, args[0])
+		o.In = args[0]
+		u := output()
+		if compare != "" {
+			text.From(compare)
+			r, err := o.Compare(cmd.Context(), u, text)
 			if err != nil {
 				return err
 			}
-			return output().result(r, func(w io.Writer) error { return printComparison(w, r) })
+			return u.result(r, func(w io.Writer) error { return printComparison(w, r) })
 		}
-		r, err := runInspect(cmd.Context(), output(), &o, args[0])
+		r, err := o.Inspect(cmd.Context(), u)
 		if err != nil {
 			return err
 		}
-		return output().result(r, func(w io.Writer) error { return printInspection(w, r, *heads) })
+		return u.result(r, func(w io.Writer) error { return printInspection(w, r, *heads) })
 	})
 	return cmd
-}
-
-// runInspect inspects the checkpoint in, and draws a picture if one is named.
-func runInspect(ctx context.Context, u *ui, o *inspectFlags, in string) (*study.Inspection, error) {
-	m, err := openSource(in, o.config)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Source.Close()
-	if o.picture != "" { // before the work, which takes time
-		if err := checkpoint.CheckOutput(m.Source, filepath.Dir(o.picture), []string{filepath.Base(o.picture)}, false, o.force); err != nil {
-			return nil, err
-		}
-	}
-	if o.Method == mla.MethodGroupedMean {
-		return nil, &usageError{what: fmt.Sprintf("--method %s has no latent to inspect", o.Method), tip: "convert, and verify the result"}
-	}
-	stats, done, err := o.open(m)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	data := plan.Data{Statistics: plan.Absent}
-	if stats != nil {
-		data.Statistics = plan.Present
-	}
-	choices, err := plan.Choose(o.Request, m, data)
-	if err != nil {
-		return nil, err
-	}
-	if err := enoughMemory(baseMemory + budget.LayerMemory(m.Shape(), choices.Maths(choices.Sizes()), stats != nil)); err != nil {
-		return nil, err
-	}
-	input := mla.Input{Model: m, Stats: stats, Method: choices.Method()}
-	sizes, err := searched(ctx, u, search.Task{Input: input, Choices: choices})
-	if err != nil {
-		return nil, err
-	}
-	progress, finish := u.progress("inspecting")
-	defer finish()
-	r, err := study.Inspect(ctx, input, choices, sizes, progress)
-	if err != nil || o.picture == "" {
-		return r, err
-	}
-	return r, drawPicture(r, m.Source, o.picture, o.force)
 }
 
 // printInspection prints the report for people.
@@ -180,36 +120,4 @@ func printHeads(w io.Writer, l study.Layer) {
 		}
 		fmt.Fprintf(w, "  head %d\t%s\t\t\t\t\n", h, report.Blocks(shares))
 	}
-}
-
-// pictureFormat is the format that the name of a picture asks for.
-func pictureFormat(path string) string {
-	return strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
-}
-
-// drawPicture draws the sensitivities of all layers of in.
-func drawPicture(r *study.Inspection, in *checkpoint.Source, path string, force bool) (err error) {
-	h := &report.HeatMap{
-		Title: "RoPE sensitivity of " + filepath.Base(filepath.Clean(in.Path)),
-		Rows:  "layer", Columns: "rotary pair, fast to slow",
-		Scale: "share of the layer's sensitivity", Mark: "keeps its rotation",
-	}
-	for _, l := range r.Layers {
-		h.Share = append(h.Share, l.Share)
-		h.Marked = append(h.Marked, l.Kept)
-	}
-	name := filepath.Base(path)
-	out, err := checkpoint.NewOutput(in, filepath.Dir(path), []string{name}, false, force)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Discard()) }()
-	var picture bytes.Buffer
-	if err := h.Write(&picture, pictureFormat(path)); err != nil {
-		return err
-	}
-	if err := out.WriteFile(name, picture.Bytes()); err != nil {
-		return err
-	}
-	return out.Commit()
 }

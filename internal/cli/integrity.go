@@ -7,6 +7,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/manifest"
+	"github.com/mha2mla/mha2mla/internal/report"
 )
 
 // integrityError says that an output is not what was written.
@@ -51,6 +52,6 @@ func printIntegrity(w io.Writer, r *manifest.Report) error {
 	if len(r.Findings) > 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%s\t%d files with %d tensors, %s: as written\n", r.Path, r.Files, r.Tensors, byteSize(r.Bytes))
+	_, err := fmt.Fprintf(w, "%s\t%d files with %d tensors, %s: as written\n", r.Path, r.Files, r.Tensors, report.Size(r.Bytes))
 	return err
 }

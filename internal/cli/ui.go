@@ -12,9 +12,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// ui is where a command's output goes.
+// ui is where a command's output goes, and what people see of a job while it runs.
 type ui struct {
 	out   io.Writer
 	err   io.Writer
@@ -51,8 +53,8 @@ func (u *ui) result(v any, table func(io.Writer) error) error {
 	}
 }
 
-// warn prints a warning.
-func (u *ui) warn(message string) { u.log.print(kindWarning, message) }
+// Warn prints a warning.
+func (u *ui) Warn(t option.Text) { u.log.print(kindWarning, t.In(flagWords)) }
 
 // note prints what was asked for.
 func (u *ui) note(format string, args ...any) { u.log.print(kindNote, fmt.Sprintf(format, args...)) }
@@ -64,21 +66,21 @@ func (u *ui) remark(message string) {
 	}
 }
 
-// hint prints what might be done better, unless quiet.
-func (u *ui) hint(message string) {
+// Hint prints what might be done better, unless quiet.
+func (u *ui) Hint(t option.Text) {
 	if !u.quiet {
-		u.log.print(kindHint, message)
+		u.log.print(kindHint, t.In(flagWords))
 	}
 }
 
-// progress returns a function that shows how far some work is, and one that
+// Progress returns a function that shows how far some work is, and one that
 // takes it off the screen: a bar on a terminal that can draw one, else a line
 // every few seconds.
-func (u *ui) progress(what string) (report func(done, total int64), finish func()) {
+func (u *ui) Progress(what string) (report func(done, total int64), finish func()) {
 	return u.progressOf(func() string { return what })
 }
 
-// progressOf is progress where what is done changes.
+// progressOf is Progress where what is done changes.
 func (u *ui) progressOf(what func() string) (report func(done, total int64), finish func()) {
 	if u.quiet {
 		return nil, func() {}
@@ -153,18 +155,4 @@ func exactly(names ...string) cobra.PositionalArgs {
 			tip:  fmt.Sprintf("see %s --help", cmd.CommandPath()),
 		}
 	}
-}
-
-// byteSize writes a size the way disks are sold.
-func byteSize(n int64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	v, unit := float64(n), 0
-	for v >= 1000 && unit < len(units)-1 {
-		v /= 1000
-		unit++
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.2f %s", v, units[unit])
 }

@@ -5,30 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mha2mla/mha2mla/internal/convert"
-	"github.com/mha2mla/mha2mla/internal/fault"
+	"github.com/mha2mla/mha2mla/internal/job"
 	"github.com/mha2mla/mha2mla/internal/report"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
-// verifyFlags are the flags of verify.
-type verifyFlags struct {
-	textFlags
-	maxKL           float64
-	cacheBits       int
-	sourceConfig    string
-	convertedConfig string
-	integrity       bool
-}
-
 func newVerify() *cobra.Command {
-	var o verifyFlags
+	var o job.Verification
+	var integrity bool
 	cmd := &cobra.Command{
 		Use:   "verify [flags] SOURCE CONVERTED",
 		Short: "Measure how far a converted checkpoint is from its source, or that it is whole",
@@ -57,47 +46,28 @@ the exit status is 4. Names that begin with a dot are not looked at.
 	takes(cmd, "SOURCE", "CONVERTED")
 	both := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if o.integrity {
+		if integrity {
 			return exactly("CONVERTED")(cmd, args)
 		}
 		return both(cmd, args)
 	}
 	f := cmd.Flags()
-	o.sourceFlags(cmd, "to compare on")
-	o.amountFlags(cmd, "")
-	o.maxKL = math.Inf(1)
-	flag(f, &o.maxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", nonNegativeNumber)
-	flag(f, &o.cacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits).choices = []string{"8", "4", "2"}
-	f.BoolVar(&o.integrity, "integrity", false, "compare CONVERTED, bit for bit, with its manifest")
-	config := configFlag(cmd, "config")
-	convertedConfig := configFlag(cmd, "converted-config")
+	sourceFlags(cmd, &o.Reading, "to compare on")
+	amountFlags(cmd, &o.Reading, "")
+	wish(f, &o.MaxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", pointerTo(nonNegativeNumber))
+	flag(f, &o.CacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits).choices = []string{"8", "4", "2"}
+	f.BoolVar(&integrity, "integrity", false, "compare CONVERTED, bit for bit, with its manifest")
+	configFlag(cmd, &o.SourceConfig, "config")
+	configFlag(cmd, &o.ConvertedConfig, "converted-config")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		if o.integrity {
+		if integrity {
 			return runIntegrity(cmd.Context(), output(), args[0])
 		}
-		o.sourceConfig, o.convertedConfig = *config, *convertedConfig
-		return runVerify(cmd.Context(), output(), o, args[0], args[1])
+		o.Source, o.Converted = args[0], args[1]
+		return runVerify(cmd.Context(), output(), o)
 	})
 	return cmd
-}
-
-// thresholdError says that a verification is past its threshold.
-type thresholdError struct {
-	kl, most float64
-	about    string // on which tokens, and what follows; may be empty
-}
-
-func (e *thresholdError) Error() string {
-	return fmt.Sprintf("KL %.6g is above --max-kl %.6g%s", e.kl, e.most, e.about)
-}
-
-// Kind says that a measure is past its bound.
-func (e *thresholdError) Kind() fault.Kind { return fault.Threshold }
-
-// Hint says what to do about the error.
-func (e *thresholdError) Hint() string {
-	return "convert with a larger --cache, more text with --calibrate, or --heal"
 }
 
 // cacheBits parses the values of --cache-bits.
@@ -109,50 +79,17 @@ func cacheBits(text string) (int, error) {
 	return strconv.Atoi(word)
 }
 
-// options returns what the flags say of the comparison itself.
-func (o *verifyFlags) options() []verify.Option {
-	if o.cacheBits == 0 {
-		return nil
-	}
-	return []verify.Option{verify.CacheBits(o.cacheBits)}
-}
-
-func runVerify(ctx context.Context, u *ui, o verifyFlags, sourcePath, convertedPath string) error {
-	source, err := open(sourcePath, o.sourceConfig)
+// runVerify compares, prints what was measured, and only then fails if it is too much.
+func runVerify(ctx context.Context, u *ui, o job.Verification) error {
+	r, err := o.Run(ctx, u)
 	if err != nil {
 		return err
 	}
-	defer source.Source.Close()
-	converted, err := open(convertedPath, o.convertedConfig)
-	if err != nil {
-		return err
-	}
-	defer converted.Source.Close()
-	windows, err := o.windows(ctx, source)
-	if err != nil {
-		return err
-	}
-	if err := enoughMemory(baseMemory + verify.Memory(source, converted, windows)); err != nil {
-		return err
-	}
-	conversion, err := convert.ReadResult(convertedPath)
-	if err != nil {
-		return err
-	}
-	compared, finish := u.progress("verifying")
-	r, err := verify.Compare(ctx, source, converted, windows, compared, o.options()...)
-	finish()
-	if err != nil {
-		return err
-	}
-	v := verification{r, healingOf(conversion)}
+	v := verification{r.Report, healingOf(r.Conversion)}
 	if err := u.result(v, v.print); err != nil {
 		return err
 	}
-	if r.KL > o.maxKL {
-		return &thresholdError{kl: r.KL, most: o.maxKL}
-	}
-	return nil
+	return o.Judge(r)
 }
 
 // verification is what was measured, and what the manifest says of healing. Its

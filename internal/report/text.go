@@ -38,3 +38,17 @@ func Marks(values []bool) string {
 	}
 	return string(line)
 }
+
+// Size writes a number of bytes the way disks are sold.
+func Size(bytes int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	v, unit := float64(bytes), 0
+	for v >= 1000 && unit < len(units)-1 {
+		v /= 1000
+		unit++
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return fmt.Sprintf("%.2f %s", v, units[unit])
+}

@@ -7,12 +7,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/job"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -94,20 +93,8 @@ func (x *comparing) best(method mla.Method, cache int) (*Row, error) {
 
 // measure converts as r asks and compares.
 func (x *comparing) measure(r plan.Request) (*Row, error) {
-	data := plan.Data{Statistics: plan.Absent}
-	if x.Stats != nil {
-		data.Statistics = plan.Present
-	}
-	choices, err := plan.Choose(r, x.Model, data)
-	if err != nil {
-		return nil, err
-	}
-	sizes, err := search.Sizes(x.ctx, search.Task{Input: x.Input, Choices: choices})
-	if err != nil {
-		return nil, err
-	}
 	out := filepath.Join(x.dir, "converted")
-	p, err := plan.New(out, choices, sizes)
+	p, err := job.Plan(x.ctx, x.Input, out, r, known(x.Stats))
 	if err != nil {
 		return nil, err
 	}
@@ -120,34 +107,31 @@ func (x *comparing) measure(r plan.Request) (*Row, error) {
 		return nil, err
 	}
 	return &Row{
-		Method: choices.Method(), Cache: choices.Cache(), Works: true, Floats: p.Cache.After, KL: report.KL, Top1: report.Top1, Setting: setting(choices, sizes),
+		Method: p.Method, Cache: r.Cache, Works: true, Floats: p.Cache.After, KL: report.KL, Top1: report.Top1, Setting: setting(p),
 	}, nil
 }
 
 // verify compares the source with what was written.
 func (x *comparing) verify(out string) (*verify.Report, error) {
-	src, err := checkpoint.Open(out)
+	converted, err := job.Open(out, "")
 	if err != nil {
 		return nil, err
 	}
-	defer src.Close()
-	converted, err := family.Read(src, "")
-	if err != nil {
-		return nil, err
-	}
+	defer converted.Source.Close()
 	return verify.Compare(x.ctx, x.Model, converted, x.windows, nil)
 }
 
-// setting says with which sizes a conversion was made.
-func setting(c *plan.Choices, s plan.Sizes) string {
-	switch c.Method() {
+// setting says with which sizes a conversion was planned.
+func setting(p *plan.Plan) string {
+	o := p.Maths
+	switch o.Method {
 	case mla.MethodGroupedMean:
-		return fmt.Sprintf("%d KV heads", s.KVHeads)
+		return fmt.Sprintf("%d KV heads", p.Target.KVHeads)
 	case mla.MethodMHA2MLA:
-		return fmt.Sprintf("rank %d, %d rotary dimensions per KV head, %s", s.Rank, s.RopeDims, c.Select())
+		return fmt.Sprintf("rank %d, %d rotary dimensions per KV head, %s", o.Rank, o.RopeDims, o.Select)
 	case mla.MethodTransMLA:
-		return fmt.Sprintf("rank %d, rope-dims %d, freq-fold %d", s.Rank, s.RopeDims, c.FreqFold())
+		return fmt.Sprintf("rank %d, rope-dims %d, freq-fold %d", o.Rank, o.RopeDims, o.FreqFold)
 	default:
-		return fmt.Sprintf("rank %d, rope-dims %d, rope_theta %.9g", s.Rank, s.RopeDims, s.Theta)
+		return fmt.Sprintf("rank %d, rope-dims %d, rope_theta %.9g", o.Rank, o.RopeDims, o.RopeTheta)
 	}
 }

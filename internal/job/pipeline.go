@@ -1,0 +1,131 @@
+package job
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
+	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/search"
+)
+
+// Run converts: it opens the checkpoint, makes sure of the place of the output, and goes
+// through the stages. The output appears whole or not at all.
+func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) {
+	c.Limits.Set()
+	model, err := OpenSource(c.In, c.Config)
+	if err != nil {
+		return nil, err
+	}
+	defer model.Source.Close()
+	output, err := c.reserve(model)
+	if err != nil {
+		return nil, err
+	}
+	if output != nil {
+		defer func() { err = errors.Join(err, output.Discard()) }()
+	}
+	r := &run{Conversion: c, View: v, model: model, output: output}
+	return r.stages(ctx)
+}
+
+// stages are what a conversion consists of: choose → statistics → search → plan → convert,
+// which publishes, too. It chooses first what statistics have no say in, so that what cannot
+// be is refused before they take time.
+func (r *run) stages(ctx context.Context) (*Outcome, error) {
+	share, foreseen, err := r.foresee()
+	if err != nil {
+		return nil, err
+	}
+	stats, err := r.statistics(ctx, share)
+	if err != nil {
+		return nil, err
+	}
+	defer stats.done()
+	choices, err := r.choose(foreseen, stats)
+	if err != nil {
+		return nil, err
+	}
+	layers := r.Limits.budget()
+	sizes, err := r.search(ctx, search.Task{
+		Input: mla.Input{Model: r.model, Stats: stats.Reader}, Choices: choices, Budget: layers, Held: stats.held, Temp: r.numbered("rehearsal"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.New(r.Out, choices, sizes)
+	if err != nil {
+		return nil, err
+	}
+	if p.Cache.Saving < 0 {
+		r.Warn(option.Textf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
+	}
+	done := &Outcome{Plan: p, Memory: r.outcomeMemory(p, stats), Text: stats.text, Calibrated: stats.Reader != nil, Unmade: stats.unmade}
+	if r.DryRun {
+		return done, nil
+	}
+	done.Result, err = r.convert(ctx, p, stats, convert.Options{Budget: layers})
+	return done, err
+}
+
+// foresee makes the choices that do not depend on what statistics there will be. It returns
+// the share that text of the model's own will have in them, and what they will be.
+func (r *run) foresee() (share float64, data plan.Data, err error) {
+	choices, err := plan.Choose(r.Request, r.model, plan.Data{})
+	if err != nil {
+		return 0, data, err
+	}
+	if err := r.checkSpace(choices); err != nil {
+		return 0, data, err
+	}
+	if share, err = r.share(); err != nil {
+		return 0, data, err
+	}
+	data = r.foreseen(share)
+	if choices, err = plan.Choose(r.Request, r.model, data); err != nil {
+		return 0, data, err
+	}
+	return share, data, r.foreseenMemory(choices, data)
+}
+
+// choose makes all choices, now that the statistics are known.
+func (r *run) choose(foreseen plan.Data, stats *statistics) (*plan.Choices, error) {
+	choices, err := plan.Choose(r.Request, r.model, stats.known(foreseen))
+	if err != nil {
+		return nil, err
+	}
+	return choices, r.checkMemory(choices, stats)
+}
+
+// search finds the sizes that the choices leave open. A dry run does without where a plan is
+// possible even so.
+func (r *run) search(ctx context.Context, t search.Task) (plan.Sizes, error) {
+	if sizes := t.Choices.Sizes(); r.DryRun && sizes.Planned() {
+		return sizes, nil
+	}
+	return Search(ctx, r, t)
+}
+
+// Search finds the sizes that the choices of a task leave open, and shows how far it is.
+func Search(ctx context.Context, v View, t search.Task) (plan.Sizes, error) {
+	var finish func()
+	t.Progress, finish = v.Progress("searching")
+	defer finish()
+	return search.Sizes(ctx, t)
+}
+
+// Plan goes through the stages before a conversion where all data are at hand and nobody
+// looks: it chooses what r asks for, searches, and plans the output out.
+func Plan(ctx context.Context, in mla.Input, out string, r plan.Request, d plan.Data) (*plan.Plan, error) {
+	choices, err := plan.Choose(r, in.Model, d)
+	if err != nil {
+		return nil, err
+	}
+	sizes, err := search.Sizes(ctx, search.Task{Input: in, Choices: choices})
+	if err != nil {
+		return nil, err
+	}
+	return plan.New(out, choices, sizes)
+}

@@ -1,0 +1,50 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
+// reserve makes sure that the output may be written, by this process alone, before the
+// stages, which take time. A dry run writes nothing, and gets nil.
+func (c Conversion) reserve(m *family.Model) (output *checkpoint.Output, err error) {
+	if c.DryRun {
+		err = convert.Check(m, c.Out, c.Force)
+	} else {
+		output, err = convert.Reserve(m, c.Out, c.Replace)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, plan.Misuse("the folder of OUT %q does not exist", c.Out).Try("create it first")
+	}
+	return output, err
+}
+
+// checkSpace makes sure that there is room for the weights, as far as their sizes are
+// known yet. A run that is resumed may have most of them.
+func (r *run) checkSpace(choices *plan.Choices) error {
+	sizes := choices.Sizes()
+	if r.DryRun || r.Resume || !sizes.Planned() {
+		return nil
+	}
+	p, err := plan.New(r.Out, choices, sizes)
+	if err != nil {
+		return err
+	}
+	return r.output.CheckSpace(p.Bytes)
+}
+
+// numbered returns a function that names one file after the other in the folder of the work
+// on the output.
+func (r *run) numbered(name string) func() string {
+	files := 0
+	return func() string {
+		files++
+		return r.output.Scratch(fmt.Sprintf("%s-%d", name, files))
+	}
+}
