@@ -16,6 +16,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/job"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
@@ -39,15 +40,7 @@ func choose(t testing.TB, m *family.Model, r plan.Request) *plan.Choices {
 
 // planFor plans a conversion of m to out.
 func planFor(m *family.Model, out string, r plan.Request, stats calib.Reader) (*plan.Plan, error) {
-	c, err := plan.Choose(r, m, plan.Data{})
-	if err != nil {
-		return nil, err
-	}
-	sizes, err := search.Sizes(context.Background(), search.Task{Input: mla.Input{Model: m, Stats: stats}, Choices: c})
-	if err != nil {
-		return nil, err
-	}
-	return plan.New(out, c, sizes)
+	return job.Plan(context.Background(), mla.Input{Model: m, Stats: stats}, out, r, plan.Data{})
 }
 
 // flags writes a setting as the command line does.

@@ -327,8 +327,7 @@ func TestCancel(t *testing.T) {
 	parent := t.TempDir()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := errors.New("stop")
-	c := choose(t, m, plan.Request{Rank: 8, RopeDims: 4, Theta: 100})
-	p, err := plan.New(filepath.Join(parent, "out"), c, c.Sizes())
+	p, err := planFor(m, filepath.Join(parent, "out"), plan.Request{Rank: 8, RopeDims: 4, Theta: 100}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
-	"github.com/mha2mla/mha2mla/internal/search"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
@@ -54,12 +53,7 @@ func healInto(ctx context.Context, p *plan.Plan, steps heal.Steps, windows [][]i
 // healingPlan plans a conversion of m that heals.
 func healingPlan(t *testing.T, m *family.Model, o plan.Request) *plan.Plan {
 	t.Helper()
-	c := choose(t, m, o)
-	sizes, err := search.Sizes(context.Background(), search.Task{Input: mla.Input{Model: m}, Choices: c, Budget: budget.Budget{Jobs: 2}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(filepath.Join(t.TempDir(), "out"), c, sizes)
+	p, err := planFor(m, filepath.Join(t.TempDir(), "out"), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

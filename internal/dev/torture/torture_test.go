@@ -23,6 +23,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	pipeline "github.com/mha2mla/mha2mla/internal/job"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -105,11 +106,7 @@ func (j job) run(m *family.Model, out string) error {
 	if err != nil {
 		return err
 	}
-	choices, err := plan.Choose(o, m, plan.Data{})
-	if err != nil {
-		return err
-	}
-	p, err := plan.New(out, choices, choices.Sizes())
+	p, err := pipeline.Plan(context.Background(), mla.Input{Model: m}, out, o, plan.Data{})
 	if err != nil {
 		return err
 	}
