@@ -32,10 +32,11 @@ type Problem struct {
 type Factors struct {
 	Down *mat.Dense // [r × d]
 	Up   *mat.Dense // [n × r]
-	// Spectrum holds what each rank adds, in descending order: the eigenvalues of
-	// A M C Mᵀ Aᵀ. The squared loss at rank r is the sum of those from r on.
+	// Spectrum holds by how much each rank lowers the squared loss, in descending
+	// order, [min(n, d)]: the eigenvalues of A M C Mᵀ Aᵀ. The squared loss at rank r is
+	// the sum of those from r on.
 	Spectrum []float64
-	Fallback bool // see linalg.Eigen
+	Fallback bool // the eigenvalue problem took the slow way, see linalg.Eigen
 }
 
 // rankFloor is the eigenvalue, relative to the largest, below which a direction
@@ -43,17 +44,16 @@ type Factors struct {
 // factors.
 const rankFloor = 1e-14
 
-// ridge keeps a block of A² invertible: a part of its mean diagonal, and a much
-// smaller one of the mean over all blocks for a block that is zero (a dead
-// head). Conversions measure the same from 1e-3 down.
+// ridge keeps a block of A² invertible. That part of its mean diagonal is added to its
+// diagonal, and a much smaller part, ridge², of the mean over all blocks, for a block
+// that is zero because its head is dead. Conversions measure the same from 1e-3 down.
 const ridge = 1e-9
 
-// Factor solves p at rank r in closed form (design §5): with U the top r
-// eigenvectors of A M C Mᵀ Aᵀ, down = Uᵀ A M and up = A⁻¹ U. R is at most
-// min(n, d). It works on the
-// smaller of the two Gram matrices. Beyond the rank of the stack the factors are
-// zero. At full rank they are exact, whatever the scales of the rows. It is an
-// error if p is not finite.
+// Factor solves p at rank r, min(n, d) at most, in closed form (design §5; Eckart and
+// Young 1936): with U the r leading eigenvectors of A M C Mᵀ Aᵀ, down = Uᵀ A M and
+// up = A⁻¹ U. It works on the smaller of the two Gram matrices. Beyond the rank of the
+// stack the factors are zero. At full rank they are exact, whatever the scales of the
+// rows. It is an error if p is not finite.
 func Factor(p Problem, r int) (*Factors, error) {
 	n, d := p.Stack.Dims()
 	var whole *mat.Dense
@@ -82,8 +82,9 @@ func Factor(p Problem, r int) (*Factors, error) {
 		f.Up = vectors
 		f.Down.Mul(f.Up.T(), p.Stack)
 	} else {
-		// The vectors are those of XᵀX. Up·Down is X·V·Vᵀ with U Λ^{1/2} = X·V split
-		// so that Up is U: no second product with X, and none of the rounding of U.
+		// The vectors are those of XᵀX, and Up·Down is X·V·Vᵀ. X·V is U Λ^{1/2}, so its
+		// columns at unit length are Up and their lengths go into Down. That needs no
+		// second product with X, and the rounding of U does not reach Down.
 		f.Up = mat.NewDense(n, r, nil)
 		f.Up.Mul(p.Stack, vectors)
 		lengths := normaliseColumns(f.Up)
@@ -106,8 +107,9 @@ func Factor(p Problem, r int) (*Factors, error) {
 	return f, nil
 }
 
-// unevenness is how many times as long as another a row of a stack may be for
-// eigenvectors, which are as exact as their largest elements, to be of use to both.
+// unevenness is how many times as long as another one a row of a stack may be before
+// eigenvectors are of no use to the shorter row: their error is relative to their
+// largest elements.
 const unevenness = 1e7
 
 // uneven reports whether the rows of a stack that are not zero differ in length by
@@ -122,8 +124,8 @@ func uneven(stack *mat.Dense) bool {
 	return most > unevenness*least
 }
 
-// trivial factors a stack at full rank without a choice: one of the factors is the
-// stack, the other the identity.
+// trivial factors a stack at full rank without any arithmetic: one of the factors is
+// the stack, the other one the identity.
 func trivial(stack *mat.Dense) (up, down *mat.Dense) {
 	n, d := stack.Dims()
 	identity := mat.NewDense(min(n, d), min(n, d), nil)
@@ -136,7 +138,8 @@ func trivial(stack *mat.Dense) (up, down *mat.Dense) {
 	return stack, identity
 }
 
-// Spectrum returns what Factors.Spectrum would hold, without the factors.
+// Spectrum returns the eigenvalues that Factor would leave in Factors.Spectrum,
+// without the factors. It is an error if p is not finite.
 func Spectrum(p Problem) ([]float64, error) {
 	if _, err := p.weigh(); err != nil {
 		return nil, err
@@ -144,9 +147,9 @@ func Spectrum(p Problem) ([]float64, error) {
 	return linalg.ValuesSym(p.gram())
 }
 
-// weigh turns the stack into X = A M F, where A is the upper Cholesky factor of
-// each block of A² and F that of C: the norm depends on AᵀA and F·Fᵀ alone. It
-// returns the factors A.
+// weigh turns the stack into X = A M F in place, where A is the upper Cholesky factor
+// of each block of A² and F·Fᵀ = C: the norm depends on AᵀA and F·Fᵀ alone. It returns
+// the blocks of A. It is an error if a block is not positive definite.
 func (p *Problem) weigh() ([]*mat.TriDense, error) {
 	p.Right.Apply(p.Stack)
 	if len(p.Left) == 0 {
@@ -169,7 +172,8 @@ func (p *Problem) weigh() ([]*mat.TriDense, error) {
 	for i, block := range p.Left {
 		b := block.SymmetricDim()
 		var ok bool
-		if roots[i], ok = root(block, ridge*(mat.Trace(block)/float64(b)+ridge*mean)); !ok {
+		roots[i], ok = root(block, ridge*(mat.Trace(block)/float64(b)+ridge*mean))
+		if !ok {
 			return nil, &linalg.NumericError{What: fmt.Sprintf("weights of block %d are not positive definite", i)}
 		}
 		part := p.Stack.Slice(at, at+b, 0, d).(*mat.Dense).RawMatrix()
@@ -221,7 +225,8 @@ func normaliseColumns(m *mat.Dense) []float64 {
 	}
 	inverse := make([]float64, c)
 	for j, square := range lengths {
-		if lengths[j] = math.Sqrt(square); square > 0 {
+		lengths[j] = math.Sqrt(square)
+		if square > 0 {
 			inverse[j] = 1 / lengths[j]
 		}
 	}
@@ -234,8 +239,8 @@ func normaliseColumns(m *mat.Dense) []float64 {
 	return lengths
 }
 
-// Rank returns the smallest rank that keeps the given share of the energy of a
-// spectrum in descending order.
+// Rank returns the smallest rank that keeps the given share, from 0 to 1, of the sum
+// of a spectrum in descending order.
 func Rank(spectrum []float64, share float64) int {
 	total := 0.0
 	for _, v := range spectrum {
@@ -251,7 +256,8 @@ func Rank(spectrum []float64, share float64) int {
 	return len(spectrum)
 }
 
-// Loss returns the squared loss at rank r: the sum of the spectrum from r on.
+// Loss returns the squared loss at rank r, which is the sum of the spectrum from r on
+// (Eckart and Young 1936).
 func Loss(spectrum []float64, r int) float64 {
 	sum := 0.0
 	for _, v := range spectrum[min(r, len(spectrum)):] {

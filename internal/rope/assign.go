@@ -13,10 +13,14 @@ type slotGroup struct{ pairs, slots []int }
 // frequency, and still join it.
 const joinSpan = 0.75
 
-// assign gives each slot to the candidate pair of nearest log frequency, and
-// each pair without a slot of its own to the group of the slot whose frequency
-// costs it least, if that is near or, though far, better than not rotating at
-// all. Of two slots equally near it is the slower that costs less.
+// assign gives each slot to the candidate pair of nearest log frequency. It adds
+// each pair that no slot was given to to the group of the slot whose frequency
+// costs it least, if that slot is near or, though far, better than not rotating
+// at all (design §4). Of two slots equally near, the slower one costs less.
+//
+// Pair, [J], and slot, [n], are frequencies in radians per token; candidates, [J],
+// says which pairs may keep their rotation; spacing is the distance of slots in
+// log frequency.
 func assign(p Distances, pair, slot []float64, candidates []bool, spacing float64) []*slotGroup {
 	logPair, logSlot := logs(pair), logs(slot)
 	var allowed []int
@@ -77,6 +81,7 @@ func (g *slotGroup) orderByFit(pair, slot []float64) {
 	slices.SortStableFunc(g.slots, func(x, y int) int { return cmp.Compare(off(x), off(y)) })
 }
 
+// logs returns the natural logarithms of the elements of v.
 func logs(v []float64) []float64 {
 	l := make([]float64, len(v))
 	for i, x := range v {
@@ -85,8 +90,8 @@ func logs(v []float64) []float64 {
 	return l
 }
 
-// nearest returns the element of from whose value is nearest to at; of elements
-// equally near, but for rounding, the first.
+// nearest returns the element of from, an index of values, whose value is nearest
+// to at. Of elements that are equally near, but for rounding, it returns the first.
 func nearest(from []int, values []float64, at float64) int {
 	const rounding = 1e-9
 	best := from[0]

@@ -16,8 +16,9 @@ import (
 // its leading components keep their rotation. Nothing weighs what a pair is worth.
 //
 // Of the pairs ω_i = theta^(−2i/D) every D/ropeDims-th turns as a slot does, which
-// is why ropeDims must divide D, D/ropeDims must divide fold, and fold D/2. A fold
-// of 0 is the smallest, D/ropeDims.
+// is why ropeDims must divide D, D/ropeDims must divide fold, and fold D/2; anything
+// else is an error. A fold of 0 is the smallest, D/ropeDims. It is an error, too, if
+// an eigenvalue problem cannot be solved, as where moments are not finite.
 func Fold(m *Moments, theta float64, ropeDims, fold int) (*SharedKey, error) {
 	J := m.pairs()
 	step := 2 * J / ropeDims
@@ -31,7 +32,8 @@ func Fold(m *Moments, theta float64, ropeDims, fold int) (*SharedKey, error) {
 	for from := 0; from < J; from += fold {
 		group := &slotGroup{}
 		for i := from; i < from+fold; i++ {
-			if group.pairs = append(group.pairs, i); i%step == 0 {
+			group.pairs = append(group.pairs, i)
+			if i%step == 0 {
 				group.slots = append(group.slots, i/step)
 			}
 		}
@@ -61,9 +63,9 @@ func (b *builder) rotate(group *slotGroup) error {
 	vectors := make([][]complex128, min(len(group.slots), n))
 	for k := range vectors {
 		vectors[k] = make([]complex128, n)
-		positive := math.Copysign(1, e.Vectors.At(0, k)) // of the two signs always the same
+		sign := math.Copysign(1, e.Vectors.At(0, k)) // makes the first element positive, so that the sign is always the same
 		for x := range members {
-			vectors[k][x] = complex(positive*e.Vectors.At(x, k), 0)
+			vectors[k][x] = complex(sign*e.Vectors.At(x, k), 0)
 		}
 	}
 	b.Fallback = b.Fallback || e.Fallback

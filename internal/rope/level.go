@@ -7,12 +7,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// level scales the slots, which changes nothing but how much an error in each
-// weighs: a cache that is quantised has one step for all of them. If an error of
-// slot m costs w_m of the scores at mean square 1, and the step grows with the
-// slots' mean square together, Σ w_m/s_m² · Σ s_m² is least for s_m² ∝ √w_m. With
-// four bits a number that takes 28 % off the divergence on two small checkpoints,
-// against slots of equal mean square.
+// level scales the slots against each other. Scores stay what they are; what changes
+// is how much an error of the cache weighs in each slot, because a cache that is
+// quantised has one step for all of them. Let an error of slot m cost the scores w_m
+// while the slot has mean square 1, let s_m be its scale, and let the step grow with
+// the slots' mean square together. Then Σ w_m/s_m² · Σ s_m² is least for s_m² ∝ √w_m
+// (design §4, step 5). With four bits a number that takes 28 % off the divergence on
+// two small checkpoints, against slots of equal mean square.
 func (b *builder) level() {
 	factor := make([]float64, len(b.Frequencies))
 	sum, used := 0.0, 0.0
@@ -36,8 +37,8 @@ func (b *builder) level() {
 	}
 }
 
-// cost is the mean square of what the queries of all heads multiply a slot with,
-// those of different pairs taken for unrelated.
+// cost returns w_m of a slot: the mean square of what the queries of all heads
+// multiply it with, where queries of different pairs are taken for unrelated.
 func (b *builder) cost(slot int) float64 {
 	sum := 0.0
 	for g := range b.KVHeads {

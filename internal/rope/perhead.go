@@ -10,8 +10,9 @@ import (
 // paper calls the 2-norm rank.
 type Ranking [][]int
 
-// Rank ranks the pairs of every KV head by the strategy, for a rotary key of
-// slots pairs per KV head.
+// Rank ranks the pairs of every KV head by the strategy, for a rotary key of slots
+// pairs per KV head (design §4). Frequencies are those of the J pairs, in radians
+// per token.
 func (s Strategy) Rank(m *Moments, frequencies []float64, slots int) Ranking {
 	r, lost := make(Ranking, m.KVHeads), m.lost(frequencies)
 	for g := range r {
@@ -21,7 +22,8 @@ func (s Strategy) Rank(m *Moments, frequencies []float64, slots int) Ranking {
 		}
 		worth := make([]float64, m.pairs())
 		for i := range worth {
-			if worth[i] = m.norms(g, i); s == BySensitivity {
+			worth[i] = m.norms(g, i)
+			if s == BySensitivity {
 				worth[i] = m.worth(g, i, lost) * m.keyEnergy(g, i)
 			}
 		}
@@ -30,8 +32,8 @@ func (s Strategy) Rank(m *Moments, frequencies []float64, slots int) Ranking {
 	return r
 }
 
-// FixedRank ranks J pairs by a strategy that looks at nothing but their number;
-// it reports whether this is one.
+// FixedRank ranks J pairs, [J], for slots of them to keep their rotation, if s is a
+// strategy that looks at nothing but their number. It reports whether s is one.
 func (s Strategy) FixedRank(J, slots int) ([]int, bool) {
 	switch s {
 	case High:
@@ -55,7 +57,7 @@ func (s Strategy) FixedRank(J, slots int) ([]int, bool) {
 	}
 }
 
-// ranks returns the position of each of n elements in the order of compare.
+// ranks returns the position that each of n elements has in the order of compare.
 func ranks(n int, compare func(a, b int) int) []int {
 	order := make([]int, n)
 	for i := range order {
@@ -111,7 +113,9 @@ type HeadKeys struct {
 	Lost, ScoreError []float64
 }
 
-// KeepPerHead keeps the rotation of the first slots pairs of every KV head.
+// KeepPerHead keeps the rotation of the first slots pairs of every KV head in the
+// order of r, and predicts what is lost by that. Frequencies are those of the J
+// pairs, in radians per token.
 func KeepPerHead(m *Moments, frequencies []float64, r Ranking, slots int) *HeadKeys {
 	k := &HeadKeys{Ranking: r, Kept: r.Kept(slots)}
 	l := newLedger(m, frequencies)

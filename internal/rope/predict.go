@@ -5,8 +5,8 @@ import "math"
 // member is a pair of a KV head.
 type member struct{ head, pair int }
 
-// ledger books what of a layer's rotation is carried by some slot and at what
-// cost, to predict what is lost.
+// ledger books which part of a layer's key energy some slot carries and what the
+// slot's frequency costs it, to predict what is lost (design §4).
 type ledger struct {
 	*Moments
 	pair   []float64   // ω_i
@@ -15,6 +15,8 @@ type ledger struct {
 	wrong  []float64   // by member: the part of it that is lost to the slot's frequency
 }
 
+// newLedger begins a ledger for pairs of the given frequencies in which nothing is
+// carried yet.
 func newLedger(m *Moments, pair []float64) *ledger {
 	members := m.KVHeads * m.pairs()
 	return &ledger{Moments: m, pair: pair, still: m.lost(pair), served: make([]float64, members), wrong: make([]float64, members)}
@@ -23,9 +25,9 @@ func newLedger(m *Moments, pair []float64) *ledger {
 // id numbers the pairs of all KV heads.
 func (l *ledger) id(at member) int { return at.head*l.pairs() + at.pair }
 
-// carry books key energy of a member that a slot of frequency nu carries, and
-// what that frequency costs: the share of the pair's rotation that is gone
-// nearby, of what it would lose standing still.
+// carry books key energy of a member that a slot of frequency nu carries, and what
+// that frequency costs it: the part of its rotation that is gone at near distances,
+// relative to what a pair that stands still loses there.
 func (l *ledger) carry(at member, nu, energy float64) {
 	l.served[l.id(at)] += energy
 	omega := l.pair[at.pair]
@@ -35,9 +37,9 @@ func (l *ledger) carry(at member, nu, energy float64) {
 	}
 }
 
-// settle closes the books of a group of which values are the eigenvalues, used
-// of them carried. Energy of its members that is booked as unserved moves to
-// where it is served, as far as real keys are more concentrated than Keys says.
+// settle closes the books of a group with the given eigenvalues, of which the first
+// used ones are carried. Real keys may be more concentrated than Keys says; as far as
+// they are, energy of the members that is booked as unserved counts as served.
 func (l *ledger) settle(members []member, values []float64, used int) {
 	gain := l.gain(values, used)
 	for _, at := range members {
@@ -52,10 +54,10 @@ func (l *ledger) settle(members []member, values []float64, used int) {
 	}
 }
 
-// gain is by how much less a group is predicted to leave unserved than its
-// eigenvalues say, used of which have a slot: the ratio of what is left of the
-// eigenvalues raised to the power Concentration to what is left of them as they
-// are.
+// gain returns the factor, 1 at most, by which a group is predicted to leave less
+// energy unserved than its eigenvalues say if the first used ones have a slot. It is
+// the share left of the eigenvalues raised to the power Concentration, over the share
+// left of them as they are.
 func (l *ledger) gain(values []float64, used int) float64 {
 	plain := rest(values, used, 1)
 	if plain == 0 {
@@ -64,13 +66,14 @@ func (l *ledger) gain(values []float64, used int) float64 {
 	return rest(values, used, l.Concentration) / plain
 }
 
-// rest is the share that the values from the given one on have of the sum of
-// all, each raised to a power.
+// rest raises all values to a power and returns which share of their sum those from
+// the index from on have.
 func rest(values []float64, from int, power float64) float64 {
 	sum, tail := 0.0, 0.0
 	for k, v := range values {
 		p := math.Pow(max(0, v/values[0]), power)
-		if sum += p; k >= from {
+		sum += p
+		if k >= from {
 			tail += p
 		}
 	}
@@ -93,7 +96,8 @@ func (l *ledger) lost() (shares, variances []float64) {
 			lost += q * l.still[h][i] * (max(0, energy-l.served[id]) + l.wrong[id])
 			all += q * l.still[h][i] * energy
 		}
-		if variances[h] = lost / 2; all > 0 {
+		variances[h] = lost / 2
+		if all > 0 {
 			shares[h] = lost / all
 		}
 	}

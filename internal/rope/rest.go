@@ -2,13 +2,14 @@ package rope
 
 import "gonum.org/v1/gonum/mat"
 
-// Rest is what is left on average of the rotation of the pairs of one query head, [J]:
-// ρ_i = E[e^{jω_iΔ}] over the distances that matter to the head. It is the best
-// constant in the place of a rotation that is lost (design §4): the query meets
-// content keys multiplied with it, pair by pair. Nil changes nothing.
+// Rest is the mean rotation of each pair of one query head, [J]: ρ_i = E[e^{jω_iΔ}]
+// over the distances that matter to the head. It is the best constant in the place of
+// a rotation that is lost, so the content query is the query multiplied by it, pair by
+// pair (design §4). A nil Rest changes nothing.
 type Rest []complex128
 
-// Rest returns that of query head h for pairs of the given frequencies.
+// Rest returns the mean rotation of query head h for pairs of the given frequencies,
+// in radians per token.
 func (m *Moments) Rest(h int, frequencies []float64) Rest {
 	r := make(Rest, len(frequencies))
 	for i, omega := range frequencies {
@@ -18,7 +19,7 @@ func (m *Moments) Rest(h int, frequencies []float64) Rest {
 }
 
 // Turn returns a copy of m, [2J × n], whose pairs of rows (i, i+J) are multiplied
-// with ρ_i.
+// by ρ_i.
 func (r Rest) Turn(m mat.Matrix) *mat.Dense {
 	turned := mat.DenseCopyOf(m)
 	for i, rho := range r {
@@ -31,8 +32,8 @@ func (r Rest) Turn(m mat.Matrix) *mat.Dense {
 	return turned
 }
 
-// TurnMoments returns R·s·Rᵀ for the second moments s of a query, [2J × 2J]: those of
-// the query that Turn returns.
+// TurnMoments returns R·s·Rᵀ for the second moments s of a query, [2J × 2J], where R
+// is what Turn multiplies by: the second moments of the content query.
 func (r Rest) TurnMoments(s mat.Symmetric) *mat.SymDense {
 	half := r.Turn(s)
 	whole := r.Turn(half.T())
@@ -45,7 +46,7 @@ func (r Rest) TurnMoments(s mat.Symmetric) *mat.SymDense {
 	return turned
 }
 
-// TurnRow multiplies the pairs (i, i+J) of one query, [2J], in place.
+// TurnRow multiplies the pairs (i, i+J) of one query, [2J], by ρ_i in place.
 func (r Rest) TurnRow(query []float32) {
 	for i, rho := range r {
 		z := complex(float64(query[i]), float64(query[i+len(r)])) * rho

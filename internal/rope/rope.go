@@ -59,9 +59,9 @@ func powerLaw(maxPositions int, exponent float64) Distances {
 	return p
 }
 
-// Rho returns ρ = E[e^{jωΔ}]: what is left of a pair of frequency omega on
-// average, 1 if it does not turn over the distances that matter, near 0 if it
-// turns many times.
+// Rho returns ρ = E[e^{jωΔ}], the mean rotation of a pair of frequency omega, in
+// radians per token (design §4). It is 1 if the pair does not turn over the distances
+// that matter, and near 0 if it turns many times.
 func (p Distances) Rho(omega float64) complex128 {
 	var sum complex128
 	turn, step := complex(1, 0), cmplx.Rect(1, omega)
@@ -94,11 +94,11 @@ type Moments struct {
 	// QueryNorms, [H·J], and KeyNorms, [G·J], are E|q_{h,i}| and E|z_{g,i}|; nil if
 	// they are not known.
 	QueryNorms, KeyNorms []float64
-	Distances            Distances // attended to
-	Near                 Distances // at which exact frequencies matter
-	// Heads, [H], are the distances at which an error of a head's scores matters, and
-	// Scores, [H], how much it costs; nil: all cost the same.
-	Heads  []Distances
+	Distances            Distances   // attended to
+	Near                 Distances   // at which exact frequencies matter
+	Heads                []Distances // [H]: p_h, at which an error of a head's scores matters
+	// Scores, [H], is σ_h, how much such an error costs. If nil, it costs all heads
+	// the same.
 	Scores []float64
 	// Concentration is an exponent for the eigenvalues of key covariances in
 	// predictions of what is lost: 1 if Keys is known from data, above 1 if it
@@ -106,14 +106,14 @@ type Moments struct {
 	Concentration float64
 }
 
-// pairs is J.
+// pairs returns J.
 func (m *Moments) pairs() int { return len(m.Query[0]) }
 
-// group is the number of query heads that share a KV head.
+// group returns the number of query heads that share a KV head.
 func (m *Moments) group() int { return len(m.Query) / m.KVHeads }
 
-// row is the row of Keys that holds the real part of pair i of KV head g; the
-// imaginary part is pairs() below.
+// row returns the row of Keys that holds the real part of pair i of KV head g; the
+// imaginary part is pairs() rows below.
 func (m *Moments) row(g, i int) int { return g*2*m.pairs() + i }
 
 // keyEnergy returns E|z_{g,i}|².

@@ -9,18 +9,18 @@ type Scaling struct {
 	Factor   float64 `json:"factor"`
 	Original float64 `json:"original_max_position_embeddings,omitempty"` // positions before scaling
 
-	// Of llama3: wavelengths above Original/Low are stretched by Factor, those
-	// below Original/High are not. Of yarn, in turns over Original: those that make
-	// fewer than Low are stretched, those that make more than High are not.
+	// Low and High are numbers of turns over Original. A pair that makes fewer than
+	// Low is stretched by Factor, one that makes more than High is not, and between
+	// them llama3 and yarn each interpolate in their own way.
 	Low  float64 `json:"low,omitempty"`
 	High float64 `json:"high,omitempty"`
 
-	// Attention, if not zero, multiplies queries and keys, all of their dimensions.
+	// Attention, if not zero, multiplies all dimensions of queries and keys.
 	Attention float64 `json:"attention_factor,omitempty"`
 }
 
-// Frequencies returns the frequencies of dim rotary dimensions of base theta
-// after scaling, in radians per token.
+// Frequencies returns the frequencies of dim rotary dimensions of base theta after
+// scaling, [dim/2] in radians per token. A nil Scaling scales nothing.
 func (s *Scaling) Frequencies(theta float64, dim int) []float64 {
 	freq := Frequencies(theta, dim)
 	if s == nil {
@@ -33,8 +33,8 @@ func (s *Scaling) Frequencies(theta float64, dim int) []float64 {
 	return freq
 }
 
-// kept is the part of pair i, a real number, of dim rotary dimensions of base theta
-// that is not stretched.
+// kept returns which part of the frequency of pair i, given as a real number, of dim
+// rotary dimensions of base theta is not stretched.
 func (s *Scaling) kept(i, theta float64, dim int) float64 {
 	switch s.Kind {
 	case "llama3":
@@ -52,7 +52,8 @@ func (s *Scaling) kept(i, theta float64, dim int) float64 {
 	}
 }
 
-// pair is the pair, as a real number, that turns so many times over Original.
+// pair returns the pair, as a real number, that makes the given number of turns over
+// Original positions.
 func (s *Scaling) pair(turns, theta float64, dim int) float64 {
 	return float64(dim) * math.Log(s.Original/(turns*2*math.Pi)) / (2 * math.Log(theta))
 }

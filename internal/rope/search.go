@@ -25,23 +25,24 @@ func Bases(theta float64, headDim, ropeDims int) []float64 {
 	}
 	last := float64(ropeDims/2 - 1)
 	exponents = slices.DeleteFunc(exponents, func(e float64) bool {
-		// the slowest slot far beyond the slowest pair would be wasted
+		// A slowest slot far beyond the slowest pair would be wasted.
 		return e != 1 && e*ratio*last > 1.25*float64(headDim/2)
 	})
 	slices.Sort(exponents)
 	exponents = slices.CompactFunc(exponents, func(a, b float64) bool { return math.Abs(a-b) < 1e-3 })
 	bases := make([]float64, len(exponents))
 	for i, e := range exponents {
-		if bases[i] = theta; e != 1 {
+		bases[i] = theta
+		if e != 1 {
 			bases[i] = nineDigits(math.Pow(theta, e))
 		}
 	}
 	return bases
 }
 
-// BasesFor is Bases for a source of base theta whose frequencies may be scaled.
-// These end where those of another base would: the candidates for that one are
-// then among them.
+// BasesFor is Bases for a source of base theta whose frequencies, [J] in radians per
+// token, may be scaled. Scaled frequencies end where unscaled ones of another base
+// would, so that the candidates for that base are added.
 func BasesFor(theta float64, frequencies []float64, ropeDims int) []float64 {
 	dim := 2 * len(frequencies)
 	bases := Bases(theta, dim, ropeDims)
@@ -52,8 +53,8 @@ func BasesFor(theta float64, frequencies []float64, ropeDims int) []float64 {
 	return slices.Compact(bases)
 }
 
-// effectiveBase is the base at which unscaled frequencies end where the given ones
-// do; 0 if there is none.
+// effectiveBase returns the base at which unscaled frequencies end where the given
+// ones do, or 0 if there is none.
 func effectiveBase(frequencies []float64) float64 {
 	J := float64(len(frequencies))
 	last := frequencies[len(frequencies)-1]

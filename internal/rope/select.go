@@ -28,7 +28,8 @@ func Strategies() []Strategy { return []Strategy{BySensitivity, ByNorm, High, Lo
 func (s Strategy) Candidates(m *Moments, slots int) []bool {
 	J := m.pairs()
 	mask := make([]bool, J)
-	switch slots = min(slots, J); s {
+	slots = min(slots, J)
+	switch s {
 	case ByNorm:
 		order := make([]int, J)
 		norm := make([]float64, J)
@@ -57,7 +58,7 @@ func (s Strategy) Candidates(m *Moments, slots int) []bool {
 }
 
 // norms returns mean ‖q_i‖ · mean ‖k_i‖ of pair i, summed over the query heads of
-// KV head g; without data, roots of mean squares for the means.
+// KV head g. Without data the roots of mean squares take the place of the means.
 func (m *Moments) norms(g, i int) float64 {
 	sum := 0.0
 	for h := g * m.group(); h < (g+1)*m.group(); h++ {
@@ -70,6 +71,7 @@ func (m *Moments) norms(g, i int) float64 {
 	return sum
 }
 
+// fill sets all elements of mask.
 func fill(mask []bool) {
 	for i := range mask {
 		mask[i] = true

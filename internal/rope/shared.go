@@ -39,8 +39,9 @@ type SharedKey struct {
 }
 
 const (
-	// weightFloor keeps the weights of pairs that lose nothing invertible,
-	// relative to the largest of their group.
+	// weightFloor, relative to the largest weight of a group, is added to all weights
+	// of it, because a pair that loses nothing would have weight 0 and Expand divides
+	// by weights.
 	weightFloor = 1e-9
 	// rankFloor is the eigenvalue, relative to the largest of its group, below
 	// which there is nothing but rounding left to carry.
@@ -55,14 +56,16 @@ type Slots struct {
 	Scaling *Scaling
 }
 
-// frequencies are those of the slots.
+// frequencies returns those of the slots, in radians per token.
 func (s Slots) frequencies() []float64 { return s.Scaling.Frequencies(s.Theta, s.Dims) }
 
-// spacing is the distance between slots in log frequency, where none is scaled.
+// spacing returns the distance between slots in log frequency, before scaling.
 func (s Slots) spacing() float64 { return 2 * math.Log(s.Theta) / float64(s.Dims) }
 
-// Share builds the shared rotary key of the given slots for a layer with the given
-// pair frequencies. Only candidates keep rotation.
+// Share builds the shared rotary key of the given slots for a layer whose J pairs have
+// the given frequencies, in radians per token (design §4). Only pairs that are
+// candidates, [J], keep their rotation. It is an error if an eigenvalue problem cannot
+// be solved, as where moments are not finite.
 //
 // The slots of a group of pairs are the leading eigenvectors of the group's
 // complex Hermitian covariance E[y' y'ᴴ], y' = a ∘ z over the pairs of all KV
@@ -149,7 +152,7 @@ func (b *builder) fill(group *slotGroup, members []member, weight, values []floa
 	b.ledger.settle(members, values, used)
 }
 
-// membersOf lists the pairs of a group over all KV heads.
+// membersOf lists the pairs of a group, for all KV heads one after the other.
 func (b *builder) membersOf(group *slotGroup) []member {
 	var members []member
 	for g := range b.KVHeads {
@@ -160,7 +163,7 @@ func (b *builder) membersOf(group *slotGroup) []member {
 	return members
 }
 
-// weightsOf returns the weights a of members.
+// weightsOf returns the weights a of the members of a group, all of them above zero.
 func (b *builder) weightsOf(members []member) []float64 {
 	weight := make([]float64, len(members))
 	largest := 0.0

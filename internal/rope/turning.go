@@ -4,7 +4,8 @@ import "gonum.org/v1/gonum/mat"
 
 // Turning returns a function from the second moments E[k kᵀ] of a key before RoPE,
 // [D × D], to those of the key as queries meet it: turned back by the distance
-// between them, on average over p. Frequencies are those of the D/2 pairs.
+// between them, on average over p (design §5, a compressed query). Frequencies are
+// those of the D/2 pairs, in radians per token.
 //
 // With z a pair and ω its frequency the moments E[z_i z̄_j] get the factor
 // E e^{−j(ω_i−ω_j)Δ}, and E[z_i z_j] gets E e^{−j(ω_i+ω_j)Δ}: what fast pairs have

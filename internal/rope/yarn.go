@@ -2,16 +2,19 @@ package rope
 
 import "math"
 
-// Yarn returns the scaling of type yarn at which slots of a rotary key turn most
-// nearly as a source of dim rotary dimensions of base theta does that is scaled by
-// s. It is nil where yarn has nothing to scale, and for other types, and for none.
+// Yarn returns the scaling of type yarn (Peng et al. 2023) at which the slots of a
+// rotary key turn most nearly as the source does, which has dim rotary dimensions of
+// base theta, scaled by s. It returns nil where yarn has nothing to scale: if s is
+// nil, of a type other than llama3 and yarn, or stretches nothing.
 //
-// Its form is the one that all engines read alike in a model of positions positions,
-// that of DeepSeek-V3 itself. Some take positions over the original positions for
-// the factor: the original is a whole part of it. Where mscale and mscale_all_dim are
-// both 1, all multiply scores by (1 + ln(factor)/10)², which is Attention². The pairs
-// at which yarn begins and ends to stretch are whole numbers, so that these are
-// searched for, and numbers of turns written that all round to them.
+// Yarn is written in the form that all engines read alike in a model of that many
+// positions, which is the form of DeepSeek-V3 itself (design §6, traps). Some engines
+// compute the factor as positions over original positions, so the original ones are a
+// whole number and the factor is made of it. Where mscale and mscale_all_dim are both
+// 1, all engines multiply scores by (1 + ln(factor)/10)², which is Attention². Engines
+// round the pairs at which yarn begins and ends to stretch to whole numbers. So the
+// search is over whole numbers, and the turns written are ones that every engine
+// rounds to them.
 func (s *Scaling) Yarn(theta float64, dim int, slots Slots, positions int) *Scaling {
 	n := float64(slots.Dims / 2)
 	if s == nil || s.Kind != "llama3" && s.Kind != "yarn" || s.Factor <= 1 || n < 2 {
@@ -41,21 +44,23 @@ func (s *Scaling) Yarn(theta float64, dim int, slots Slots, positions int) *Scal
 	return y
 }
 
-// MScale is what the implementations of yarn call so, of a factor and a weight: what
-// queries and keys gain where positions are stretched.
+// MScale returns the mscale of the implementations of yarn for a factor and a weight:
+// what queries and keys are multiplied by where positions are stretched by the factor
+// (Peng et al. 2023, §3.4).
 func MScale(factor, weight float64) float64 { return 0.1*weight*math.Log(max(1, factor)) + 1 }
 
 const (
-	// bounds is how far from where the source begins and ends to stretch yarn may.
+	// bounds is how many pairs away from where the source begins and ends to stretch
+	// the search looks for where yarn had best begin and end.
 	bounds = 3
 	// rounded is how far from a whole number a bound is written, so that no engine
 	// rounds it to another.
 	rounded = 0.25
 )
 
-// off is how far slots that s scales are from where source puts them, which has dim
-// rotary dimensions of base theta: the sum of the squares of the differences, which is
-// what they cost nearby.
+// off returns how far the frequencies of slots that s scales are from those to which
+// the source scales them, which has dim rotary dimensions of base theta. It is the sum
+// of the squares of the differences, which is what they cost at near distances.
 func (s *Scaling) off(slots Slots, source *Scaling, theta float64, dim int) float64 {
 	sum := 0.0
 	unscaled := Frequencies(slots.Theta, slots.Dims)
@@ -68,7 +73,8 @@ func (s *Scaling) off(slots Slots, source *Scaling, theta float64, dim int) floa
 	return sum
 }
 
-// turns is how many times a slot, a real number, turns over Original before scaling.
+// turns returns how many times a slot, given as a real number, turns over Original
+// positions before scaling.
 func (s *Scaling) turns(slot float64, slots Slots) float64 {
 	return nineDigits(s.Original / (2 * math.Pi) * math.Pow(slots.Theta, -2*slot/float64(slots.Dims)))
 }
