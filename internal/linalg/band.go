@@ -6,42 +6,43 @@ import (
 )
 
 const (
-	// bandWidth is the number of diagonals above the main one that the first of
-	// two stages leaves: the wider the band, the more of that stage are matrix
-	// products, and the more is left for the second.
+	// bandWidth is the number of diagonals above the main one that the first of two
+	// stages leaves. The wider the band, the larger a part of the first stage are
+	// matrix products, and the more work is left for the second.
 	bandWidth = 64
-	// bandRows is the number of rows that are reduced one by one before the rest
-	// of their panel sees it.
+	// bandRows is the number of rows that are reduced one by one before their
+	// reflectors are applied to the rest of their panel.
 	bandRows = 16
 )
 
-// band is a symmetric matrix of order n with bandWidth diagonals above the main
-// one, and room for as many again but one, where the second stage has its bulges.
-// Row i begins with the diagonal: element (i, j) is at i·bandStride + j, which
-// makes a block above the diagonal a matrix of that stride.
+// band is a symmetric matrix of order n with bandWidth diagonals above the main one,
+// and room for bandWidth − 1 more, where the second stage has its bulges. Element
+// (i, j) is at i·bandStride + j, so that the storage of row i begins with the diagonal
+// and a block above the diagonal is a matrix of that stride.
 type band struct {
 	n    int
 	data []float64
 }
 
+// bandStride is the distance, in elements, from (i, j) to (i+1, j).
 const bandStride = 2*bandWidth - 1
 
 // from returns the storage from element (i, j) on.
 func (b band) from(i, j int) []float64 { return b.data[i*bandStride+j:] }
 
-// take copies row i of a.
+// take copies the part of row i of a that lies in the band.
 func (b band) take(a blas64.Symmetric, i int) {
 	row := upperRow(a, i)
 	copy(b.from(i, i), row[:min(len(row), bandWidth+1)])
 }
 
-// reduceToBand reduces a, of which it reads and overwrites the upper triangle, to
-// A = P·B·Pᵀ with a band B. What is below the diagonal stays.
+// reduceToBand reduces a to a band B with A = P·B·Pᵀ. It reads and overwrites the
+// upper triangle of a; elements below the diagonal stay.
 //
-// A panel of rows is, beyond the band, reduced to a triangle by reflectors from
-// the right, which are then applied to the trailing matrix from both sides: all but
-// the panels, which are thin, are matrix products (Bischof, Lang & Sun, ACM Trans.
-// Math. Softw. 26, 581–601).
+// Reflectors from the right reduce the part of a panel of rows that lies beyond the
+// band to a triangle, and are then applied to the trailing matrix from both sides.
+// All the work but that on the panels, which are thin, is matrix products (Bischof,
+// Lang & Sun, ACM Trans. Math. Softw. 26, 581–601).
 func reduceToBand(a blas64.Symmetric) (band, reflected) {
 	n := a.N
 	b := band{n, make([]float64, n*(bandStride+1))}
@@ -87,7 +88,7 @@ func columns(m blas64.General, from, to int) blas64.General {
 }
 
 // symmetricStrip is the width of the strips of a symmetric matrix that take part in
-// one product. Of each, the square on the diagonal is copied to have both halves.
+// one product. The square on the diagonal of each strip is copied to have both halves.
 const symmetricStrip = 256
 
 // symmetricTimes sets y to v·a, both [k × m].
@@ -101,7 +102,8 @@ func symmetricTimes(y, v blas64.General, a blas64.Symmetric) {
 	})
 }
 
-// square returns both halves of the square of a on the diagonal, rows from … to−1.
+// square returns a copy, with both halves, of the square on the diagonal of a that
+// takes up the rows from … to−1.
 func square(a blas64.Symmetric, from, to int) blas64.General {
 	s := newGeneral(to-from, to-from)
 	for i := range s.Rows {

@@ -5,10 +5,10 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// changes are vectors that stand for what the current panel of a
-// tridiagonalisation has changed in the matrix, as rows in the order in which they
-// were pushed, in groups: v, w of a real matrix; Re v, Im v, Re w, Im w of a
-// complex one. Sums over them are kept as products with the whole stack.
+// changes are the vectors that stand for how the current panel of a
+// tridiagonalisation has changed the matrix. They are rows of a stack, in the order
+// in which they were pushed, and come in groups: v, w for a real matrix; Re v, Im v,
+// Re w, Im w for a complex one. A sum over them is one product with the whole stack.
 type changes struct {
 	group, n   int
 	from       int            // the first column in use
@@ -21,6 +21,8 @@ type changes struct {
 // a sum of products, and with which sign.
 type exchange func(row int) (partner int, sign float64)
 
+// newChanges returns an empty stack for one panel of a matrix of order n, whose
+// groups have the given number of vectors.
 func newChanges(group, n int) *changes {
 	rows := group * panelWidth
 	c := &changes{group: group, n: n, stack: newGeneral(rows, n), other: newGeneral(rows, n)}
@@ -83,7 +85,7 @@ func (c *changes) fillPartners(e exchange) {
 }
 
 // updateBlock is the height of the strips of a matrix that are updated in one
-// product. Of the square on the diagonal of each, half is computed in vain.
+// product. Half of the square on the diagonal of each strip is computed in vain.
 const updateBlock = 128
 
 // subtract subtracts Σ stack_i·other_iᵀ from the upper triangle of the trailing
@@ -97,8 +99,8 @@ func (c *changes) subtract(a []float64, stride, from int) {
 		end := min(c.n, r+updateBlock)
 		size := end - r
 		left := general(c.stack.Rows, size, c.n, c.stack.Data[r:])
-		// The diagonal block by way of a copy: what is below the diagonal belongs to
-		// the caller.
+		// The diagonal block is updated by way of a copy, because elements below the
+		// diagonal belong to the caller.
 		right := general(c.stack.Rows, size, c.n, c.other.Data[r:])
 		s := general(size, size, updateBlock, square.Data)
 		blas64.Gemm(blas.Trans, blas.NoTrans, 1, left, right, 0, s)

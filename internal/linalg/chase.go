@@ -12,20 +12,21 @@ import (
 // form.
 //
 // Sweep j clears row j beyond its first neighbour with a reflector, which fills a
-// bulge bandWidth further down; the next reflector clears the first row of that,
-// and so on to the end. What is left of the bulges makes room for those of the
-// next sweep, one row on (Lang, SIAM J. Sci. Comput. 14, 1320–1338; Haidar, Ltaief &
-// Dongarra, SC 2011). The reflectors of one sweep lie end to end in the rows
-// after j.
+// bulge bandWidth further down. The next reflector clears the first row of that bulge,
+// and so on to the end. The other rows of the bulges stay, and the next sweep, whose
+// bulges begin one row further on, clears one more row of each (Lang, SIAM J. Sci.
+// Comput. 14, 1320–1338; Haidar, Ltaief & Dongarra, SC 2011). The reflectors of one
+// sweep lie end to end in the rows after j.
 type chase struct {
 	band
-	vectors []float64 // of sweep j from start(j) on, for the rows from j+1 on
-	tau     []float64 // [sweep × steps]
+	vectors []float64 // those of sweep j begin at start(j), and are for the rows from j+1 on
+	tau     []float64 // [n × steps]: factors of the reflectors by sweep and step
 	steps   int
 	relay   *relay
 }
 
-// tridiagonalise reduces the band, which it overwrites.
+// tridiagonalise reduces the band, which it overwrites, to T, and returns with it the
+// reflectors that make up Q.
 func (b band) tridiagonalise() (tridiagonal, *chase) {
 	n := b.n
 	c := &chase{band: b, steps: (n + bandWidth - 1) / bandWidth, relay: newRelay(n)}
@@ -42,12 +43,12 @@ func (b band) tridiagonalise() (tridiagonal, *chase) {
 	return t, c
 }
 
-// start is where the vectors of sweep j begin: before it, those of n−1, n−2, …
-// elements.
+// start returns where the vectors of sweep j begin: those of the sweeps before it have
+// n−1, n−2, … elements.
 func (c *chase) start(j int) int { return j*(c.n-1) - j*(j-1)/2 }
 
-// reflector returns the vector of a step of sweep j, [≤ bandWidth], and the first of
-// the rows it is for.
+// reflector returns the vector of a step of sweep j, of bandWidth elements at most,
+// and the first of the rows that it is applied to.
 func (c *chase) reflector(j, step int) (v []float64, row int) {
 	row = j + 1 + step*bandWidth
 	at := c.start(j) + step*bandWidth
@@ -55,7 +56,8 @@ func (c *chase) reflector(j, step int) (v []float64, row int) {
 }
 
 // sweep follows the bulge that row j makes to the end. It stays behind the sweep
-// before: a step reaches into what the next step of that one changes.
+// before it, because a step reaches into elements that the next step of that sweep
+// changes.
 func (c *chase) sweep(j int) {
 	const stretch = 8 // steps between looks at the other sweep
 	work := make([]float64, bandWidth)
@@ -82,8 +84,8 @@ func (c *chase) sweep(j int) {
 	c.relay.pass(j, math.MaxInt)
 }
 
-// reflectRow computes the reflector v of the first elements of a row, replaces
-// them by what it makes of them, and returns its factor.
+// reflectRow computes the reflector v that leaves one of the first len(v) elements of
+// a row, applies it to them, and returns its factor.
 func reflectRow(row, v []float64) (tau float64) {
 	copy(v, row)
 	clear(row[:len(v)])
@@ -105,9 +107,9 @@ func (c *chase) reflectSquare(row int, v []float64, tau float64, work []float64)
 	blas64.Syr2(-1, x, w, a)
 }
 
-// chaseBlock applies the reflector v to the rows of a block, computes the
-// reflector next that clears the first row of what becomes of it, and applies it to
-// the columns. It returns the factor of next.
+// chaseBlock applies the reflector v to the rows of a block, computes the reflector
+// next that then clears its first row, and applies next to the columns. It returns the
+// factor of next. Work has room for bandWidth elements.
 func chaseBlock(block blas64.General, v []float64, tau float64, next, work []float64) float64 {
 	if tau != 0 {
 		u := vector(work[:block.Cols])
@@ -124,20 +126,22 @@ func chaseBlock(block blas64.General, v []float64, tau float64, next, work []flo
 	return tau
 }
 
-// relay says how far the sweeps are.
+// relay lets sweeps that run at the same time tell each other how far they are.
 type relay struct {
 	mu      sync.Mutex
 	changed sync.Cond
-	steps   []int // done, of every sweep
+	steps   []int // by sweep: the number of steps done
 }
 
+// newRelay returns a relay for a number of sweeps that have not begun.
 func newRelay(sweeps int) *relay {
 	r := &relay{steps: make([]int, sweeps)}
 	r.changed.L = &r.mu
 	return r
 }
 
-// await waits until a sweep has done a number of steps, or all.
+// await waits until a sweep has done a number of steps, or has ended. A negative sweep
+// is none to wait for.
 func (r *relay) await(sweep, steps int) {
 	if sweep < 0 {
 		return

@@ -6,14 +6,14 @@ const (
 	// chaseGroup is the number of sweeps whose reflectors of the same step are
 	// applied together: they begin a row apart.
 	chaseGroup = 32
-	// chaseColumns is the number of columns that all reflectors of a group are
-	// applied to before the next, so that they stay in the cache.
+	// chaseColumns is the number of columns that all reflectors of a group are applied
+	// to before the next columns, so that the columns stay in the cache.
 	chaseColumns = 256
 )
 
-// apply sets z, [n × k], to Q·z: the last sweep first. Within a group of sweeps,
-// reflectors of one step meet the rows of those of the step before, which have to
-// be applied first.
+// apply sets z, [n × k], to Q·z. It applies the last sweep first. Within a group of
+// sweeps, the reflectors of one step share rows with those of the step before, which
+// therefore come first.
 func (c *chase) apply(z blas64.General) {
 	sweeps := max(0, c.n-2)
 	for from := lastGroup(sweeps, chaseGroup); from >= 0; from -= chaseGroup {

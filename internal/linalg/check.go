@@ -8,8 +8,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// original is a symmetric matrix kept for later in the half of its storage that
-// the reduction of the other half leaves alone.
+// original is a symmetric matrix, kept for the check of its eigenvectors in the half
+// of its storage that the reduction of the other half leaves alone.
 type original struct {
 	a        blas64.Symmetric // upper triangle in use, lower triangle the original
 	diagonal []float64
@@ -17,14 +17,14 @@ type original struct {
 	square   float64 // ‖A‖²_F
 }
 
-// mirror copies the upper triangle of a below the diagonal.
+// mirror copies the upper triangle of a below the diagonal, to be the original.
 func mirror(a blas64.Symmetric) *original {
 	o := &original{a: a, diagonal: make([]float64, a.N)}
 	for i := range o.diagonal {
 		o.diagonal[i] = a.Data[i*a.Stride+i]
 		o.trace += o.diagonal[i]
 	}
-	const block = 64 // of the cache lines of which both sides fit the first cache
+	const block = 64 // a tile and its mirror image fit into the first-level cache
 	tiles := (a.N + block - 1) / block
 	squares := make([]float64, tiles)
 	parallel(tiles, func(tile int) {
@@ -55,8 +55,8 @@ func (o *original) restore() {
 	}
 }
 
-// addProduct adds A·x, times upper for what is above the diagonal and times lower
-// for what is below, to y.
+// addProduct adds A·x to y, where elements of A above the diagonal count upper times
+// and those below lower times.
 func (o *original) addProduct(y, x []float64, upper, lower float64) {
 	for i, v := range x {
 		row := vector(o.a.Data[i*o.a.Stride : i*o.a.Stride+i])
@@ -65,8 +65,9 @@ func (o *original) addProduct(y, x []float64, upper, lower float64) {
 	}
 }
 
-// tolerance is what backward stable algorithms stay far below: measured errors are
-// a twentieth of n·eps, relative to the norm.
+// tolerance returns a bound on errors, relative to the norm of a matrix of order n,
+// that backward stable algorithms stay far below: measured errors are a twentieth of
+// n·eps.
 func tolerance(n int) float64 { return 16 * float64(n) * unitRoundoff }
 
 // confirmsValues reports whether the sum of the values, and that of their
@@ -75,6 +76,8 @@ func (o *original) confirmsValues(values []float64) bool {
 	return confirmsValues(values, o.trace, o.square)
 }
 
+// confirmsValues is the method of the same name for a matrix of the given trace and
+// squared Frobenius norm.
 func confirmsValues(values []float64, trace, square float64) bool {
 	norm, limit := math.Sqrt(square), tolerance(len(values))
 	for _, v := range values {
@@ -85,14 +88,13 @@ func confirmsValues(values []float64, trace, square float64) bool {
 		math.Abs(square) <= 2*limit*norm*norm
 }
 
-// confirms reports whether the columns z of vectors, for the first of the values,
-// satisfy
+// confirms reports whether the columns of z, [n × k], which are vectors of the first k
+// of the values, satisfy
 //
 //	ZᵀZ·g = g   and   A·Z·g = Z·Λ·g
 //
-// for a vector of random signs g: what is wrong with Z shows in that with all but
-// certainty, at the cost of a few matrix-vector products. Values have to pass
-// confirmsValues too.
+// for a vector g of random signs. An error of Z shows there almost surely, at the cost
+// of a few matrix-vector products. The values have to pass confirmsValues too.
 func (o *original) confirms(values []float64, z blas64.General) bool {
 	p := newProbe(values, z.Cols)
 	zg, az := times(z, p.g), make([]float64, z.Rows)
@@ -107,7 +109,7 @@ func (o *original) confirms(values []float64, z blas64.General) bool {
 // parts.
 type originalHermitian struct{ re, im *original }
 
-// confirms is confirms of a real matrix for z = [Re Z, Im Z], [n × 2k].
+// confirms is original.confirms for z = [Re Z, Im Z], [n × 2k].
 func (o originalHermitian) confirms(values []float64, z blas64.General) bool {
 	n, k := z.Rows, z.Cols/2
 	re, im := general(n, k, z.Stride, z.Data), general(n, k, z.Stride, z.Data[k:])
@@ -132,6 +134,7 @@ func (o originalHermitian) confirms(values []float64, z blas64.General) bool {
 // probe is a vector g of random signs, the same every time, and Λ·g.
 type probe struct{ g, scaled []float64 }
 
+// newProbe returns a probe of k elements for the first k of the values.
 func newProbe(values []float64, k int) probe {
 	rng := rand.New(rand.NewPCG(1, 2))
 	p := probe{make([]float64, k), make([]float64, k)}
@@ -156,7 +159,7 @@ func transposeTimes(z blas64.General, x []float64) []float64 {
 	return y
 }
 
-// distance returns ‖x − y‖; NaN if either holds one.
+// distance returns ‖x − y‖, or NaN if either holds one.
 func distance(x, y []float64) float64 {
 	sum := 0.0
 	for i, v := range x {

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/lapack"
 )
 
+// errNoConvergence says that an iteration for eigenvalues has not come to an end.
 var errNoConvergence = &NumericError{"no convergence"}
 
 // divideLeaf is the order below which a tridiagonal matrix is not divided.
@@ -22,16 +23,18 @@ const divideLeaf = 32
 // so that its eigenvalues are the roots of a secular equation in those of the
 // halves (Cuppen; Gu & Eisenstat, SIAM J. Matrix Anal. Appl. 16, 172–191; LAPACK's
 // dstedc; Golub & Van Loan §8.4). Clusters only make it faster, and its vectors
-// are orthogonal whatever the spectrum. Work is in matrix products, k of the last
-// of which are computed. It overwrites t.
+// are orthogonal whatever the spectrum. Most of the work is matrix products, and only
+// k columns of the last one are computed. It overwrites t. It is an error if an
+// iteration does not converge.
 func (t tridiagonal) top(k int) (values []float64, vectors blas64.General, err error) {
 	n := len(t.diagonal)
 	vectors = newGeneral(n, n)
-	if values, err = t.divide(vectors, k); err != nil {
+	values, err = t.divide(vectors, k)
+	if err != nil {
 		return nil, blas64.General{}, err
 	}
 	vectors.Cols = k
-	return values, compact(vectors), nil // not to hold all n columns on
+	return values, compact(vectors), nil // a copy, so that all n columns are not held any longer
 }
 
 // divide writes eigenvectors of the k largest eigenvalues into the first k columns
@@ -78,12 +81,13 @@ func (t tridiagonal) solve(q blas64.General, k int) ([]float64, error) {
 	return t.diagonal, nil
 }
 
-// negligible is the part of a matrix's norm below which an element changes no
-// eigenvalue that is more than rounding, by far.
+// negligible is the part of a matrix's largest element below which an element is far
+// too small to change any eigenvalue by more than rounding.
 const negligible = 1e-80
 
-// settle makes what is negligible zero. Dsterf scales the blocks that a matrix falls
-// into one by one, and gonum's panics on one whose norm is below 1e-122.
+// settle sets elements that are negligible to zero. Dsterf scales the blocks that a
+// matrix falls into one by one, and gonum's version panics on a block whose norm is
+// below 1e-122.
 func (t tridiagonal) settle() {
 	norm := 0.0
 	for _, part := range [][]float64{t.diagonal, t.beside} {
@@ -100,7 +104,8 @@ func (t tridiagonal) settle() {
 	}
 }
 
-// values returns the eigenvalues of t, ascending. It overwrites t.
+// values returns the eigenvalues of t, ascending, by QR steps without square roots
+// (LAPACK's dsterf). It overwrites t. It is an error if they do not converge.
 func (t tridiagonal) values() ([]float64, error) {
 	t.settle()
 	if !netlib.Dsterf(len(t.diagonal), t.diagonal, t.beside) {

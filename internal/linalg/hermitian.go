@@ -15,14 +15,14 @@ import (
 // The phase of each vector is fixed by making its largest component real and
 // positive.
 type EigenHermitian struct {
-	Values   []float64
-	Vectors  [][]complex128
-	Fallback bool
+	Values   []float64      // all n, in descending order
+	Vectors  [][]complex128 // [k][n], orthonormal, of the k largest
+	Fallback bool           // as in Eigen
 }
 
 // TopHermitian returns the eigenvalues of the complex Hermitian n×n matrix h and
-// eigenvectors of the k largest. Only the upper triangle of h is read. Errors are
-// those of TopSym.
+// eigenvectors of the k largest. It reads the upper triangle of h alone. Errors and
+// method are those of TopSym.
 func TopHermitian(n, k int, h func(i, j int) complex128) (EigenHermitian, error) {
 	m := newHermitian(n, h)
 	exponent, err := rescale(m.re, m.im)
@@ -92,8 +92,8 @@ func embeddedHermitian(n, k int, h func(i, j int) complex128) (EigenHermitian, e
 	return e, nil
 }
 
-// orthogonalise makes the unit vector z orthogonal to the orthonormal basis
-// and normalises it; false if nothing of z is left. Among the 2m real
+// orthogonalise makes the unit vector z orthogonal to the orthonormal basis and
+// normalises it. It returns false if nothing of z is left. Among the 2m real
 // eigenvectors of an m-fold eigenvalue the squares of what is left add up to
 // at least 2 for every complex vector still missing, so a threshold well below
 // 1/m loses none.

@@ -7,13 +7,14 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// hermitian is a complex Hermitian matrix of order n as two real ones, of which
-// the upper triangles count: Re is symmetric, and Im is skew. So apart, all work
-// with it is work with real matrices.
+// hermitian is a complex Hermitian matrix of order n as two real ones, whose upper
+// triangles count: the real part is symmetric and the imaginary part skew. Kept apart
+// in this way, all work with it is work with real matrices.
 type hermitian struct {
 	re, im blas64.Symmetric
 }
 
+// newHermitian returns the matrix of order n whose upper triangle h gives.
 func newHermitian(n int, h func(i, j int) complex128) hermitian {
 	m := hermitian{newSymmetric(n), newSymmetric(n)}
 	for i := range n {
@@ -26,6 +27,7 @@ func newHermitian(n int, h func(i, j int) complex128) hermitian {
 	return m
 }
 
+// newSymmetric returns a zero matrix of order n.
 func newSymmetric(n int) blas64.Symmetric {
 	return blas64.Symmetric{Uplo: blas.Upper, N: n, Stride: n, Data: make([]float64, n*n)}
 }
@@ -89,7 +91,7 @@ func (p *hermitianPanel) reduce(j int) {
 	re, im := p.row(j)
 	blas64.Scal(-1, vector(im)) // the column below the diagonal is the row's conjugate
 	p.changes.subtractCombination(j, re, p.changes.at(j, partnerRe))
-	// Columns are v·conj(w_j): the sign of Im is that of the column.
+	// A column changes by v·conj(w_j), which is why Im has the sign of the column here.
 	p.changes.subtractCombination(j, im, p.changes.at(j, partnerIm))
 	p.t.diagonal[j] = re[0]
 	if len(re) == 1 {

@@ -10,8 +10,8 @@ import (
 	_ "github.com/mha2mla/mha2mla/internal/fastblas" // products under mat and lapack
 )
 
-// directOrder is the order up to which gonum's algorithm, which needs no blocks,
-// is as fast.
+// directOrder is the order up to which gonum's algorithm, which needs no blocks, is as
+// fast as this package's.
 const directOrder = 48
 
 // Eigen is a part of the eigendecomposition of a symmetric matrix:
@@ -21,15 +21,16 @@ type Eigen struct {
 	Values  []float64  // all, in descending order
 	Vectors *mat.Dense // [n × k], orthonormal columns, of the k largest
 
-	// Fallback reports that what was computed fast failed its check, and that
-	// gonum's algorithm took its place: the result is as good and late.
+	// Fallback reports that the fast result failed its check, so that gonum's algorithm
+	// computed this one. It is as good and took longer.
 	Fallback bool
 }
 
 // TopSym returns the eigenvalues of the symmetric n×n matrix a and eigenvectors of
 // the k largest. K is at least 1. It overwrites a, the unused half of its storage
 // included. It is an error if a is not finite or the iteration does not converge; a
-// zero matrix is neither.
+// zero matrix is no error. The method is LAPACK's dsyevd: Householder reflectors, then
+// divide and conquer (Golub & Van Loan §8.3.1 and §8.4).
 func TopSym(a *mat.SymDense, k int) (Eigen, error) { return topSym(a, k, topBlocked) }
 
 // topSym is TopSym with a fast algorithm to try first.
@@ -42,7 +43,8 @@ func topSym(a *mat.SymDense, k int, fast func(blas64.Symmetric, int) ([]float64,
 	blocked := raw.N > directOrder
 	if blocked {
 		original := mirror(raw)
-		if values, vectors := fast(raw, k); values != nil && original.confirms(values, vectors.RawMatrix()) {
+		values, vectors := fast(raw, k)
+		if values != nil && original.confirms(values, vectors.RawMatrix()) {
 			return Eigen{Values: unscale(values, scale), Vectors: vectors}, nil
 		}
 		original.restore()
@@ -55,8 +57,8 @@ func topSym(a *mat.SymDense, k int, fast func(blas64.Symmetric, int) ([]float64,
 }
 
 // ValuesSym returns the eigenvalues of the symmetric matrix a in descending
-// order, and computes no vectors. It overwrites a as TopSym does, and errors are
-// the same.
+// order, and computes no vectors. It overwrites a as TopSym does, and its errors are
+// those of TopSym.
 func ValuesSym(a *mat.SymDense) ([]float64, error) {
 	raw := a.RawSymmetric()
 	scale, err := rescale(raw)
@@ -76,13 +78,13 @@ func ValuesSym(a *mat.SymDense) ([]float64, error) {
 	return unscale(values, scale), err
 }
 
-// topBlocked is TopSym without its guards; values are nil where it fails.
+// topBlocked is TopSym without its guards. The values are nil where it fails.
 func topBlocked(a blas64.Symmetric, k int) ([]float64, *mat.Dense) {
 	t, q := reductionFor(a.N, k)(a)
 	return t.topOf(q, k)
 }
 
-// topOf returns what topBlocked does, of the matrix Q·T·Qᵀ. It overwrites t.
+// topOf is topBlocked for a matrix that is given as Q·T·Qᵀ. It overwrites t.
 func (t tridiagonal) topOf(q orthogonal, k int) ([]float64, *mat.Dense) {
 	values, z, err := t.top(k)
 	if err != nil {
@@ -94,9 +96,9 @@ func (t tridiagonal) topOf(q orthogonal, k int) ([]float64, *mat.Dense) {
 	return values, dense(z)
 }
 
-// topDirect is TopSym by gonum's algorithm, which computes all vectors, wanted or
-// not: what it does without them panics where a part of the matrix is far smaller than
-// the rest (see settle).
+// topDirect is TopSym by gonum's algorithm. It has gonum compute all vectors, wanted or
+// not, because gonum's way without them panics where a part of the matrix is far smaller
+// than the rest (see settle).
 func topDirect(a *mat.SymDense, k int) ([]float64, *mat.Dense, error) {
 	n := a.SymmetricDim()
 	var eig mat.EigenSym

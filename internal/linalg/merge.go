@@ -8,17 +8,17 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// merge joins the eigenvectors of the two halves of a tridiagonal matrix: it finds
-// those of
+// merge joins the eigenvectors of the two halves of a tridiagonal matrix. It finds the
+// eigenvectors of
 //
 //	diag(poles) + ρ·z·zᵀ
 //
-// and multiplies the two halves by them. It follows LAPACK's dlaed1, 2 and 3.
+// and multiplies those of the halves by them. It follows LAPACK's dlaed1, 2 and 3.
 type merge struct {
 	q     blas64.General // [n × n]: the vectors of the halves, block-diagonal
 	split int            // columns of the upper half
 	poles []float64      // [n]
-	z     []float64      // [n], of length one
+	z     []float64      // [n], of norm one
 	rho   float64
 
 	kind     []columnKind // where the columns of q are not zero
@@ -35,8 +35,8 @@ const (
 	lowerRows
 )
 
-// newMerge takes the eigenvectors in q of the halves with the given eigenvalues
-// and the element e of the tridiagonal matrix that couples them.
+// newMerge begins a merge. Q holds the eigenvectors of the halves, whose eigenvalues
+// are upper and lower; e is the element of the tridiagonal matrix that couples them.
 func newMerge(q blas64.General, upper, lower []float64, e float64) *merge {
 	n := q.Rows
 	m := &merge{q: q, split: len(upper), poles: slices.Concat(upper, lower), rho: 2 * math.Abs(e)}
@@ -69,7 +69,8 @@ func (m *merge) run(k int) []float64 {
 	// Vectors are roots first, then deflated columns; order sorts them by value.
 	value, order := make([]float64, n), make([]int, n)
 	for i := range n {
-		if order[i] = i; i < len(roots) {
+		order[i] = i
+		if i < len(roots) {
 			value[i] = s.value(roots[i])
 		} else {
 			value[i] = m.poles[m.deflated[i-len(roots)]]
@@ -92,9 +93,9 @@ func (m *merge) run(k int) []float64 {
 	return sorted
 }
 
-// deflate separates the columns whose z is negligible, and those whose pole is as
-// good as another's after a rotation of the two columns, from the rest. What is
-// neglected is below the rounding of the matrix.
+// deflate separates columns that are eigenvectors already from the rest: those whose z
+// is negligible, and those that become so when a rotation mixes them with a column of
+// nearly the same pole. Whatever it neglects is below the rounding of the matrix.
 func (m *merge) deflate() {
 	largest := 0.0
 	for i, p := range m.poles {
@@ -133,8 +134,9 @@ func (m *merge) ascending() []int {
 	return order
 }
 
-// rotate turns columns i and j, of neighbouring poles, so that z of column i is
-// zero, if what that adds beside the diagonal is negligible.
+// rotate turns columns i and j, of neighbouring poles, so that z of column i is zero,
+// if the element that this adds beside the diagonal is negligible. It reports whether
+// it has done so.
 func (m *merge) rotate(i, j int, tolerance float64) bool {
 	s, c := m.z[i], m.z[j]
 	length := math.Hypot(c, s)
@@ -202,8 +204,8 @@ func (m *merge) multiply(s *secular, z []float64, roots []secularRoot, wanted []
 	if len(wanted) == 0 {
 		return product
 	}
-	var rows []int // of the eigenvectors, by the kind of their columns
-	begin := [4]int{}
+	var rows []int    // rows of the secular equation's eigenvectors, sorted by the kind of their columns
+	begin := [4]int{} // where the rows of each kind begin
 	for kind := upperRows; kind <= lowerRows; kind++ {
 		for i, j := range m.kept {
 			if m.kind[j] == kind {

@@ -16,11 +16,11 @@ type Metric struct {
 	lower *mat.TriDense
 }
 
-// DiagonalMetric returns the metric C = diag(root²).
+// DiagonalMetric returns the metric C = diag(root²) for root, [d].
 func DiagonalMetric(root []float64) Metric { return Metric{root: root} }
 
-// NewMetric returns the metric C = c. It is an error if c is not positive
-// definite.
+// NewMetric returns the metric C = c, [d × d], by its Cholesky factor. It is an error
+// if c is not positive definite.
 func NewMetric(c *mat.SymDense) (Metric, error) {
 	var chol mat.Cholesky
 	if !chol.Factorize(c) {
@@ -68,7 +68,7 @@ func (m Metric) Gram(x *mat.Dense) *mat.SymDense {
 	return c
 }
 
-// Trace returns tr C. The identity has no size to know it by and answers NaN.
+// Trace returns tr C. It is NaN for the identity, whose size is not known.
 func (m Metric) Trace() float64 {
 	sum := 0.0
 	switch {

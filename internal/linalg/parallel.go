@@ -7,8 +7,8 @@ import (
 )
 
 // parallel calls f(0) … f(n−1), on as many goroutines as there are processors.
-// What f(i) does must not depend on the other calls: results are then the same on
-// any number of processors.
+// No call of f may depend on another one; results are then the same on any number of
+// processors.
 func parallel(n int, f func(i int)) {
 	workers := min(n, runtime.GOMAXPROCS(0))
 	if workers <= 1 {

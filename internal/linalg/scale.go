@@ -7,15 +7,15 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// NumericError says that a computation in double precision comes to nothing.
+// NumericError says why a computation in double precision has no result.
 type NumericError struct{ What string }
 
 func (e *NumericError) Error() string { return e.What }
 
-// rescale multiplies the parts of a matrix by a power of two that keeps the
-// squares and the products of its elements within range, and refuses what is not
-// finite, because gonum panics on very small matrices and answers NaN to infinities
-// with no error. It returns the exponent of what it has divided by.
+// rescale divides the parts of a matrix by the power of two that keeps the squares and
+// the products of its elements within range, and returns its exponent. It refuses a
+// matrix that is not finite. Both are needed because gonum panics on very small
+// matrices, and answers infinities with NaN and no error.
 func rescale(parts ...blas64.Symmetric) (exponent int, err error) {
 	norm := 0.0
 	for _, a := range parts {

@@ -25,6 +25,7 @@ type secularRoot struct {
 // unitRoundoff is LAPACK's eps: half the distance from 1 to the next number.
 const unitRoundoff = 0x1p-53
 
+// newSecular returns the equation with the given poles and weights.
 func newSecular(pole, weight []float64) *secular {
 	s := &secular{pole: pole, weight: weight}
 	for _, w := range weight {
@@ -38,6 +39,7 @@ func (s *secular) distance(i int, r secularRoot) float64 {
 	return (s.pole[i] - s.pole[r.origin]) - r.offset
 }
 
+// value returns λ.
 func (s *secular) value(r secularRoot) float64 { return s.pole[r.origin] + r.offset }
 
 // secularValue is f and the two monotone halves of it: the sums over the poles up
@@ -45,7 +47,7 @@ func (s *secular) value(r secularRoot) float64 { return s.pole[r.origin] + r.off
 type secularValue struct {
 	f, below, above   float64
 	dbelow, dabove    float64
-	distance, further float64 // of the poles on both sides of the split
+	distance, further float64 // of the last pole before the split from λ, and of the first one behind it
 }
 
 // at evaluates f, split behind pole split.
@@ -71,9 +73,9 @@ func (s *secular) sum(r secularRoot, from, to int) (sum, derivative float64) {
 	return sum, derivative
 }
 
-// root returns root j. It interpolates f by a constant and two poles, the nearest
-// ones, whose weights match f and f' (the "middle way": Li, LAPACK Working Note
-// 89), inside a bracket that halves at least every third step.
+// root returns root j. It interpolates f by a constant and the two nearest poles, with
+// weights that match f and f' (the "middle way": Li, LAPACK Working Note 89). The root
+// stays in a bracket that halves at least every third step.
 func (s *secular) root(j int) secularRoot {
 	n := len(s.pole)
 	if n == 1 {
@@ -95,8 +97,10 @@ func (s *secular) root(j int) secularRoot {
 			high = r.offset
 		}
 		next := r.offset + v.step(last)
-		if slow++; slow >= 3 {
-			if slow = 0; high-low > width/2 {
+		slow++
+		if slow >= 3 {
+			slow = 0
+			if high-low > width/2 {
 				next = low + (high-low)/2
 			}
 			width = high - low
@@ -125,7 +129,7 @@ func (v secularValue) step(last bool) float64 {
 	} else {
 		step = lowerRoot(c, a, b)
 	}
-	if v.f*step >= 0 { // f rises: rounding has turned the step around
+	if v.f*step >= 0 { // f rises, so rounding has turned the step around
 		step = -v.f / derivative
 	}
 	return step
@@ -135,7 +139,7 @@ func (v secularValue) step(last bool) float64 {
 // bracket of its offset.
 func (s *secular) begin(j int) (r secularRoot, low, high float64) {
 	n := len(s.pole)
-	left := min(j, n-2) // of the two poles that are kept apart
+	left := min(j, n-2) // the left one of the two poles whose terms are kept exact
 	p, q := s.weight[left], s.weight[left+1]
 	gap := s.pole[left+1] - s.pole[left]
 	if j == n-1 {

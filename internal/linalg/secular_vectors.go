@@ -6,12 +6,12 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
-// vectors returns unit eigenvectors of diag(pole) + ρ·z·zᵀ for the wanted of all its
-// roots, as columns whose rows are in the given order, [rows × wanted].
+// vectors returns unit eigenvectors of diag(pole) + ρ·z·zᵀ, [rows × wanted]: a column
+// for each of the wanted roots, whose elements are in the order that rows says.
 //
-// The roots are those of a slightly different z, for which they are exact. The
-// vectors are computed from that z, and are orthogonal therefore however close
-// the roots are (Gu & Eisenstat, SIAM J. Matrix Anal. Appl. 15, 1266–1276).
+// The computed roots are the exact ones of a slightly different z. The vectors are
+// computed from that z, and are therefore orthogonal however close the roots are (Gu &
+// Eisenstat, SIAM J. Matrix Anal. Appl. 15, 1266–1276).
 func (s *secular) vectors(z []float64, roots []secularRoot, rows, wanted []int) blas64.General {
 	exact := s.consistent(z, roots)
 	u := newGeneral(len(rows), len(wanted))

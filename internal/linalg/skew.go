@@ -16,18 +16,19 @@ type skewProduct struct {
 }
 
 const (
-	// skewChunk is the number of matrix elements worth a goroutine of their own.
+	// skewChunk is the number of matrix elements that are worth a goroutine.
 	skewChunk = 1 << 14
-	// skewChunks is the largest number of chunks, and with it of processors used:
-	// every chunk costs two vectors to add up.
+	// skewChunks is the largest number of chunks, and so of processors that are used.
+	// It is bounded because every chunk costs two vectors to add up.
 	skewChunks = 16
 )
 
+// newSkewProduct returns a skewProduct for matrices of order n at most.
 func newSkewProduct(n int) *skewProduct {
 	return &skewProduct{partial: make([]float64, 2*n*skewChunks), bounds: make([]int, 0, skewChunks+1)}
 }
 
-// split divides the rows of a triangle of order m into chunks of equal area. They
+// split divides the rows of a triangle of order m into chunks of equal area. The chunks
 // depend on m alone, so that the order of additions does too.
 func (s *skewProduct) split(m int) {
 	chunks := max(1, min(skewChunks, m*m/2/skewChunk))
@@ -63,8 +64,8 @@ func (s *skewProduct) addProducts(yRe, yIm, a []float64, stride int, xRe, xIm []
 	}
 }
 
-// skewRow adds what row r, of which row is what is right of the diagonal,
-// contributes.
+// skewRow adds the products of row r of S, and of its mirror image, to y. Row holds the
+// elements of row r to the right of the diagonal.
 func skewRow(row []float64, r int, xRe, xIm, yRe, yIm []float64) {
 	ownRe, ownIm := xRe[r], xIm[r]
 	dotRe, dotIm := 0.0, 0.0

@@ -9,9 +9,9 @@ import (
 // netlib holds the few small routines of LAPACK that are taken as they are.
 var netlib lapackgonum.Implementation
 
-// panelWidth is the number of Householder vectors that are gathered before the
-// rest of the matrix sees them: wider panels make the matrix products larger and
-// the vector work beside them, proportional to it, dearer.
+// panelWidth is the number of Householder vectors that are gathered before they are
+// applied to the rest of the matrix. A wider panel makes the matrix products larger,
+// and the work on vectors beside them, which grows with it, dearer.
 const panelWidth = 32
 
 // tridiagonal is a real symmetric tridiagonal matrix of order n.
@@ -20,8 +20,8 @@ type tridiagonal struct {
 	beside   []float64 // [n−1]
 }
 
-// tridiagonalise reduces a, of which it reads and overwrites the strict upper
-// triangle and the diagonal, to tridiagonal form. What is below stays.
+// tridiagonalise reduces a to the tridiagonal T with A = Q·T·Qᵀ. It reads and
+// overwrites the diagonal and the upper triangle; elements below the diagonal stay.
 //
 // It is LAPACK's dsytrd: a panel of reflectors is computed from the matrix as it
 // was before the panel and from pairs of vectors v, w that stand for its changes,

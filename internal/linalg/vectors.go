@@ -25,11 +25,12 @@ func (r reflected) apply(z blas64.General) {
 	}
 }
 
-// lastGroup returns where the last begins of the groups that n things are put into;
-// negative if there are none.
+// lastGroup returns where the last group begins if n things are put into groups of the
+// given size. It is negative if there are none.
 func lastGroup(n, size int) int { return (n+size-1)/size*size - size }
 
-// block returns reflectors from … to−1.
+// block returns the product of reflectors from … to−1. Their vectors are written to
+// storage, which the result shares.
 func (r reflected) block(from, to int, storage blas64.General) blockReflector {
 	row := from + r.band
 	v := general(to-from, r.a.N-row, storage.Stride, storage.Data)
