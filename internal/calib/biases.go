@@ -6,10 +6,10 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// withBiases adds to the moments of queries and keys what the layer's biases, if
-// it has any, add to them: q = W·x + b. Mean is E[x] as far as it goes with
-// l.Input. Values go without: attention adds up to 1, so that theirs are a
-// constant of the output.
+// withBiases adds the terms of the layer's biases, if it has any, to the moments of
+// queries and keys: q = W·x + b. Mean is the part of E[x] that belongs to l.Input, [d].
+// The moments of values stay without, because attention adds up to 1, so that a bias
+// of values is a constant of the output.
 func (l *Layer) withBiases(p Projections, stack *mat.Dense, mean []float64) error {
 	l.centred = l.Keys
 	b, err := p.Biases()
@@ -35,7 +35,7 @@ func (l *Layer) withBiases(p Projections, stack *mat.Dense, mean []float64) erro
 	return nil
 }
 
-// addBias turns E[w·x·xᵀ·wᵀ] into E[(w·x + b)(w·x + b)ᵀ].
+// addBias turns moment, E[w·x·xᵀ·wᵀ], into E[(w·x + b)(w·x + b)ᵀ].
 func addBias(moment *mat.SymDense, w mat.Matrix, mean *mat.VecDense, b []float64) {
 	bias := mat.NewVecDense(len(b), b)
 	var wm mat.VecDense
@@ -44,18 +44,20 @@ func addBias(moment *mat.SymDense, w mat.Matrix, mean *mat.VecDense, b []float64
 	moment.SymRankOne(moment, 1, bias)
 }
 
-// Folded gives the weights of a layer with the biases of its queries folded in: a
-// functional u in the place of the constant that the biases are times.
+// Folded returns the projections of a layer with the biases of its queries folded in:
+// the functional u, [d], takes the place of the constant 1 that the biases multiply
+// (design §8).
 func Folded(p Projections, b *family.Biases, u []float64) Projections {
 	return &foldedQueries{p, b.Query, u}
 }
 
+// foldedQueries are projections whose queries have their bias folded in.
 type foldedQueries struct {
 	Projections
 	bias, u []float64
 }
 
-// Query returns W + b·uᵀ of a head.
+// Query returns W + b·uᵀ of a head, [D × d].
 func (f *foldedQueries) Query(h int) (*mat.Dense, error) {
 	q, err := f.Projections.Query(h)
 	if err != nil {

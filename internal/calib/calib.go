@@ -11,18 +11,18 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Projections gives the weights of one attention layer, reading them when they
-// are asked for. Every call returns matrices of its own.
+// Projections gives the weights of one attention layer, reading them when they are
+// asked for. Every call returns new matrices, which the caller may overwrite.
 type Projections interface {
 	Shape() family.Shape
 	Norm() ([]float64, error)                    // γ, [d]
 	Query(h int) (*mat.Dense, error)             // [D × d]
 	KeyValue() (*mat.Dense, error)               // [2·G·D × d], keys over values
 	OutputRows(from, to int) (*mat.Dense, error) // rows of W_o, [to−from × H·D]
-	Biases() (*family.Biases, error)             // nil: none
+	Biases() (*family.Biases, error)             // nil if there are none
 
-	// HeadNorms returns the weights of the norms on each head's queries and keys,
-	// [D]; nil: none.
+	// HeadNorms returns the weights of the norms on each head's queries and keys, [D],
+	// or nil if there are none.
 	HeadNorms() (query, key []float64, err error)
 }
 
@@ -35,11 +35,11 @@ type Layer struct {
 	Values        []*mat.SymDense  // [G] of [D × D]: E[v_g v_gᵀ]
 	Outputs       []*mat.SymDense  // [H] of [D × D]: W_o^hᵀ W_o^h
 	Distances     rope.Distances   // attended to
-	HeadDistances []rope.Distances // [H]: at which an error of a head's scores matters
+	HeadDistances []rope.Distances // [H]: p_h, at which an error of a head's scores matters
 	Near          rope.Distances   // at which exact frequencies matter
 
 	concentration  float64   // see rope.Moments
-	scores, values []float64 // [H]: σ_h and τ_h from data; nil without
+	scores, values []float64 // [H]: σ_h and τ_h from data, nil without data
 
 	queryNorms, keyNorms []float64 // see rope.Moments
 
@@ -47,22 +47,23 @@ type Layer struct {
 	constant Constant
 }
 
-// Reader reads what was gathered of a layer.
+// Reader reads statistics that were gathered.
 type Reader interface {
+	// Sums returns the sums of a layer.
 	Sums(layer int) (*Sums, error)
-	// Unchanged is an error if what was gathered is no longer what it was.
+	// Unchanged is an error if the statistics were changed since they were opened.
 	Unchanged() error
 }
 
 // Calibrated reports whether the statistics are from data.
 func (l *Layer) Calibrated() bool { return l.scores != nil }
 
-// rowsAtOnce bounds the memory that reading W_o takes.
+// rowsAtOnce is how many rows of W_o are read at a time, to bound memory.
 const rowsAtOnce = 256
 
-// DataFree returns the statistics of a layer of a model of maxPositions
-// positions when there are no data: C = diag(γ²). Stack is the layer's
-// KeyValue. Errors are those of reading the weights.
+// DataFree returns the statistics of a layer of a model of maxPositions positions when
+// there are no data: C = diag(γ²) (design §2). Stack is the layer's KeyValue,
+// [2·G·D × d]. Errors are those of reading the weights.
 func DataFree(p Projections, stack *mat.Dense, maxPositions int) (*Layer, error) {
 	gamma, err := p.Norm()
 	if err != nil {
@@ -76,8 +77,9 @@ func DataFree(p Projections, stack *mat.Dense, maxPositions int) (*Layer, error)
 	return l, l.project(p, stack, nil)
 }
 
-// project works out what follows from l.Input, and the mean input as far as it
-// goes with it, for queries, keys and values.
+// project computes the moments of queries, keys and values from l.Input, and those of
+// the output projection. Mean is the part of E[x] that belongs to l.Input, [d], or nil
+// if it is zero.
 func (l *Layer) project(p Projections, stack *mat.Dense, mean []float64) error {
 	D, G, d := l.HeadDim, l.KVHeads, l.Hidden
 	for h := range l.Heads {
@@ -122,7 +124,7 @@ func outputs(p Projections) ([]*mat.SymDense, error) {
 	return sums, nil
 }
 
-// Moments are what the choice of rotary pairs needs.
+// Moments returns the second moments that the choice of rotary pairs needs.
 func (l *Layer) Moments() *rope.Moments {
 	J := l.HeadDim / 2
 	m := &rope.Moments{
@@ -140,8 +142,8 @@ func (l *Layer) Moments() *rope.Moments {
 	return m
 }
 
-// ValueWeight returns τ_h = E Σ_t a_t², the share of a value error's variance that
-// the attention of head h lets through; without data 1.
+// ValueWeight returns τ_h = E Σ_t a_t², the share of a value error's variance that the
+// attention of head h lets through, or 1 without data (design §2).
 func (l *Layer) ValueWeight(h int) float64 {
 	if l.values == nil {
 		return 1
@@ -155,8 +157,8 @@ func (l *Layer) OutputEnergy(h int) float64 {
 	return product(l.Outputs[h], l.Values[l.KVHead(h)])
 }
 
-// Energy is the mean square of the attention output, heads and tokens taken for
-// unrelated: what losses of output are relative to.
+// Energy returns the mean square of the attention output, with heads and tokens taken
+// for unrelated. Losses of output are given relative to it.
 func (l *Layer) Energy() float64 {
 	sum := 0.0
 	for h := range l.Heads {
@@ -168,7 +170,7 @@ func (l *Layer) Energy() float64 {
 // scoreVariance returns E[(q_h·k)²]/D for unrelated queries and keys.
 func (l *Layer) scoreVariance(h int) float64 {
 	D, g := l.HeadDim, l.KVHead(h)
-	return product(l.Queries[h], l.centred.SliceSym(g*D, (g+1)*D)) / float64(D) // softmax cancels a bias of keys
+	return product(l.Queries[h], l.centred.SliceSym(g*D, (g+1)*D)) / float64(D) // centred, because the softmax cancels a bias of keys
 }
 
 // product returns tr(a·b).
@@ -182,19 +184,20 @@ func product(a, b mat.Symmetric) float64 {
 	return sum
 }
 
-// saturation says how soon attention stops following its scores.
+// saturation is the 3 of ScoreWeights: how soon attention stops following its scores.
 const saturation = 3
 
-// ScoreWeights returns σ_h, [H]: how much output is lost per unit of score
-// error variance, E Σ_t a_t² ‖W_o(v_t − o)‖² from data.
+// ScoreWeights returns σ_h, [H]: how much output is lost per unit of score error
+// variance (design §2). From data it is E Σ_t a_t² ‖W_o(v_t − o)‖².
 //
-// Without data: a small error ε of one score moves the output by ε·a_t·W_o(v_t − o), hence
-// E‖W_o v‖² per head next to the value error's W_oᵀW_o: the same attention
-// weights multiply both, and no further balance is needed. Scores of large
-// variance s̄² saturate the softmax, so that an error moves the output less;
-// 1/(1 + 3 s̄²), one factor a layer, measured better than equal energies of both
-// halves on every checkpoint tried (KL 0.29 against 0.46 at half the cache of
-// stories260k), and 2 to 6 in the place of 3 are as good.
+// Without data it follows from what a small error ε of one score does: it moves the
+// output by ε·a_t·W_o(v_t − o). That makes E‖W_o v‖² per head, next to W_oᵀW_o for an
+// error of the values; the same attention probabilities multiply both, so that no
+// further balance is needed. Scores of large variance s̄² saturate the softmax, and an
+// error then moves the output less. The factor 1/(1 + 3 s̄²), one for the layer,
+// measured better than equal energies of keys and values on every checkpoint tried (KL
+// 0.29 against 0.46 at half the cache of stories260k). Factors from 2 to 6 in the place
+// of 3 are as good.
 func (l *Layer) ScoreWeights() []float64 {
 	if l.scores != nil {
 		return l.scores
@@ -215,10 +218,10 @@ func (l *Layer) ScoreWeights() []float64 {
 	return sigma
 }
 
-// QueryWeights returns, per query head, how much output an error of its queries
-// costs, [H] of [D × D]: (σ_h/D)·E[k kᵀ] of its KV head, as RoPE at the given
-// frequencies turns it. Without the turning, KL is up to a quarter higher at small
-// ranks.
+// QueryWeights returns, per query head, how much output an error of its queries costs,
+// [H] of [D × D]: (σ_h/D)·E[k kᵀ] of its KV head, as RoPE at the given frequencies, [J]
+// in radians per token, turns it (design §5, a compressed query). Without the turning,
+// KL is up to a quarter higher at small ranks.
 func (l *Layer) QueryWeights(frequencies []float64) []*mat.SymDense {
 	blocks := make([]*mat.SymDense, l.Heads)
 	for h, sigma := range l.ScoreWeights() {
@@ -230,10 +233,10 @@ func (l *Layer) QueryWeights(frequencies []float64) []*mat.SymDense {
 	return blocks
 }
 
-// Weights returns the blocks of A² of design §5 for the stack [K; V], G of each,
-// [D × D]: Σ_h (σ_h/D)·E[q_h q_hᵀ] for the keys of a KV head, of queries turned by
-// the rest of each head, [H], and times keyWeight, and Σ_h τ_h·W_o^hᵀ W_o^h for its
-// values, summed over its query heads.
+// Weights returns the blocks of A² for the stack [K; V], [2·G] of [D × D] (design §5).
+// That of the keys of a KV head is keyWeight·Σ_h (σ_h/D)·E[q'_h q'_hᵀ] over its query
+// heads h, where q'_h is the query multiplied by the head's rest, [H]. That of its
+// values is Σ_h τ_h·W_o^hᵀ W_o^h.
 func (l *Layer) Weights(rest []rope.Rest, keyWeight float64) []*mat.SymDense {
 	sigma := l.ScoreWeights()
 	blocks := make([]*mat.SymDense, 2*l.KVHeads)

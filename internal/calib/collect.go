@@ -13,14 +13,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
-// windowsAtOnce is how many windows go through a layer before what they add is
-// summed up. It is fixed, so that sums do not depend on the number of processors.
+// windowsAtOnce is how many windows go through a layer before their sums are added up.
+// It is fixed, so that the sums do not depend on the number of processors.
 const windowsAtOnce = 8
 
 // Collect runs m on a text, one layer after the other, and hands the sums of each layer to
-// take. It holds one layer, and between layers the residual streams of all windows that
-// the model runs on, for which temp names a file if they do not fit into memory. Progress,
-// if not nil, is told how many layers are done.
+// take. It holds one layer at a time, and the residual streams of all windows that the
+// model runs on, for which temp names a file if they do not fit into memory. Progress, if
+// not nil, is told how many layers are done. It is an error if a layer computes
+// activations that are not finite.
 func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, take func(layer int, s *Sums) error, progress func(done, total int64)) (err error) {
 	windows, sample := t.run()
 	s, err := forward.NewStreams(windows, m.Hidden, temp)
@@ -48,10 +49,11 @@ func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, t
 	return nil
 }
 
-// collect takes all windows through layer n.
+// collect takes all windows through layer n and returns its sums.
 func (c *collector) collect(ctx context.Context, d forward.Decoder, n, windows int) (*Sums, error) {
 	var err error
-	if c.layer, err = d.Layer(n); err != nil {
+	c.layer, err = d.Layer(n)
+	if err != nil {
 		return nil, err
 	}
 	squares, err := outputs(d.Attention(n))
@@ -76,12 +78,12 @@ func (c *collector) collect(ctx context.Context, d forward.Decoder, n, windows i
 type collector struct {
 	layer   *forward.Layer
 	streams *forward.Streams
-	kept    int   // windows to add up, the first ones
-	sampled []int // windows to keep the inputs of
-	roots   []f32.Matrix
+	kept    int          // how many windows are added up: the first ones
+	sampled []int        // the windows whose inputs are kept
+	roots   []f32.Matrix // [H]: L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D]
 	sums    *Sums
 	moments *momenter
-	eps     float64 // of norms
+	eps     float64 // ε of the norms on queries and keys
 }
 
 // group takes the windows from up to to through the layer and adds them to the
@@ -121,16 +123,18 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 	return nil
 }
 
-// observation is what was seen of one window.
+// observation holds the sums of one window.
 type observation struct {
 	roots    []f32.Matrix
 	eps      float64
 	x        f32.Matrix // [T × d]
 	byHead   []*headSums
 	attended []float64 // [T]: Σ_h Σ_s a_st²
-	sums     Sums      // but for the moments, which x makes
+	sums     Sums      // all but the moments, which are computed from x and attended
 }
 
+// newObservation returns an observation of a window of that many tokens, with sums of
+// zero.
 func newObservation(c *collector, tokens int) *observation {
 	o := &observation{roots: c.roots, eps: c.eps, byHead: make([]*headSums, len(c.roots)), sums: *c.sums}
 	o.sums.Input, o.sums.Attended = nil, nil
@@ -172,14 +176,14 @@ func addNorms(sums []float64, m f32.Matrix, headDim int) {
 	}
 }
 
-// head returns who observes head h.
+// head returns the function that observes head h.
 func (o *observation) head(h int) func(from int, p, v, mixed f32.Matrix) {
 	observer := newHeadObserver(o.roots[h], len(o.attended))
 	o.byHead[h] = &observer.headSums
 	return observer.observe
 }
 
-// addHeads adds what was seen of each head to the sums, in their order.
+// addHeads adds the sums of each head to those of the window, in the order of the heads.
 func (o *observation) addHeads() {
 	for h, head := range o.byHead {
 		addTo(o.sums.Distances, head.distances)

@@ -10,24 +10,25 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// Constant is the linear functional u of the attention input that stands best for a
-// constant: u·x is near 1 in least squares, u = C⁻¹E[x].
+// Constant is the linear functional u of the attention input that takes the place of the
+// constant 1 which biases multiply: the best in least squares, u = E[x xᵀ]⁻¹E[x] (design
+// §8).
 type Constant struct {
-	Functional []float64 // u, [d]; nil: nothing stands for it
-	Left       float64   // root of E(1 − u·x)² on what u is from
+	Functional []float64 // u, [d]; nil if there is none, as if u were 0
+	Left       float64   // root of E(1 − u·x)² over the tokens that u was computed from
 }
 
-// none stands for no constant.
+// none is the constant of inputs of which no functional is known.
 var none = Constant{Left: 1}
 
-// Constant is that of the layer. Without data E[x] = 0 for all that is known, and
-// nothing stands for it, unless SetConstant knows better.
+// Constant returns the functional of the layer. Without data E[x] may be 0, so that
+// there is none unless SetConstant was called.
 func (l *Layer) Constant() Constant { return l.constant }
 
-// SetConstant says what stands for a constant.
+// SetConstant sets the functional that Constant returns.
 func (l *Layer) SetConstant(c Constant) { l.constant = c }
 
-// constant finds what stands for a constant.
+// constant computes the functional from the sums.
 func (s *Sums) constant() Constant {
 	d := s.Input.SymmetricDim()
 	c := mat.NewSymDense(d, nil)
@@ -40,13 +41,13 @@ func (s *Sums) constant() Constant {
 	var chol mat.Cholesky
 	var u mat.VecDense
 	if !chol.Factorize(c) || chol.SolveVecTo(&u, m) != nil {
-		return none // inputs of zero
+		return none // the inputs are zero
 	}
-	return Constant{u.RawVector().Data, math.Sqrt(max(0, 1-mat.Dot(&u, m)))} // with the lift: no better than it is
+	return Constant{u.RawVector().Data, math.Sqrt(max(0, 1-mat.Dot(&u, m)))} // the lift makes this no smaller than it is
 }
 
-// Constants finds what stands for a constant in each layer of m, by running it on windows
-// of tokens. Temp and progress are those of Collect.
+// Constants computes the functional of each layer of m, [L], by running it on windows of
+// tokens. Temp, progress and errors are those of Collect.
 func Constants(ctx context.Context, m *family.Model, windows tokens.Windows, temp func() string, progress func(done, total int64)) ([]Constant, error) {
 	var all []Constant
 	err := Collect(ctx, m, Text{Kept: windows}, temp, func(_ int, sums *Sums) error {

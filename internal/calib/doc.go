@@ -1,4 +1,4 @@
-// Package calib decides what is known of what goes through an attention layer, from which a
+// Package calib decides what is known of the activations of an attention layer. From that a
 // conversion decides what to keep.
 //
 // Everything follows from C = E[x xᵀ], because queries, keys and values are linear in the

@@ -20,8 +20,8 @@ const formatVersion = "2"
 type Info struct {
 	Model  string   `json:"model"`  // fingerprint of the checkpoint
 	Data   []string `json:"data"`   // fingerprints of the windows of tokens that were added up
-	Tokens int64    `json:"tokens"` // in all
-	Window int      `json:"window"` // tokens of the longest
+	Tokens int64    `json:"tokens"` // in all windows
+	Window int      `json:"window"` // of the longest window
 }
 
 // File is a statistics file open for reading: a safetensors file with the sums
@@ -31,7 +31,8 @@ type File struct {
 	src *checkpoint.Source
 }
 
-// Open opens the statistics file at path. It is a FormatError if it is not one.
+// Open opens the statistics file at path. The error is a checkpoint.FormatError if the
+// file there is none.
 func Open(path string) (*File, error) {
 	src, err := checkpoint.Open(path)
 	if err != nil {
@@ -58,6 +59,7 @@ func (f *File) parse() error {
 	return nil
 }
 
+// malformed returns the error of a file that is not the statistics file it should be.
 func (f *File) malformed(format string, args ...any) error {
 	return &checkpoint.FormatError{Path: f.src.Path, What: fmt.Sprintf(format, args...), Tip: "make it with mha2mla calibrate"}
 }
@@ -68,7 +70,8 @@ func (f *File) Unchanged() error { return f.src.Unchanged() }
 // Close closes the file.
 func (f *File) Close() error { return f.src.Close() }
 
-// For makes sure that the statistics are those of m.
+// For is an error if the statistics are not those of m, or tensors are missing or of
+// wrong shapes.
 func (f *File) For(m *family.Model) error {
 	model, err := Fingerprint(m)
 	switch {
@@ -96,12 +99,12 @@ func (f *File) For(m *family.Model) error {
 func (f *File) Memory() int64 {
 	most := int64(0)
 	for _, t := range f.src.Tensors() {
-		most += 2 * 8 * t.Elements() // as they are read, and as what is made of them
+		most += 2 * 8 * t.Elements() // once as read, and once for what is computed from them
 	}
 	return most / max(1, f.layers())
 }
 
-// layers is how many layers there are sums of.
+// layers returns how many layers the file has sums of.
 func (f *File) layers() int64 {
 	n := int64(0)
 	for f.src.Lookup(inFile(int(n), sampleInputs)) != nil {
@@ -116,7 +119,7 @@ func (f *File) Sums(layer int) (*Sums, error) {
 	for name, into := range s.fields() {
 		t := f.src.Lookup(inFile(layer, name))
 		if t == nil {
-			continue // of another family
+			continue // only other families have it
 		}
 		*into = make([]float64, t.Elements())
 		if err := checkpoint.ReadFinite(t, 0, *into); err != nil {
@@ -163,10 +166,10 @@ func (f *File) readSample(layer int, s *Sums) error {
 // sampleInputs names the sampled inputs, [windows, tokens, d].
 const sampleInputs = "sample"
 
-// inFile is the name of a tensor of a layer.
+// inFile returns the name that a tensor of a layer has in the file.
 func inFile(layer int, name string) string { return fmt.Sprintf("layers.%d.%s", layer, name) }
 
-// shapes returns the shapes of a layer's sums.
+// shapes returns the shapes that a layer's sums have in the file, by their names.
 func shapes(m *family.Model, window int) map[string][]int64 {
 	d, H, G, J := int64(m.Hidden), int64(m.Heads), int64(m.KVHeads), int64(m.HeadDim/2)
 	all := map[string][]int64{
@@ -183,7 +186,8 @@ func shapes(m *family.Model, window int) map[string][]int64 {
 // Merged adds up the statistics of several files of one model.
 type Merged []*File
 
-// Merge makes sure that files are statistics of m, of different tokens each.
+// Merge returns the sum of files. It is an error if one is not of m, or if two are of
+// the same tokens.
 func Merge(m *family.Model, files []*File) (Merged, error) {
 	seen := make(map[string]bool)
 	for _, f := range files {
@@ -228,7 +232,7 @@ func (m Merged) Info() Info {
 		info.Tokens += f.Tokens
 		info.Window = max(info.Window, f.Window)
 	}
-	slices.Sort(info.Data) // whatever the order of the files
+	slices.Sort(info.Data) // so that the order of the files does not matter
 	return info
 }
 

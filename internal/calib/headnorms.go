@@ -9,28 +9,30 @@ import (
 	"github.com/mha2mla/mha2mla/internal/linalg"
 )
 
-// rmsSums is how many sums over the root mean squares r of a head are kept: of r
-// and of r².
+// rmsSums is how many sums over the root mean squares r of a head are kept: the sum of
+// r and the sum of r².
 const rmsSums = 2
 
-// linear is a layer with norms on queries and keys seen as one without: what each
-// head is divided by becomes a constant, E[r]/E[r²] in the place of 1/r (design §8).
-// In least squares this is nearest to what the norm gives; with the mean of 1/r a
-// third more diverges on random models of small heads.
+// linear makes a layer with norms on queries and keys look like one without: a constant,
+// E[r]/E[r²], takes the place of 1/r, by which the norm of a head multiplies (design
+// §8). It is the nearest one in least squares. With the mean of 1/r instead, the
+// divergence is a third higher on random models of small heads.
 type linear struct {
 	Projections
-	query, key []float64 // [H] and [G]: those constants
-	queryNorm  []float64 // [D]
-	keyNorm    []float64
+	query, key []float64 // [H] and [G]: these constants
+	queryNorm  []float64 // [D]: weights of the norm
+	keyNorm    []float64 // [D]: weights of the norm
 }
 
-// WithoutHeadNorms returns p with norms on queries and keys, if there are any, as
-// constants in the weights, and the share of the queries and keys, root mean square
-// over heads, that this gets wrong; 0 if it is not known, for want of sums. The
-// constants are then those of inputs that RMSNorm alone describes.
+// WithoutHeadNorms returns p with the norms on queries and keys, if there are any, folded
+// into the weights as constants (design §8). Wrong is the relative error of queries and
+// keys that this makes, root mean square over heads. If sums is nil, the error is not
+// known and 0, and the constants are those of inputs that RMSNorm alone describes. Errors
+// are those of reading the weights.
 func WithoutHeadNorms(p Projections, sums *Sums) (without Projections, wrong float64, err error) {
 	l := &linear{Projections: p}
-	if l.queryNorm, l.keyNorm, err = p.HeadNorms(); err != nil || l.queryNorm == nil {
+	l.queryNorm, l.keyNorm, err = p.HeadNorms()
+	if err != nil || l.queryNorm == nil {
 		return p, 0, err
 	}
 	if sums == nil {
@@ -49,7 +51,7 @@ func WithoutHeadNorms(p Projections, sums *Sums) (without Projections, wrong flo
 	return l, math.Sqrt(max(0, wrong)), nil
 }
 
-// expect takes 1/√E[r²] for 1/r, with C = diag(γ²).
+// expect sets the constants to 1/√E[r²], computed with C = diag(γ²).
 func (l *linear) expect() error {
 	gamma, err := l.Norm()
 	if err != nil {
@@ -82,7 +84,7 @@ func (l *linear) expect() error {
 	return nil
 }
 
-// Query returns the projection to the queries of a head, norm included.
+// Query returns the projection to the queries of a head, [D × d], norm included.
 func (l *linear) Query(h int) (*mat.Dense, error) {
 	q, err := l.Projections.Query(h)
 	if err == nil {
@@ -91,7 +93,7 @@ func (l *linear) Query(h int) (*mat.Dense, error) {
 	return q, err
 }
 
-// KeyValue returns the projections to keys and values, norms included.
+// KeyValue returns the projections to keys and values, [2·G·D × d], norms included.
 func (l *linear) KeyValue() (*mat.Dense, error) {
 	stack, err := l.Projections.KeyValue()
 	if err != nil {
@@ -104,7 +106,7 @@ func (l *linear) KeyValue() (*mat.Dense, error) {
 	return stack, nil
 }
 
-// scaleRows multiplies each row of m with its weight and a factor.
+// scaleRows multiplies each row of m by its weight and by a factor.
 func scaleRows(m *mat.Dense, weights []float64, factor float64) {
 	for i, w := range weights {
 		row := m.RowView(i).(*mat.VecDense)
@@ -118,8 +120,8 @@ func (o *observation) heads(q, k f32.Matrix, headDim int) {
 	addRMS(o.sums.KeyRMS, k, headDim, o.eps)
 }
 
-// addRMS adds those of all heads and tokens of m; sums is empty where there are no
-// norms.
+// addRMS adds the root mean squares of all heads and tokens of m, [T × heads·D], to sums,
+// [heads·rmsSums]. Sums is empty where there are no norms.
 func addRMS(sums []float64, m f32.Matrix, headDim int, eps float64) {
 	for at := 0; at < len(sums); at += rmsSums {
 		from := at / rmsSums * headDim

@@ -7,16 +7,16 @@ import (
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
-// headSums is what was seen of the attention a_st of queries s to keys t in one head
-// of one window.
+// headSums are sums over the attention a_st of queries s to keys t in one head of one
+// window.
 type headSums struct {
 	distances []float64 // [T]: Σ_s a_st at each distance s − t
 	attended  []float64 // [T]: Σ_s a_st² of each key t
 	scores    []float64 // [T]: Σ_s a_st² ‖W_o(v_t − o_s)‖² at each distance s − t
 }
 
-// headObserver adds up one head. With L·Lᵀ = W_oᵀ·W_o and y = Lᵀv, o = Lᵀm for the
-// value v of a key and what a query mixes, m,
+// headObserver adds up one head. Let v be the value of a key and m what a query mixes.
+// With L·Lᵀ = W_oᵀ·W_o, y = Lᵀv and o = Lᵀm,
 //
 //	‖W_o(v − m)‖² = ‖y − o‖² = (−2o, 1, ‖o‖²)·(y, ‖y‖², 1),
 //
@@ -24,14 +24,14 @@ type headSums struct {
 type headObserver struct {
 	headSums
 	root    f32.Matrix // L, [D × D]
-	keys    f32.Matrix // [T × D+2], as far as they were seen: (y, ‖y‖², 1)
+	keys    f32.Matrix // [T × D+2]: (y, ‖y‖², 1), filled as far as keys were observed
 	queries f32.Matrix // [queries × D+2]: (−2o, 1, ‖o‖²)
 	squares []float32  // the squared distances of some queries
 
 	near, seen, far []float32 // sums over some queries
 }
 
-// newHeadObserver returns one for a window of the given number of tokens.
+// newHeadObserver returns an observer of a window of the given number of tokens.
 func newHeadObserver(root f32.Matrix, tokens int) *headObserver {
 	return &headObserver{
 		headSums: headSums{make([]float64, tokens), make([]float64, tokens), make([]float64, tokens)},
@@ -41,8 +41,8 @@ func newHeadObserver(root f32.Matrix, tokens int) *headObserver {
 	}
 }
 
-// observe adds up the queries from the given one on: their probabilities p, the
-// values v and what they mix to.
+// observe adds up the queries from the given one on: their probabilities p, [queries ×
+// T], the values v, [T × D], and what they mix of them, [queries × D].
 func (o *headObserver) observe(from int, p, v, mixed f32.Matrix) {
 	to := from + p.Rows
 	if o.queries.Data == nil {
@@ -73,9 +73,9 @@ func (o *headObserver) project(to, x f32.Matrix, factor float32, swap int) {
 	}
 }
 
-// add adds the probabilities p of the queries from the given one on, and the squared
-// distances d. Sums over so few queries are held in single precision, and those by
-// distance in the order of t − s, in which the keys of a query are.
+// add adds up the queries from the given one on, whose probabilities are p and whose
+// squared distances are d. Sums over the few queries of a call are held in single
+// precision, those by distance in the order of t − s, in which the keys of a query lie.
 func (o *headObserver) add(from int, p, d f32.Matrix) {
 	to := from + p.Rows
 	near, seen, far := o.near[:to], o.seen[:to], o.far[:to]

@@ -6,19 +6,20 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// Text is what statistics are gathered of: windows of token ids.
+// Text is the text that statistics are gathered from, as windows of token ids.
 type Text struct {
-	Kept tokens.Windows // that are added up
-	Held tokens.Windows // that are not: what is chosen by the statistics is tried and judged on them
+	Kept tokens.Windows // the statistics are sums over these
+	Held tokens.Windows // these are held out, to try and to judge choices that statistics have led to
 }
 
-// heldEvery is one in how many windows, and of few windows of tokens, is held out.
+// heldEvery says how much is held out: one in that many windows or, of few windows, one
+// in that many tokens.
 const heldEvery = 10
 
-// Hold divides windows of tokens into those for statistics and those that are held out of
-// them: every tenth, or of fewer than ten the end of the last one of full length, a tenth of
-// all tokens but no more than half of that window. Nothing is held out of so little that
-// less than two tokens would be.
+// Hold divides windows of tokens into those for statistics and those that are held out
+// (design §2). It holds out every tenth window. Of fewer than ten it holds out the end of
+// the last one of full length: a tenth of all tokens, but no more than half of that
+// window, and nothing if that is less than two tokens.
 func Hold(windows tokens.Windows) Text {
 	var t Text
 	if len(windows) >= heldEvery {
@@ -48,9 +49,9 @@ func Hold(windows tokens.Windows) Text {
 	return t
 }
 
-// run returns the windows that a model runs on, those that are added up first, and which
-// of them stay as they are, to try conversions on: some that are held out, or if nothing
-// is, some of all.
+// run returns the windows that a model runs on, which begin with those that are added up,
+// and the indices of those whose inputs are kept as they are, to try conversions on. These
+// are some of the windows that are held out, or of all windows if none is.
 func (t Text) run() (windows tokens.Windows, sample []int) {
 	if len(t.Held) == 0 {
 		return t.Kept, sampled(t.Kept)
@@ -63,7 +64,8 @@ func (t Text) run() (windows tokens.Windows, sample []int) {
 	return windows, sample
 }
 
-// sampleShape is the shape of the inputs of a layer that stay, [windows, tokens, d].
+// sampleShape returns the shape of the inputs of a layer that are kept, [windows, tokens,
+// d].
 func (t Text) sampleShape(hidden int) []int64 {
 	windows, sample := t.run()
 	shape := []int64{int64(len(sample)), 0, int64(hidden)}
@@ -73,14 +75,15 @@ func (t Text) sampleShape(hidden int) []int64 {
 	return shape
 }
 
-// A sample is of windows of one length, and of few tokens: each candidate of a search is
-// tried on all of it.
+// A sample has windows of one length, and few tokens, because each candidate of a search
+// is tried on all of it.
 const (
 	sampleTokens = 1024 // about
-	sampleWindow = 2048 // tokens of a window at most, if there are shorter ones
+	sampleWindow = 2048 // tokens of a window at most, unless all windows are longer
 )
 
-// sampled chooses the windows to keep: evenly spread ones of full length.
+// sampled returns the indices of the windows whose inputs are kept: evenly spread ones
+// among the longest of at most sampleWindow tokens.
 func sampled(windows tokens.Windows) []int {
 	var full, chosen []int
 	length := 0

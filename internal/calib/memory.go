@@ -8,8 +8,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
-// Memory estimates the bytes that Gather takes for m on a text: a layer, its sums, residual
-// streams, and what goes through the layer.
+// Memory estimates the bytes that Gather takes for m on a text: for a layer, its sums, the
+// residual streams, and the activations inside the layer.
 func Memory(m *family.Model, t Text) int64 {
 	windows, _ := t.run()
 	d, f, T := int64(m.Hidden), int64(m.Intermediate), int64(windows.Longest())

@@ -6,15 +6,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// Mixture mixes the statistics of two texts of one model in shares that do not depend on
-// how long they are.
+// Mixture adds the statistics of two texts of one model in shares that do not depend on how
+// long the texts are (design §2).
 type Mixture struct {
 	Main, Other Reader
 	Share       float64 // of Other, in (0, 1)
 }
 
-// Sums returns the sums of a layer: those of Main as they are, and those of Other as if
-// its text were as long as its share asks. Both samples are in it.
+// Sums returns the sums of a layer: those of Main as they are, plus those of Other as if
+// its text were as long as its share asks. The samples of both are in the result.
 func (m Mixture) Sums(layer int) (*Sums, error) {
 	sums, err := m.Main.Sums(layer)
 	if err != nil {
@@ -30,10 +30,11 @@ func (m Mixture) Sums(layer int) (*Sums, error) {
 	return sums, nil
 }
 
-// Unchanged is an error if one of them was changed since it was opened.
+// Unchanged is an error if the statistics of either text were changed since they were
+// opened.
 func (m Mixture) Unchanged() error { return errors.Join(m.Main.Unchanged(), m.Other.Unchanged()) }
 
-// scale makes the sums those of a text that is longer by a factor and otherwise alike.
+// scale makes the sums those of a text of factor times the tokens that is otherwise alike.
 func (s *Sums) scale(factor float64) {
 	s.Tokens *= factor
 	for _, v := range s.vectors() {

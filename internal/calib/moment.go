@@ -10,8 +10,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// momentTokens is how many tokens are added up in single precision, in which the
-// inputs are known, before the sum is added in double precision.
+// momentTokens is how many tokens are added up in single precision, which is that of the
+// inputs, before their sum is added in double precision.
 const momentTokens = 512
 
 // momenter adds x·xᵀ over tokens to a moment.
@@ -20,6 +20,7 @@ type momenter struct {
 	scaled f32.Matrix       // [momentTokens × d]
 }
 
+// newMomenter returns a momenter for inputs of d elements.
 func newMomenter(d int) *momenter {
 	return &momenter{
 		part:   blas32.Symmetric{N: d, Stride: d, Data: make([]float32, d*d), Uplo: blas.Upper},
@@ -27,7 +28,8 @@ func newMomenter(d int) *momenter {
 	}
 }
 
-// add adds weight[t]·x·xᵀ over the rows x of m to sum; nil are weights of 1.
+// add adds Σ_t weights[t]·x_t·x_tᵀ over the rows x_t of m, [T × d], to the upper triangle
+// of sum. If weights is nil, all are 1.
 func (a *momenter) add(sum *mat.SymDense, m f32.Matrix, weights []float64) {
 	for from := 0; from < m.Rows; from += momentTokens {
 		x := m.RowsFrom(from, min(momentTokens, m.Rows-from))
@@ -47,11 +49,12 @@ func (a *momenter) add(sum *mat.SymDense, m f32.Matrix, weights []float64) {
 	}
 }
 
-// unitOf returns the power of two next to the largest number of x, whose square single
-// precision may not hold; 0 if all are zero.
+// unitOf returns the power of two next above the largest absolute value in x, or 0 if all
+// values are zero. Values are divided by it because single precision may not hold their
+// squares.
 func unitOf(x f32.Matrix) float64 {
 	const sign = 1 << 31
-	largest := uint32(0) // bits of numbers without a sign are in the numbers' order
+	largest := uint32(0) // without the sign, bits compare as the numbers do
 	for t := range x.Rows {
 		for _, v := range x.Data[t*x.Stride:][:x.Cols] {
 			largest = max(largest, math.Float32bits(v)&^sign)
@@ -64,8 +67,8 @@ func unitOf(x f32.Matrix) float64 {
 	return math.Ldexp(1, exponent)
 }
 
-// scale returns x times factor, each row times the root of its weight, if there are
-// any, from the given one on.
+// scale returns x times factor. If weights is not nil, row t is multiplied by the root of
+// weights[from+t], too.
 func (a *momenter) scale(x f32.Matrix, factor float64, weights []float64, from int) f32.Matrix {
 	y := a.scaled.RowsFrom(0, x.Rows)
 	for t := range x.Rows {

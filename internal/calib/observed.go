@@ -7,38 +7,42 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Shrinkage is the part of the mean variance that is added to every direction of C unless
-// another is known to be better: what was never seen must not be taken for impossible.
+// Shrinkage is the part η of the mean variance that is added to every direction of C unless
+// another is known to be better (design §2). It keeps directions that were never seen from
+// counting as impossible.
 const Shrinkage = 1e-2
 
-// leastSeen is the part of γ², the mean square that RMSNorm gives its output, that
-// is added at least: inputs that were so small that ε decided their size, or zero,
-// say nothing of others.
+// leastSeen is the part of γ², the mean square that RMSNorm gives its output, that is
+// added at least. Inputs that are zero, or so small that ε decided their size, say nothing
+// of others.
 const leastSeen = 1e-8
 
-// attendedPart is the part in C of inputs as they are attended to. An error of a
-// key or a value counts as often as its token is looked at; on the other hand a
-// few tokens are looked at so much that they alone would decide. On eight cases of
-// four checkpoints a half takes 3 % off the divergence on average and 11 % at
+// attendedPart is the part that the moments of inputs as they are attended to have in C
+// (design §2). An error of a key or a value counts as often as its token is looked at. On
+// the other hand a few tokens are looked at so much that they alone would decide. On eight
+// cases of four checkpoints a half takes 3 % off the divergence on average and 11 % at
 // most, against none; 0.3 to 0.8 are as good.
 const attendedPart = 0.5
 
 // Observed returns the statistics of a layer of which sums were gathered, with the given
-// shrinkage. Stack is the layer's KeyValue. Errors are those of reading the weights.
+// shrinkage η (design §2). Stack is the layer's KeyValue, [2·G·D × d]. Errors are those of
+// reading the weights, and a linalg.NumericError if the moments are not positive definite.
 func Observed(p Projections, stack *mat.Dense, sums *Sums, shrinkage float64) (*Layer, error) {
 	l := &Layer{Shape: p.Shape(), concentration: 1}
 	gamma, err := p.Norm()
 	if err != nil {
 		return nil, err
 	}
-	any := linalg.DiagonalMetric(gamma)
+	normed := linalg.DiagonalMetric(gamma) // what RMSNorm alone says of x
 	c := inputMoments(sums)
-	lift := max(shrinkage*mat.Trace(c), leastSeen*any.Trace()) / float64(l.Hidden)
+	lift := max(shrinkage*mat.Trace(c), leastSeen*normed.Trace()) / float64(l.Hidden)
 	for j := range l.Hidden {
 		c.SetSym(j, j, c.At(j, j)+lift)
 	}
-	if l.Input = any; lift > 0 { // else γ is zero, and so is C
-		if l.Input, err = linalg.NewMetric(c); err != nil {
+	l.Input = normed
+	if lift > 0 { // otherwise γ is zero, and so is C
+		l.Input, err = linalg.NewMetric(c)
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -54,15 +58,15 @@ func Observed(p Projections, stack *mat.Dense, sums *Sums, shrinkage float64) (*
 		l.constant = sums.constant()
 	}
 	m := mean(sums.Mean, sums.Tokens)
-	if sums.Attended != nil { // whose mean is not known
+	if sums.Attended != nil { // the mean of inputs as they are attended to is not known, and counts as zero
 		m = mean(m, 1/(1-attendedPart))
 	}
 	return l, l.project(p, stack, m)
 }
 
-// headDistances returns the distances at which an error of each head's scores matters.
-// Attention itself, which they leave out, is dominated by the first token, of which
-// errors cost nothing.
+// headDistances returns p_h, the distances at which an error of each head's scores
+// matters, [H]. Attention itself is no substitute, because it is dominated by the first
+// token, where an error costs nothing (design §2).
 func headDistances(sums *Sums) []rope.Distances {
 	window, all := len(sums.Distances), []rope.Distances(nil)
 	for h, scores := range sums.Scores {
@@ -75,7 +79,7 @@ func headDistances(sums *Sums) []rope.Distances {
 	return all
 }
 
-// inputMoments returns C, before anything is added to it.
+// inputMoments returns C before λI is added to it.
 func inputMoments(sums *Sums) *mat.SymDense {
 	c := mat.NewSymDense(sums.Input.SymmetricDim(), nil)
 	if sums.Attended == nil {
@@ -89,9 +93,10 @@ func inputMoments(sums *Sums) *mat.SymDense {
 	return c
 }
 
-// normalised divides by the total.
+// normalised returns v divided by its total.
 func normalised(v []float64) []float64 { return mean(v, total(v)) }
 
+// total returns the sum of the elements of v.
 func total(v []float64) float64 {
 	sum := 0.0
 	for _, x := range v {
@@ -100,6 +105,7 @@ func total(v []float64) float64 {
 	return sum
 }
 
+// mean returns sums divided by n.
 func mean(sums []float64, n float64) []float64 {
 	v := make([]float64, len(sums))
 	for i, s := range sums {

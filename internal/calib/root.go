@@ -6,11 +6,12 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// OutputRoot returns L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D]: ‖Lᵀv‖ is ‖W_o v‖.
+// OutputRoot returns the lower triangular L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D], with which
+// ‖Lᵀv‖ = ‖W_o^h v‖.
 func (l *Layer) OutputRoot(h int) f32.Matrix { return root(l.Outputs[h]) }
 
-// root returns the lower Cholesky factor of square in single precision; zero if
-// square is.
+// root returns the lower Cholesky factor of square in single precision, or zero if square
+// is zero.
 func root(square *mat.SymDense) f32.Matrix {
 	D := square.SymmetricDim()
 	lifted := mat.NewSymDense(D, nil)
@@ -22,7 +23,7 @@ func root(square *mat.SymDense) f32.Matrix {
 	r := f32.New(D, D)
 	var chol mat.Cholesky
 	if !chol.Factorize(lifted) {
-		return r // a dead head
+		return r // the head is dead
 	}
 	var lower mat.TriDense
 	chol.LTo(&lower)

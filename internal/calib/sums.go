@@ -14,7 +14,7 @@ import (
 type Sums struct {
 	Tokens   float64
 	Input    *mat.SymDense // [d × d]: Σ x xᵀ over the attention inputs x
-	Attended *mat.SymDense // [d × d]: Σ_t w_t x_t x_tᵀ, w_t = Σ_h Σ_s a_st²: as they are attended to; nil: unknown
+	Attended *mat.SymDense // [d × d]: Σ_t w_t x_t x_tᵀ, w_t = Σ_h Σ_s a_st²; nil if not known
 	Mean     []float64     // [d]: Σ x
 
 	QueryNorms []float64 // [H·J]: Σ |q_{h,i}| over tokens
@@ -24,11 +24,12 @@ type Sums struct {
 	Scores    []float64 // [H]: Σ_s Σ_t a_st² ‖W_o(v_t − o_s)‖² over queries s and keys t
 	Values    []float64 // [H]: Σ_s Σ_t a_st²
 
-	// HeadDistances is what Scores are made of, by head and distance s − t, [H·window].
+	// HeadDistances are the terms of Scores by head and distance s − t, [H·window].
 	HeadDistances []float64
 
-	// Of heads whose queries and keys are normed, [H·2] and [G·2]: sums over their
-	// root mean square r before that, of r and of r². Empty otherwise.
+	// QueryRMS, [H·2], and KeyRMS, [G·2], are Σ r and Σ r² of each head, r being the root
+	// mean square of its queries or keys before their norm. They are empty where queries
+	// and keys have no norms.
 	QueryRMS, KeyRMS []float64
 
 	// Sample holds the attention inputs of some windows as they are, [T × d] each,
@@ -36,6 +37,7 @@ type Sums struct {
 	Sample []f32.Matrix
 }
 
+// newSums returns sums of zero for a layer of m and windows of at most that many tokens.
 func newSums(m *family.Model, window int) *Sums {
 	s, J := m.Shape(), m.HeadDim/2
 	sums := &Sums{
@@ -74,8 +76,7 @@ func (s *Sums) moments() map[string]*mat.SymDense {
 	return map[string]*mat.SymDense{"input_moment": s.Input, "attended_moment": s.Attended}
 }
 
-// Plain returns the sums without what is known of how inputs are attended to: what
-// published methods go by.
+// Plain returns the sums without Attended, as published methods use them (design §2).
 func (s *Sums) Plain() *Sums {
 	plain := *s
 	plain.Attended = nil
@@ -96,8 +97,8 @@ func (s *Sums) Add(other *Sums) {
 	}
 }
 
-// lengthen makes room for the distances in windows of the given length, if they are
-// longer. What s shares with others stays as it was.
+// lengthen makes room for the distances in windows of the given length, if that is
+// longer. It writes to new slices, because other sums may share those of s.
 func (s *Sums) lengthen(window int) {
 	before := len(s.Distances)
 	if window <= before {
@@ -111,6 +112,7 @@ func (s *Sums) lengthen(window int) {
 	s.HeadDistances = heads
 }
 
+// addTo adds v to sum.
 func addTo(sum, v []float64) {
 	for i, x := range v {
 		sum[i] += x

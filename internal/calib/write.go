@@ -19,11 +19,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Gather runs m on a text and writes its statistics, added to those of add, to path. The
-// text or add may be empty. Nothing that exists is replaced
-// unless force, and what appears is whole.
+// Gather runs m on a text and writes its statistics, added to those of add, to path. Either
+// the text or add may be empty. It replaces an existing file only if force is set, and the
+// file appears when it is whole. Errors are those of Collect and of writing, and a
+// checkpoint.FormatError if add counts these tokens already.
 func Gather(ctx context.Context, m *family.Model, t Text, add Merged, path string, force bool, progress func(done, total int64)) (info Info, err error) {
-	if info, err = describe(m, t.Kept); err != nil {
+	info, err = describe(m, t.Kept)
+	if err != nil {
 		return info, err
 	}
 	for _, f := range add {
@@ -33,7 +35,8 @@ func Gather(ctx context.Context, m *family.Model, t Text, add Merged, path strin
 	}
 	if sum := add.Info(); sum.Tokens > 0 {
 		info.Window, info.Tokens = max(info.Window, sum.Window), info.Tokens+sum.Tokens
-		if info.Data = append(info.Data, sum.Data...); len(t.Kept) == 0 {
+		info.Data = append(info.Data, sum.Data...)
+		if len(t.Kept) == 0 {
 			info.Data = sum.Data
 		}
 		slices.Sort(info.Data)
@@ -70,7 +73,7 @@ func Gather(ctx context.Context, m *family.Model, t Text, add Merged, path strin
 	return info, err
 }
 
-// describe returns what a file of statistics of m over windows says of itself.
+// describe returns the Info of a file of statistics of m over windows.
 func describe(m *family.Model, windows tokens.Windows) (Info, error) {
 	model, err := Fingerprint(m)
 	info := Info{Model: model, Window: windows.Longest(), Tokens: int64(windows.Tokens())}
@@ -96,7 +99,7 @@ func Fingerprint(m *family.Model) (string, error) {
 		fmt.Fprintf(hash, "%+v\n", *m.Rope)
 	}
 	for _, w := range m.Weights() {
-		if !w.Plain() { // by what the configuration says
+		if !w.Plain() { // the configuration changes what its values mean
 			fmt.Fprintf(hash, "%q %v %v\n", w.Name, w.Factor, w.Shift)
 		}
 	}
@@ -127,7 +130,8 @@ func publish(ctx context.Context, m *family.Model, out *checkpoint.Output, name 
 	return out.Commit()
 }
 
-// create opens the file for all layers, each with a sample of the given shape.
+// create creates a statistics file with room for all layers, each with a sample of the
+// given shape.
 func create(m *family.Model, out *checkpoint.Output, name string, info Info, sample []int64) (*checkpoint.Writer, error) {
 	f, err := out.Create(name)
 	if err != nil {
@@ -147,13 +151,13 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info, sam
 	return checkpoint.NewWriter(f, specs, map[string]string{"mha2mla_statistics": formatVersion, "info": string(text)})
 }
 
-// write writes the sums of a layer, in which no window was longer than the given
-// one.
+// write writes the sums of a layer, of which no window was longer than the given number of
+// tokens.
 func write(w *checkpoint.Writer, layer int, s *Sums, window int) error {
 	s.lengthen(window)
 	for name, v := range s.vectors() {
 		if len(v) == 0 {
-			continue // of other families
+			continue // only other families have it
 		}
 		t := w.Tensor(inFile(layer, name))
 		if err := errors.Join(t.WriteFloats(v), t.Close()); err != nil {
