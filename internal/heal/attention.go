@@ -9,14 +9,15 @@ import (
 // attention is the attention of one head of one window at a time.
 type attention[T f32.Real] struct {
 	pass          *pass[T]
-	from, n       int            // the window's tokens
-	key           f32.General[T] // [w × n]: content over rotary
-	query, value  f32.General[T] // [w × n] and [v × n]: parts of the pass's
-	out           f32.General[T] // [v × n]
+	from, n       int            // the window's first token in the batch, and its tokens
+	key           f32.General[T] // [w × n]: content rows over rotary rows
+	query, value  f32.General[T] // [w × n] and [v × n]: views of the pass's matrices
+	out           f32.General[T] // [v × n]: a view, too
 	probabilities *f32.Blocks[T]
 	descent       []T // the gradient of the scores of some queries
 }
 
+// newAttention returns the attention for the window of n tokens that begins at from.
 func newAttention[T f32.Real](p *pass[T], from, n int) *attention[T] {
 	return &attention[T]{
 		pass: p, from: from, n: n, key: f32.NewOf[T](p.layer.contentDim+p.layer.rotaryDim, n),
@@ -24,13 +25,14 @@ func newAttention[T f32.Real](p *pass[T], from, n int) *attention[T] {
 	}
 }
 
-// of returns the rows of head h of m, each of the given number of heads having so
-// many, for the tokens of the window.
+// of returns the part of m, [heads·rows × N], that query head h uses, for the tokens of
+// the window: [rows × n]. Where m has fewer heads than there are queries, several query
+// heads use the same part.
 func (a *attention[T]) of(m f32.General[T], h, heads, rows int) f32.General[T] {
 	return m.Part(h*heads/a.pass.layer.heads*rows, rows, a.from, a.n)
 }
 
-// head turns to head h.
+// head selects head h.
 func (a *attention[T]) head(h int) {
 	p, l := a.pass, a.pass.layer
 	a.key.RowsFrom(0, l.contentDim).CopyFrom(a.of(p.contentKeys, h, l.keyHeads, l.contentDim))
@@ -40,7 +42,8 @@ func (a *attention[T]) head(h int) {
 	a.out = a.of(p.mixed, h, l.heads, l.valueDim)
 }
 
-// blocks calls f with the probabilities of all queries, some at a time.
+// blocks calls f with the probabilities of all queries, those of a block of queries,
+// [queries × keys], at a time.
 func (a *attention[T]) blocks(f func(from int, probabilities f32.General[T])) {
 	scale := a.pass.layer.scale
 	a.probabilities.Each(func(from int, p f32.General[T]) {
@@ -54,21 +57,22 @@ func (a *attention[T]) blocks(f func(from int, probabilities f32.General[T])) {
 	}, f)
 }
 
-// mix sets out to what the head attends to.
+// mix sets out to the values that the head attends to, weighted by the probabilities.
 func (a *attention[T]) mix() {
 	a.blocks(func(from int, p f32.General[T]) {
 		f32.Product(a.out.ColumnsFrom(from, p.Rows), blas.NoTrans, a.value.ColumnsFrom(0, p.Cols), blas.Trans, p, 1, 0)
 	})
 }
 
-// gradients are those of a head of a window: of queries, keys and values, each to
-// be added to. dOut is given.
+// gradients are the gradients of one head of one window, in the shapes of attention's
+// matrices.
 type gradients[T f32.Real] struct {
-	query, key, value, out f32.General[T]
+	query, key, value f32.General[T] // results; query is set, key and value are added to
+	out               f32.General[T] // given
 }
 
 // unmix takes the gradient of out back to queries, keys and values. With P the
-// probabilities and dP = dOutᵀ·V, that of the scores is P ∘ (dP − Σ_j P_ij dP_ij).
+// probabilities and dP = dOutᵀ·V, the gradient of the scores is P ∘ (dP − Σ_j P_ij dP_ij).
 func (a *attention[T]) unmix(g gradients[T]) {
 	if a.descent == nil {
 		a.descent = make([]T, min(a.n, f32.QueriesAtOnce)*a.n)

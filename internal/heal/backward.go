@@ -6,8 +6,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// backward sets the tensors of g to the gradient of a loss whose gradient with
-// respect to the output, [N × d], is given.
+// backward sets the tensors of g to the gradient of a loss with respect to those of the
+// layer. Given is the loss's gradient with respect to the output of the attention,
+// [N × d].
 func (p *pass[T]) backward(output f32.General[T], g *layer[T]) {
 	l := p.layer
 	f32.Product(g.output, blas.Trans, output, blas.Trans, p.mixed, 1, 0)
@@ -63,9 +64,10 @@ func back[T f32.Real](a, b f32.General[T]) f32.General[T] {
 	return y
 }
 
-// undoNorm takes the gradient of the latent after the norm, in place, to that of
-// the latent before, and sets weight to that of the norm's weight. With y = w∘u,
-// u = s·c and s the token's scale: dc = s·(w∘dy − u·mean(w∘dy∘u)).
+// undoNorm turns the gradient with respect to the latent after the norm, [r × N], in
+// place into the one with respect to the latent before it, and sets weight, [r], to the
+// gradient of the norm's weight. With y = w∘u, u = s·c and s the token's scale,
+// dc = s·(w∘dy − u·mean(w∘dy∘u)).
 func (p *pass[T]) undoNorm(latent f32.General[T], weight []T) {
 	mean := make([]T, p.batch.x.Rows)
 	for i := range latent.Rows {

@@ -3,16 +3,17 @@ package heal
 import "encoding/binary"
 
 // Encode returns the tensors of w in single precision, little-endian, one after the
-// other. Nothing is lost of weights that were healed.
+// other. Weights that were healed lose nothing by it, because they were computed in single
+// precision.
 func (w *Weights) Encode() []byte {
 	var content []byte
 	for _, t := range newLayer[float32](w).tensors() {
-		content, _ = binary.Append(content, binary.LittleEndian, t.Data) // numbers always can be
+		content, _ = binary.Append(content, binary.LittleEndian, t.Data) // numbers always can be encoded
 	}
 	return content
 }
 
-// EncodedBytes is the size of what Encode returns.
+// EncodedBytes returns the number of bytes that Encode returns.
 func (w *Weights) EncodedBytes() int64 {
 	n := int64(0)
 	for _, t := range newLayer[float32](w).tensors() {
@@ -21,8 +22,8 @@ func (w *Weights) EncodedBytes() int64 {
 	return n
 }
 
-// Decode returns weights in the form of w, whose tensors are what Encode has made
-// content of.
+// Decode returns weights in the form of w, with the tensors that Encode has written to
+// content. It is an error if content is too short.
 func (w *Weights) Decode(content []byte) (*Weights, error) {
 	l := newLayer[float32](w).twin()
 	for _, t := range l.tensors() {

@@ -7,7 +7,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// newTraining prepares to heal w on all windows, none held out.
+// newTraining prepares to heal w on all windows of d, of the given lengths in tokens. The
+// result is judged on the same windows: none is held out.
 func newTraining(ctx context.Context, d data, w *Weights, lengths []int) *training {
 	t := &training{data: d, ctx: ctx, layer: newLayer[float32](w), lengths: lengths, rng: rand.New(rand.NewPCG(17, 19))}
 	for i := range lengths {
@@ -17,13 +18,14 @@ func newTraining(ctx context.Context, d data, w *Weights, lengths []int) *traini
 	return t
 }
 
-// Sample is windows of attention inputs, [T × d] each, and of what the attention is to
-// make of them.
+// Sample holds windows of attention inputs, and the outputs that the attention should have
+// for them, [T × d] each.
 type Sample struct{ Inputs, Targets []f32.Matrix }
 
-// Fit returns the relative square error that w has on a sample, and what is left of it
-// after so many steps of healing on that very sample: how far the form of w can be made
-// to fit, to choose among forms by.
+// Fit returns the relative square error ‖output − target‖² / ‖target‖² that w has on a
+// sample, and the one that is left after the given number of steps of healing on the same
+// sample (design §9). The latter says how well weights of this form can fit, which is what
+// forms are chosen by. It is an error if ctx ends.
 func Fit(ctx context.Context, w *Weights, s Sample, steps int) (before, after float64, err error) {
 	var lengths []int
 	for _, x := range s.Inputs {
@@ -45,7 +47,7 @@ func (s *Sample) read(windows []int) (batch[float32], error) {
 	return joined(inputs, targets), nil
 }
 
-// joined returns windows as a batch.
+// joined returns windows of inputs and targets, [T × d] each, as a batch.
 func joined(inputs, targets []f32.Matrix) batch[float32] {
 	var b batch[float32]
 	for i, x := range inputs {

@@ -13,17 +13,18 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// Steps is how many steps healing a layer takes; None: layers are not healed.
+// Steps says how a layer is healed: by that many steps, or by one of the ways that are no
+// number of steps (design §9).
 type Steps int
 
 // The ways that are no number of steps.
 const (
-	None   Steps = 0
-	Auto   Steps = -1 // as many as the held-out error gets better by
-	Output Steps = -2 // no step: the output projection alone, in closed form
+	None   Steps = 0  // layers are not healed
+	Auto   Steps = -1 // as many steps as make the held-out error smaller
+	Output Steps = -2 // no step: the output projection alone is fitted, in closed form
 )
 
-// String is the value of --heal.
+// String returns the word or the number by which people name the way.
 func (s Steps) String() string {
 	switch s {
 	case None:
@@ -37,19 +38,19 @@ func (s Steps) String() string {
 	}
 }
 
-// Result is what healing did for a layer. Errors are ‖output − target‖² / ‖target‖²
-// of what the attention adds to the residual stream, on tokens held out; the
-// target makes up for what earlier layers have lost.
+// Result says how much healing has improved a layer. Errors are ‖output − target‖² /
+// ‖target‖², on tokens held out. The output is what the attention adds to the residual
+// stream; the target also makes up for the losses of earlier layers.
 type Result struct {
 	Before float64 `json:"error_before"`
 	After  float64 `json:"error_after"`
-	Steps  int     `json:"steps"` // taken; 0: none helped
+	Steps  int     `json:"steps"` // how many were kept; 0 if none helped
 
 	// Output says that the output projection was fitted in closed form.
 	Output bool `json:"output_fitted"`
 }
 
-// Better reports whether the layer became another.
+// Better reports whether healing has changed the layer.
 func (r *Result) Better() bool { return r.Steps > 0 || r.Output }
 
 // Healer heals the layers of a model, one after the other.
@@ -61,23 +62,24 @@ type Healer struct {
 	windows           tokens.Windows
 	steps             Steps
 	source, converted *forward.Streams
-	closed            *forward.Streams // that of the model that nothing heals; of held windows alone
+	closed            *forward.Streams // that of the model of closed forms, for the held-out windows alone
 	lengths           []int            // of the windows, in tokens
-	train, held       []int            // windows
+	train, held       []int            // indices of the windows to learn from and of those held out
 }
 
-// Progress is how far healing has come, and the error of the layer before and now.
+// Progress says how far healing has come, and what the error of the layer was and is.
 type Progress struct {
 	Layer, Layers int
-	Step, Steps   int // of a round, of which there may be more
+	Step, Steps   int // within a round; a layer may take several rounds
 	Before, Now   float64
 }
 
-// heldEvery is one in how many windows is held out.
+// heldEvery says that one in that many windows is held out.
 const heldEvery = 10
 
-// New prepares to heal the layers of m on windows of tokens, two or more. Temp names
-// files for what does not fit into memory.
+// New prepares to heal the layers of m on windows of tokens, of which there must be two or
+// more. Temp names files for streams that do not fit into memory. Errors are those of
+// reading the embedding and of these files.
 func New(m *family.Model, windows tokens.Windows, steps Steps, temp func() string) (h *Healer, err error) {
 	if steps == Output {
 		windows = thinned(windows, enough*m.Heads*m.HeadDim)
@@ -95,7 +97,8 @@ func New(m *family.Model, windows tokens.Windows, steps Steps, temp func() strin
 	for _, i := range h.held {
 		held[i] = windows[i]
 	}
-	if h.source, err = embed(h.decoder, windows, temp); err == nil {
+	h.source, err = embed(h.decoder, windows, temp)
+	if err == nil {
 		h.converted, err = embed(h.decoder, windows, temp)
 	}
 	if err == nil {
@@ -107,12 +110,13 @@ func New(m *family.Model, windows tokens.Windows, steps Steps, temp func() strin
 	return h, nil
 }
 
-// enough is how many tokens for each column of an output projection are taken to fit it:
-// many times what its equations need. On 65,536 tokens for SmolLM2-135M, 32 for each column
-// diverge by a tenth more than all of them, which are 114.
+// enough is how many tokens for each column of an output projection are read to fit it.
+// That is many times what its equations need: on SmolLM2-135M a fit to 32 for each column
+// diverges more than one to 114, which are all of 65,536 tokens.
 const enough = 128
 
-// thinned returns windows of about so many tokens, evenly spread, or all; two at least.
+// thinned returns evenly spread windows of about most tokens together, two windows at
+// least, or all windows if they have no more tokens.
 func thinned(windows tokens.Windows, most int) tokens.Windows {
 	n := min(len(windows), max(2, len(windows)*most/max(1, windows.Tokens())))
 	var some tokens.Windows
@@ -125,7 +129,7 @@ func thinned(windows tokens.Windows, most int) tokens.Windows {
 // Windows returns the windows of tokens that layers are healed on.
 func (h *Healer) Windows() tokens.Windows { return h.windows }
 
-// embed returns the stream that windows begin with.
+// embed returns the residual streams of windows before the first layer.
 func embed(d forward.Decoder, windows tokens.Windows, temp func() string) (*forward.Streams, error) {
 	s, err := forward.NewStreams(windows, d.Hidden, temp)
 	if err != nil {
@@ -137,7 +141,7 @@ func embed(d forward.Decoder, windows tokens.Windows, temp func() string) (*forw
 	return s, nil
 }
 
-// Close gives up what is held.
+// Close gives up the streams.
 func (h *Healer) Close() error {
 	var errs []error
 	for _, s := range []*forward.Streams{h.source, h.converted, h.closed} {
@@ -148,8 +152,9 @@ func (h *Healer) Close() error {
 	return errors.Join(errs...)
 }
 
-// Layer heals layer n, whose converted weights are w, and takes the streams through
-// it. It returns nil if they are best as they are.
+// Layer heals layer n, whose converted weights are w, and takes the streams through it.
+// Layers must come in order. The weights that it returns are nil if w is best as it is.
+// Errors are those of reading the layer and the streams, and the cause of ctx.
 func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Result, error) {
 	l, err := h.begin(ctx, n)
 	if err != nil {
@@ -175,8 +180,9 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 	return t.layer.weights(w), r, nil
 }
 
-// Pass takes the streams through layer n, whose converted weights are w and became
-// healed when it was healed before; nil if they were best as they were.
+// Pass takes the streams through layer n, which was healed in an earlier run. Its converted
+// weights are w, and healed is what they became then, or nil if they were best as they
+// were.
 func (h *Healer) Pass(ctx context.Context, n int, w, healed *Weights) error {
 	l, err := h.begin(ctx, n)
 	if err != nil {
@@ -185,7 +191,8 @@ func (h *Healer) Pass(ctx context.Context, n int, w, healed *Weights) error {
 	return l.finish(ctx, newLayer[float32](w), newLayer[float32](cmp.Or(healed, w)))
 }
 
-// begin takes the source's stream through the attention of layer n.
+// begin takes the source's stream through the attention of layer n and returns the data
+// that the layer learns from.
 func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
 	o, err := originalOf(h.decoder, n)
 	if err != nil {
@@ -223,8 +230,8 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 	return joined(inputs, targets), nil
 }
 
-// finish takes the streams through the rest of the layer, given what it was converted
-// to and what that became.
+// finish takes the streams through the rest of the layer, whose attention is closed in the
+// closed form and healed in the converted model.
 func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
 	return f32.Each(ctx, len(l.lengths), func(i int) error {
 		err := errors.Join(l.original.through(l.converted, i, healed), change(l.source, i, l.original.layer.MLP))

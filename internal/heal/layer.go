@@ -6,46 +6,48 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// Weights is the latent attention of one layer as what it computes with, in a
-// form that the layouts have in common. For attention inputs x, [d]:
+// Weights are the weights that the latent attention of one layer computes with, in a form
+// that the layouts have in common (design §16). For attention inputs x, [d]:
 //
 //	query          Query·x, or Query·QueryDown·x; per head its content rows, then its rotary rows
 //	rotary keys    Rotary·x, one for all heads or one per KV head
 //	latents        DownK·x and DownV·x, through the latent norm if there is one
 //	content keys   UpK·latent, values UpV·latent: per head, or per KV head
 //
-// Scores, of query and key with both rotated, are times Scale. What the heads
-// attend to goes through Output and onto the residual stream.
+// Queries and rotary keys are rotated by their positions, and the scores of the rotated
+// queries and keys are multiplied by Scale. The values that the heads attend to go through
+// Output and are added to the residual stream. A head has n content dimensions, p rotary
+// ones, and v of its values.
 type Weights struct {
-	Heads     int
-	Query     *mat.Dense // [H·(n+p) × d], or of as many columns as QueryDown has rows
-	QueryDown *mat.Dense // [q × d]; nil: queries are not compressed
+	Heads     int        // H
+	Query     *mat.Dense // [H·(n+p) × d], or [H·(n+p) × q] of compressed queries
+	QueryDown *mat.Dense // [q × d], nil if queries are not compressed
 	Rotary    *mat.Dense // [K·p × d]; K divides H
 	DownK     *mat.Dense // [r × d]
-	DownV     *mat.Dense // nil: DownK serves keys and values
+	DownV     *mat.Dense // [r × d], nil if DownK serves keys and values
 	UpK       *mat.Dense // [K'·n × r]; K' divides H; nil if keys have no content
 	UpV       *mat.Dense // [K'·v × r]
-	Norm      []float64  // [r]: the latent c becomes Norm ∘ c/√(mean c² + NormEps); nil: there is no norm
-	NormEps   float64
+	Norm      []float64  // [r]: the latent c becomes Norm ∘ c/√(mean c² + NormEps); nil if there is no norm
+	NormEps   float64    // ε of the norm
 	Output    *mat.Dense // [d × H·v]
 
 	KeyHeads    int         // K', of content keys and values
-	Frequencies [][]float64 // [K] of [p/2]: of the rotary keys, in radians per token
-	Interleaved bool        // the parts of a rotary pair are neighbours; else p/2 apart
-	Scale       float64
+	Frequencies [][]float64 // [K] of [p/2]: those of the rotary keys, in radians per token
+	Interleaved bool        // the parts of a rotary pair are neighbours, else p/2 apart
+	Scale       float64     // factor of the scores
 }
 
-// tensor is one tensor of a layer, by a name.
+// tensor is one tensor of a layer, with its name.
 type tensor[T f32.Real] struct {
 	name string
 	f32.General[T]
 }
 
-// layer is Weights in one precision, tensors that there are not being empty.
+// layer is Weights in single or double precision. Tensors that Weights lacks are empty.
 type layer[T f32.Real] struct {
 	heads, keyHeads         int
-	contentDim              int // n, p and v, of one head
-	rotaryDim, valueDim     int
+	contentDim              int // n
+	rotaryDim, valueDim     int // p and v
 	interleaved             bool
 	scale, normEps          T
 	frequencies             [][]float64
@@ -54,7 +56,7 @@ type layer[T f32.Real] struct {
 	upK, upV, norm, output  f32.General[T]
 }
 
-// newLayer copies weights.
+// newLayer copies weights into a layer.
 func newLayer[T f32.Real](w *Weights) *layer[T] {
 	l := &layer[T]{
 		heads: w.Heads, keyHeads: w.KeyHeads, interleaved: w.Interleaved,
@@ -72,7 +74,7 @@ func newLayer[T f32.Real](w *Weights) *layer[T] {
 	return l
 }
 
-// tensors lists the tensors that there are.
+// tensors lists the tensors that are not empty, always in the same order.
 func (l *layer[T]) tensors() []tensor[T] {
 	var all []tensor[T]
 	for _, t := range []tensor[T]{
@@ -87,7 +89,7 @@ func (l *layer[T]) tensors() []tensor[T] {
 	return all
 }
 
-// twin returns a layer of the same form whose tensors are zero: gradients.
+// twin returns a layer of the same form whose tensors are zero, to hold gradients.
 func (l *layer[T]) twin() *layer[T] {
 	g := *l
 	g.query, g.queryDown, g.rotaryKey = l.query.Like(), l.queryDown.Like(), l.rotaryKey.Like()

@@ -6,16 +6,16 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// Memory estimates the bytes that healing takes for m on windows of tokens, with
-// latent and rotary key of a token in so many floats: the layer of the source, the
-// tensors of the healed one with gradient, moments and what they were before or, where
-// only the output projection is fitted, its normal equations; residual streams, and a
-// batch on its way.
+// Memory estimates the bytes that healing takes for m on windows of tokens, where the
+// latent and the rotary key of a token are that many floats together. It counts the layer
+// of the source, the tensors of the healed one with their gradients, moments and former
+// values, the residual streams, and the activations of a batch. Where the output projection
+// alone is fitted, the normal equations take the place of gradients and moments.
 func Memory(m *family.Model, steps Steps, latent int, windows tokens.Windows) int64 {
 	d, r := int64(m.Hidden), int64(latent)
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)
 	batch := int64(max(tokensAtOnce, windows.Longest()))
-	single, double := int64(5), int64(2) // copies of the tensors
+	single, double := int64(5), int64(2) // copies of the tensors in each precision
 	equations := int64(0)
 	if steps == Output {
 		single, equations = 2, 8*queries*(5*queries+4*d)

@@ -7,14 +7,14 @@ import (
 	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
-// original is a layer of the source, which also lends its MLP to what it is converted to.
+// original is a layer of the source. Its converted form has the same norm and MLP.
 type original struct {
 	layer *forward.Layer
 	norm  []float32 // γ
 	eps   float64
 }
 
-// originalOf reads layer n.
+// originalOf reads layer n of the source.
 func originalOf(d forward.Decoder, n int) (*original, error) {
 	layer, err := d.Layer(n)
 	if err != nil {
@@ -27,14 +27,15 @@ func originalOf(d forward.Decoder, n int) (*original, error) {
 	return &original{layer, f32.Single(norm), d.NormEps}, nil
 }
 
-// input returns what the attention makes of a residual stream.
+// input returns the attention input for a residual stream, [T × d].
 func (o *original) input(x f32.Matrix) f32.Matrix {
 	in := f32.New(x.Rows, x.Cols)
 	f32.RMSNorm(in, x, o.norm, o.eps)
 	return in
 }
 
-// through takes the stream of window i through the layer with another attention.
+// through takes the stream of window i through the layer, with the given attention in the
+// place of the source's.
 func (o *original) through(s *forward.Streams, i int, attention *layer[float32]) error {
 	err := change(s, i, func(x f32.Matrix) f32.Matrix {
 		in := o.input(x)
@@ -43,7 +44,7 @@ func (o *original) through(s *forward.Streams, i int, attention *layer[float32])
 	return errors.Join(err, change(s, i, o.layer.MLP))
 }
 
-// change adds to a stream of window i what f makes of it.
+// change adds f(x) to the stream x of window i.
 func change(s *forward.Streams, i int, f func(x f32.Matrix) f32.Matrix) error {
 	x, err := s.Get(i)
 	if err != nil {

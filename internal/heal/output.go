@@ -12,22 +12,22 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// ridges are the parts of the mean square of what heads attend to that hold the output
-// projection to what it was: where the tokens say nothing it stays. The one that is
-// best on the tokens held out is taken.
+// ridges are the candidates for λ, relative to the mean square of Z, the values that heads
+// attend to (design §9). λ holds the output projection to what it was in directions of
+// which the tokens say nothing. The candidate that is best on the tokens held out is taken.
 var ridges = []float64{1e-4, 1e-3, 1e-2, 1e-1, 1}
 
-// normal is the normal equations of the output projection W, ‖Z·Wᵀ − Y‖² summed over
-// tokens, for what heads attend to, Z, and targets Y.
+// normal holds the normal equations of the output projection W: those of ‖Z·Wᵀ − Y‖² over
+// tokens, with Z the values that heads attend to, [N × H·v], and Y the targets, [N × d].
 type normal struct {
 	square *mat.SymDense // Zᵀ·Z, [H·v × H·v]
 	cross  *mat.Dense    // Zᵀ·Y, [H·v × d]
 	energy float64       // ‖Y‖²
 }
 
-// fitOutput puts the output projection that is best, given all else, in the place of
-// the layer's, if that is better on the tokens held out. It is the one tensor whose
-// best value needs no iteration: what the heads attend to does not depend on it.
+// fitOutput replaces the output projection of the layer by the best one for its other
+// tensors, if that is better on the tokens held out. It is the one tensor whose best value
+// needs no iteration, because the values that the heads attend to do not depend on it.
 func (t *training) fitOutput(r *Result) error {
 	train, err := t.normal(t.train)
 	if err != nil {
@@ -72,8 +72,8 @@ func (t *training) normal(windows []int) (*normal, error) {
 	return n, nil
 }
 
-// add adds what heads attend to, [H·v × N], and the targets of a batch. Products over
-// so few tokens are in single precision, their sums in double.
+// add adds a batch, whose heads attend to the values mixed, [H·v × N]. Products over the
+// few tokens of a batch are in single precision, and sums over batches in double.
 func (n *normal) add(mixed f32.General[float32], b batch[float32]) {
 	square, cross := f32.NewOf[float32](mixed.Rows, mixed.Rows), f32.NewOf[float32](mixed.Rows, b.target.Cols)
 	blas32.Syrk(blas.NoTrans, 1, f32.Raw(mixed), 0, blas32.Symmetric{Uplo: blas.Upper, N: square.Rows, Stride: square.Stride, Data: square.Data})
@@ -91,8 +91,9 @@ func (n *normal) add(mixed f32.General[float32], b batch[float32]) {
 	n.energy += b.energy()
 }
 
-// solve returns the W, [d × H·v], of least ‖Z·Wᵀ − Y‖² + λ‖W − old‖², λ being ridge times
-// the mean square of Z; nil if there is none.
+// solve returns the W, [d × H·v], that minimises ‖Z·Wᵀ − Y‖² + λ‖W − old‖², where λ is
+// ridge times the mean square of Z (ridge regression, design §9). It returns nil if the
+// equations have no solution.
 func (n *normal) solve(old *mat.Dense, ridge float64) *mat.Dense {
 	width := n.square.SymmetricDim()
 	lambda := ridge * mat.Trace(n.square) / float64(width)

@@ -9,27 +9,27 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// batch is some windows of tokens, their rows one after the other: attention
-// inputs and what the attention is to add to the residual stream, [N × d] each.
+// batch holds some windows of tokens, one after the other: the attention inputs, and what
+// the attention should add to the residual stream.
 type batch[T f32.Real] struct {
-	x, target f32.General[T]
-	lengths   []int
+	x, target f32.General[T] // [N × d]
+	lengths   []int          // of the windows, in tokens; they add up to N
 }
 
-// pass is a batch on its way through a layer. Matrices are of features × tokens:
-// a head is some rows, and products run along the tokens, which are many.
+// pass holds the activations of a batch in a layer. Matrices are [features × N], so that a
+// head is some rows and products run along the tokens, which are many.
 type pass[T f32.Real] struct {
 	layer            *layer[T]
 	batch            batch[T]
-	queryLatents     f32.General[T] // of compressed queries; empty
+	queryLatents     f32.General[T] // of compressed queries, else empty
 	queries          f32.General[T] // of all heads, rotated
 	rotaryKeys       f32.General[T] // rotated
 	latentK, latentV f32.General[T] // after the norm
-	unit             f32.General[T] // the latent in the norm before its weight; empty without
-	scales           []T            // that the norm multiplies each token with
+	unit             f32.General[T] // the latent in the norm before its weight; empty without a norm
+	scales           []T            // [N]: what the norm multiplies each token's latent by
 	contentKeys      f32.General[T]
 	values           f32.General[T]
-	mixed            f32.General[T] // what the heads attend to
+	mixed            f32.General[T] // the values that the heads attend to
 	output           f32.General[T] // [N × d]
 }
 
@@ -89,10 +89,11 @@ func (p *pass[T]) eachWindow(f func(from, n int)) {
 		group.Go(func() error { f(first, n); return nil })
 		from += n
 	}
-	group.Wait() //nolint:errcheck // there is none
+	group.Wait() //nolint:errcheck // no function returns an error
 }
 
-// normalise puts the latent through its norm.
+// normalise replaces the latent by what its norm makes of it, and keeps what the backward
+// pass needs.
 func (p *pass[T]) normalise() {
 	squares := make([]float64, p.batch.x.Rows)
 	for i := range p.latentK.Rows {
@@ -145,7 +146,8 @@ func (p *pass[T]) turn(queries, rotaryKeys f32.General[T], direction float64) {
 	}
 }
 
-// turnRows rotates two rows of m, the real and the imaginary parts of a pair.
+// turnRows rotates two rows of m, the real and the imaginary parts of a pair, by angles
+// whose cosines and sines are given by position. Positions begin anew in every window.
 func turnRows[T f32.Real](m f32.General[T], re, im int, lengths []int, cos, sin []T) {
 	x, y, from := m.Row(re), m.Row(im), 0
 	for _, n := range lengths {
@@ -157,8 +159,8 @@ func turnRows[T f32.Real](m f32.General[T], re, im int, lengths []int, cos, sin 
 	}
 }
 
-// loss returns factor times the squared error of the output, Σ ‖output − target‖²
-// over the tokens, and its gradient.
+// loss returns factor times the squared error of the output, Σ ‖output − target‖² over the
+// tokens, and its gradient with respect to the output, [N × d].
 func (p *pass[T]) loss(factor float64) (gradient f32.General[T], loss float64) {
 	gradient = p.output.Like()
 	for i, v := range p.output.Data {

@@ -11,8 +11,8 @@ import (
 )
 
 // Rehearsal takes several conversions of a model through its layers, side by side, to see
-// what they lose altogether. Errors of layers add up, die away and hit layers behind them
-// in ways that no layer shows by itself.
+// what they lose altogether (design §4, the search). Errors of layers add up, die away and
+// disturb the layers behind them in ways that no layer shows by itself.
 type Rehearsal struct {
 	decoder   forward.Decoder
 	windows   int
@@ -20,11 +20,13 @@ type Rehearsal struct {
 	converted []*forward.Streams
 }
 
-// NewRehearsal prepares to rehearse so many conversions of m on windows of tokens. Temp
-// names files for what does not fit into memory.
+// NewRehearsal prepares to rehearse a number of conversions of m on windows of tokens. Temp
+// names files for streams that do not fit into memory. Errors are those of reading the
+// embedding and of these files.
 func NewRehearsal(m *family.Model, windows tokens.Windows, conversions int, temp func() string) (r *Rehearsal, err error) {
 	r = &Rehearsal{decoder: forward.Decoder{Model: m}, windows: len(windows)}
-	if r.source, err = embed(r.decoder, windows, temp); err != nil {
+	r.source, err = embed(r.decoder, windows, temp)
+	if err != nil {
 		return nil, err
 	}
 	for range conversions {
@@ -37,7 +39,7 @@ func NewRehearsal(m *family.Model, windows tokens.Windows, conversions int, temp
 	return r, nil
 }
 
-// Close gives up what is held.
+// Close gives up the streams.
 func (r *Rehearsal) Close() error {
 	err := r.source.Close()
 	for _, s := range r.converted {
@@ -46,9 +48,9 @@ func (r *Rehearsal) Close() error {
 	return err
 }
 
-// Layer takes the streams through layer n, the weights of which in each conversion convert
-// returns: it is asked for one conversion after the other, so that the weights of one are in
-// memory at a time.
+// Layer takes the streams through layer n. Convert returns the weights of the layer in a
+// conversion. It is called for one conversion after the other, so that the weights of one
+// alone are in memory. Layers must come in order.
 func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion int) (*Weights, error)) error {
 	o, err := originalOf(r.decoder, n)
 	if err != nil {
@@ -71,8 +73,9 @@ func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion in
 	return err
 }
 
-// Losses returns what each conversion loses in the layers that the streams went through:
-// the error ‖converted − source‖² / ‖source‖² of the residual stream behind the last.
+// Losses returns how much each conversion has lost in the layers that the streams went
+// through: the error ‖converted − source‖² / ‖source‖² of the residual stream behind the
+// last one. Errors are those of reading the streams.
 func (r *Rehearsal) Losses() ([]float64, error) {
 	losses, size := make([]float64, len(r.converted)), 0.0
 	for i := range r.windows {

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// How many tokens, about, a step learns from, and how many of them at a time. On two
-// checkpoints four updates of 256 tokens leave what one of 1024 leaves after twice
-// as many steps.
+// tokensAtOnce is about how many tokens a step learns from, and tokensUpdate how many of
+// them an update of the weights learns from. On two checkpoints four updates of 256 tokens
+// a step leave the error that one of 1024 tokens leaves after twice as many steps.
 const (
 	tokensAtOnce = 1024
 	tokensUpdate = 256
 )
 
-// data is what a layer learns from: windows of attention inputs, and of what the
-// attention is to add to the residual stream.
+// data gives the windows that a layer learns from: attention inputs, and what the attention
+// should add to the residual stream.
 type data interface {
 	// read returns windows as a batch.
 	read(windows []int) (batch[float32], error)
@@ -28,15 +28,16 @@ type training struct {
 	ctx         context.Context
 	layer       *layer[float32]
 	lengths     []int // of the windows, in tokens
-	train, held []int // windows
+	train, held []int // indices of the windows to learn from, and of those that judge
 	progress    func(step, steps int, before, now float64)
 
-	queue  [][]int // windows of the steps to come
+	queue  [][]int // the windows of each step to come
 	rng    *rand.Rand
-	lately float64 // error of what was learned from, with more weight on the last steps
+	lately float64 // running mean of the error on the tokens learned from
 }
 
-// batches parts windows into batches of at most so many tokens, or one window.
+// batches divides windows into batches of at most most tokens. A window that is longer is
+// a batch by itself.
 func (t *training) batches(windows []int, most int) [][]int {
 	var all [][]int
 	tokens := most
@@ -50,7 +51,8 @@ func (t *training) batches(windows []int, most int) [][]int {
 	return all
 }
 
-// heldError is the error on the windows held out.
+// heldError returns the relative error ‖output − target‖² / ‖target‖² on the windows held
+// out.
 func (t *training) heldError() (float64, error) {
 	off, energy := 0.0, 0.0
 	for _, windows := range t.batches(t.held, tokensAtOnce) {
@@ -65,12 +67,12 @@ func (t *training) heldError() (float64, error) {
 		off, energy = off+loss, energy+b.energy()
 	}
 	if energy == 0 {
-		return 0, nil // there is nothing to add, as where all W_o is zero
+		return 0, nil // the targets are zero, as where all of W_o is
 	}
 	return off / energy, nil
 }
 
-// energy is Σ ‖target‖² over the tokens.
+// energy returns Σ ‖target‖² over the tokens.
 func (b *batch[T]) energy() float64 {
 	sum := 0.0
 	for _, v := range b.target.Data {
@@ -79,19 +81,21 @@ func (b *batch[T]) energy() float64 {
 	return sum
 }
 
-// Auto heals in rounds, each twice as long as the one before, as long as each takes
-// off a part of the held-out error.
+// Auto heals in rounds, each twice as long as the one before, while each takes the part
+// worthwhile off the held-out error.
 const (
-	firstRound = 150
-	longest    = 2400
+	firstRound = 150  // steps
+	longest    = 2400 // steps of the last round
 	worthwhile = 0.03
 )
 
-// run heals the layer in so many steps, as far as that helps on the tokens held out.
+// run heals the layer in the given way. A change that does not help on the tokens held out
+// is taken back.
 func (t *training) run(steps Steps) (*Result, error) {
 	r := &Result{}
 	var err error
-	if r.Before, err = t.heldError(); err != nil {
+	r.Before, err = t.heldError()
+	if err != nil {
 		return nil, err
 	}
 	r.After = r.Before
@@ -111,8 +115,8 @@ func (t *training) run(steps Steps) (*Result, error) {
 	return r, nil
 }
 
-// round takes steps that grow smaller along half a cosine wave, and takes them back
-// if the layer is not better in the end.
+// round takes steps whose size falls along half a cosine wave, and takes them back if the
+// layer is not better on the tokens held out in the end. It reports whether it is.
 func (t *training) round(steps int, r *Result) (better bool, err error) {
 	before := t.layer.copy()
 	optimiser, gradient := newAdam(t.layer), t.layer.twin()
@@ -133,7 +137,9 @@ func (t *training) round(steps int, r *Result) (better bool, err error) {
 	return true, nil
 }
 
-// step learns from about tokensAtOnce tokens, or what is left of a pass over all.
+// step learns from the next batch of about tokensAtOnce tokens. When all windows were
+// learned from, it begins with them again in another order. Part is the size of the step,
+// relative to the largest.
 func (t *training) step(optimiser *adam[float32], gradient *layer[float32], part float64) error {
 	if len(t.queue) == 0 {
 		t.queue = t.batches(t.shuffled(), tokensAtOnce)
@@ -153,7 +159,7 @@ func (t *training) step(optimiser *adam[float32], gradient *layer[float32], part
 	return nil
 }
 
-// update learns from one batch.
+// update learns from one batch, by one step of the optimiser.
 func (t *training) update(b batch[float32], optimiser *adam[float32], gradient *layer[float32], part float64) {
 	p := t.layer.forward(b)
 	energy := max(b.energy(), math.SmallestNonzeroFloat32)

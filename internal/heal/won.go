@@ -2,15 +2,17 @@ package heal
 
 import "github.com/mha2mla/mha2mla/internal/f32"
 
-// Won is what healing has won altogether: the error ‖converted − source‖² / ‖source‖² of
-// the residual stream behind the last layer, on tokens that no layer has learned from.
+// Won says how much healing has won altogether. Errors are ‖converted − source‖² /
+// ‖source‖² of the residual stream behind the last layer, on tokens that no layer has
+// learned from.
 type Won struct {
 	Tokens int     `json:"tokens_held_out"`
 	Before float64 `json:"error_before"` // of the closed forms of all layers
 	After  float64 `json:"error_after"`
 }
 
-// Won returns what the layers that the streams went through have won.
+// Won returns how much the layers that the streams went through have won. Errors are those
+// of reading the streams.
 func (h *Healer) Won() (*Won, error) {
 	w := &Won{}
 	before, after, size := 0.0, 0.0, 0.0
@@ -37,7 +39,7 @@ func (h *Healer) Won() (*Won, error) {
 	return w, nil
 }
 
-// squaredDistance is ‖a − b‖².
+// squaredDistance returns ‖a − b‖².
 func squaredDistance(a, b f32.Matrix) float64 {
 	sum := 0.0
 	for i, v := range a.Data {

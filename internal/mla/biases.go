@@ -8,34 +8,35 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Bias says what becomes of the biases of queries, keys and values, for which the
-// stock class has no place (design §8). Those of content keys shift all scores of a
-// query alike, which the softmax cancels: they are always dropped, exactly.
+// Bias says how the biases of queries, keys and values are converted, for which the stock
+// class has no place (design §8). Biases of content keys shift all scores of a query alike,
+// which the softmax cancels, so that they are always dropped, exactly.
 type Bias string
 
 // The two ways.
 const (
-	BiasFold Bias = "fold" // a linear functional of the input that is near 1 takes the place of the constant
-	BiasHF   Bias = "hf"   // biases that Transformers alone reads: exact
+	BiasFold Bias = "fold" // a linear functional of the input takes the place of the constant 1
+	BiasHF   Bias = "hf"   // biases stay biases, exactly, and Transformers alone reads them
 )
 
-// FoldsBiases reports whether something in the weights is to stand for the constant of
-// the biases of m.
+// FoldsBiases reports whether a functional in the weights takes the place of the constant
+// that the biases of m multiply.
 func (o *Options) FoldsBiases(m *family.Model) bool {
 	return m.Biases && !o.PerHead && o.Method != MethodGroupedMean && o.Bias != BiasHF
 }
 
-// Constants are what a layer with biases adds to what its weights yield: exact, and for
-// the one engine that has a place for them.
+// Constants are the biases of a converted layer, which are added to the products of its
+// weights. They are exact, and one engine alone has a place for them (design §8).
 type Constants struct {
 	ContentQuery []*mat.VecDense // [H] of [D]
 	RotaryQuery  []*mat.VecDense // [H] of [dr]
 	RotaryKey    []float64       // [dr]
 	Value        []float64       // [G·D]
-	Output       []float64       // [d]; nil: none
+	Output       []float64       // [d], nil if the output projection has no bias
 }
 
-// constants places the biases b beside the weights of a layer whose rotary key is key.
+// constants converts the biases b for a layer with the given shared key. RotaryKey is its
+// Collect times the bias of the keys, [dr].
 func (a *Attention) constants(b *family.Biases, key *rope.SharedKey, rotaryKey []float64) *Constants {
 	c := &Constants{RotaryKey: rotaryKey, Value: b.Value, Output: b.Output}
 	s := a.Shape()
@@ -50,8 +51,9 @@ func (a *Attention) constants(b *family.Biases, key *rope.SharedKey, rotaryKey [
 	return c
 }
 
-// placeBiases gives the biases of the layer, if it has any, their place: in the
-// weights of a, of its stack and of the rotary rows, or in l.Constants.
+// placeBiases puts the biases of the layer, if it has any, where the given way says: folded
+// into the queries of a, the values of its stack and the rotary rows of l, or as
+// l.Constants.
 func (a *Attention) placeBiases(l *Layer, how Bias) {
 	if a.biases == nil {
 		return
@@ -77,8 +79,8 @@ func (a *Attention) placeBiases(l *Layer, how Bias) {
 // asVector views v as a column.
 func asVector(v []float64) *mat.VecDense { return mat.NewVecDense(len(v), v) }
 
-// Attended returns row i of what the attention adds whatever it attends to, given that
-// row of W_o, [H·D]: W_o·b_v + b_o.
+// Attended returns element i of W_o·b_v + b_o, which the attention adds whatever it attends
+// to. Row is row i of W_o, [H·D].
 func (c *Constants) Attended(s family.Shape, row []float64, i int) float64 {
 	sum := 0.0
 	if c.Output != nil {

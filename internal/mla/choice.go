@@ -7,19 +7,21 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Choice is what of a layer's rotation is kept.
+// Choice says which part of a layer's rotation is kept (design §4).
 type Choice interface {
 	// Pairs lists the pairs that keep their rotation, by slot of the rotary key or
 	// by KV head.
 	Pairs() [][]int
-	// Losses returns, per query head, the predicted share of its rotation that is
-	// lost, and the variance of the scores' error that this makes.
+	// Losses returns, per query head, [H], the predicted share of its rotation that is
+	// lost, and the variance of the error of √D·score that this makes.
 	Losses() (shares, scoreErrors []float64)
 
+	// spectrum returns the spectrum of the stack without what rotates, see Spectrum.
 	spectrum(a *Attention, w Weights) ([]float64, error)
 }
 
-// Choose makes the choice of the given options.
+// Choose chooses the rotary key, or those of the KV heads, for the given options. Errors
+// are those of rope.Share and rope.Fold.
 func (a *Attention) Choose(o Options) (Choice, error) {
 	if o.PerHead {
 		return headChoice{a.HeadKeys(o), o.Split}, nil
@@ -31,26 +33,33 @@ func (a *Attention) Choose(o Options) (Choice, error) {
 // sharedChoice is a rotary key that all heads share.
 type sharedChoice struct{ *rope.SharedKey }
 
-func (c sharedChoice) Pairs() [][]int                          { return c.Serves }
+// Pairs lists the pairs of each slot.
+func (c sharedChoice) Pairs() [][]int { return c.Serves }
+
+// Losses returns the predictions of the key.
 func (c sharedChoice) Losses() (shares, scoreErrors []float64) { return c.Lost, c.ScoreError }
 
+// spectrum takes what the key carries out of a copy of the stack.
 func (c sharedChoice) spectrum(a *Attention, w Weights) ([]float64, error) {
 	stack := mat.DenseCopyOf(a.Stack)
 	a.takeRotation(stack, c.SharedKey)
 	return lowrank.Spectrum(a.problem(stack, w, 1))
 }
 
-// headChoice is pairs of every KV head's own.
+// headChoice is a rotary key for every KV head.
 type headChoice struct {
 	*rope.HeadKeys
 	split bool
 }
 
-func (c headChoice) Pairs() [][]int                          { return c.Kept }
+// Pairs lists the pairs of each KV head.
+func (c headChoice) Pairs() [][]int { return c.Kept }
+
+// Losses returns the predictions of the keys.
 func (c headChoice) Losses() (shares, scoreErrors []float64) { return c.Lost, c.ScoreError }
 
-// spectrum interleaves the spectra of keys and values where they are factored
-// apart: then the first r add what r/2 of each do.
+// spectrum interleaves the spectra of keys and values where they are factored apart. The
+// first r elements then hold the first r/2 of each, as a conversion to rank r does.
 func (c headChoice) spectrum(a *Attention, w Weights) ([]float64, error) {
 	var spectra [][]float64
 	longest := 0

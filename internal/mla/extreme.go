@@ -9,8 +9,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// ExtremeError says that the weights of a layer, though finite, cannot be computed
-// with in double precision.
+// ExtremeError says that a layer cannot be converted in double precision, although its
+// weights are finite.
 type ExtremeError struct {
 	Layer int
 	Err   error
@@ -28,7 +28,7 @@ func (e *ExtremeError) Remedy() option.Text {
 	return option.Textf("they are too large or too small; %v asks the least of them", option.Weights.Is(WeightsNone))
 }
 
-// Explain says of a numeric error in which layer it arose.
+// Explain returns err, or an ExtremeError for the layer if err is a linalg.NumericError.
 func Explain(layer int, err error) error {
 	var numeric *linalg.NumericError
 	if errors.As(err, &numeric) {

@@ -9,15 +9,16 @@ import (
 )
 
 // FitTrial heals conversions of one layer, with one rotary key for all heads, for some
-// steps on sampled attention inputs. What is lost by a conversion is not what is lost for
-// good: a rank that is missing stays missing, a rotation that is missing is learned in part.
+// steps on sampled attention inputs (design §4, the search). The loss of a conversion alone
+// would mislead, because healing wins back some losses and not others: a rank that is
+// missing stays missing, while a rotation that is missing is learned in part.
 type FitTrial struct {
 	*Attention
 	sample heal.Sample
 }
 
-// NewFitTrial runs the source on the sample that came with the layer's statistics.
-// Without a sample it is nil.
+// NewFitTrial runs the source on the sample that came with the layer's statistics. It
+// returns nil if there is no sample. Errors are those of reading the weights.
 func (a *Attention) NewFitTrial() (*FitTrial, error) {
 	if len(a.sample) == 0 {
 		return nil, nil
@@ -51,11 +52,12 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 	return t, nil
 }
 
-// Loss converts a copy of the layer and heals it for so many steps. It returns the
+// Loss converts a copy of the layer and heals it for that many steps. It returns the
 // geometric mean of the relative square errors of its output on the sample before and
-// after: what a whole healing leaves on other tokens lies between them.
+// after: the error that a whole healing leaves on other tokens lies between the two.
+// Errors are those of Convert and heal.Fit.
 func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, error) {
-	o.KeyWeight = 1 // healing makes up for what another would win
+	o.KeyWeight = 1 // healing makes up for what another weight would win (design §5)
 	l, err := t.Copy().Convert(o)
 	if err != nil {
 		return 0, err

@@ -8,30 +8,33 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Heads is what the query heads of a converted layer compute with beside keys and values:
-// their queries, and the projection that brings what they attend to back to the residual
-// stream. A layer has them in closed form, derived from the source's weights whenever they
-// are asked for, until healing puts weights of its own in their place.
+// Heads gives the weights of the query heads of a converted layer that neither keys nor
+// values need: their queries, and the output projection. They are in closed form, computed
+// from the source's weights whenever they are asked for, until healing puts its own weights
+// in their place.
 type Heads interface {
 	// Query returns the projections to the content query and to the rotary query of head h,
-	// [n × d] and [p × d], or from the compressed query if there is one, of q_lora_rank
-	// columns. One that has no rows is nil. It fails if the source cannot be read.
+	// [n × d] and [p × d]. If the query is compressed they project from that, and have
+	// q_lora_rank columns. A projection that would have no rows is nil. It is an error if the
+	// source cannot be read.
 	Query(h int) (content, rotary *mat.Dense, err error)
-	// Output returns rows of W_o, [to−from × H·D]. It fails if the source cannot be read.
+	// Output returns rows of W_o, [to−from × H·D]. It is an error if the source cannot be
+	// read.
 	Output(from, to int) (*mat.Dense, error)
 }
 
-// sharedForm is the closed form of heads that share one rotary key: the content query is
-// the source's query turned by its Rest, the rotary query the transpose of the KV head's
-// rows of Expand times the source's query.
+// sharedForm is the closed form of heads that share one rotary key (design §4). The content
+// query is the source's query turned by its Rest. The rotary query is the transpose of the
+// KV head's rows of Expand times the source's query.
 type sharedForm struct {
 	source     calib.Projections
 	key        *rope.SharedKey
 	rest       []rope.Rest      // [H]
-	compressed *lowrank.Factors // those of all queries, [H·D × d]; nil: they stay as they are
+	compressed *lowrank.Factors // those of the stacked queries, [H·D × d]; nil if they are not compressed
 }
 
-// Query returns the projections of head h, [D and dr × d or q_lora_rank].
+// Query returns the projections of head h, [D × d] and [dr × d], or with q_lora_rank
+// columns.
 func (f *sharedForm) Query(h int) (content, rotary *mat.Dense, err error) {
 	s := f.source.Shape()
 	var q *mat.Dense
@@ -48,9 +51,9 @@ func (f *sharedForm) Query(h int) (content, rotary *mat.Dense, err error) {
 // Output returns rows of the source's W_o.
 func (f *sharedForm) Output(from, to int) (*mat.Dense, error) { return f.source.OutputRows(from, to) }
 
-// perHeadForm is the closed form of heads whose KV heads have rotary keys of their own:
-// some rows of the source's query are the rotary query, and the others, turned by their
-// Rest, the content query.
+// perHeadForm is the closed form of heads where each KV head has a rotary key. Some rows of
+// the source's query are the rotary query, and the others, turned by their Rest, the content
+// query.
 type perHeadForm struct {
 	source calib.Projections
 	keys   *rope.HeadKeys

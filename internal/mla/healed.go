@@ -9,7 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/heal"
 )
 
-// healedForm is heads as healing has left them, of a layer of either kind.
+// healedForm gives heads as healing has left them, in a layer of either kind.
 type healedForm struct{ weights *heal.Weights }
 
 // Query returns the projections of head h, which are neighbours among the rows.
@@ -30,10 +30,10 @@ func (f healedForm) Output(from, to int) (*mat.Dense, error) {
 	return f.weights.Output.Slice(from, to, 0, width).(*mat.Dense), nil
 }
 
-// Weights returns what the layer computes with, to be healed. Every query head has content
-// keys and values of its own, as it has in the file. The latent passes no norm; a layout in
-// which it passes one says so in what is returned. It fails if the source cannot be read,
-// or if the layer has Constants, which healing knows nothing of.
+// Weights returns the weights that the layer computes with, to be healed. Every query head
+// has its own content keys and values, as in the file that is written. There is no norm on
+// the latent; a layout that has one adds it to the result. It is an error if the source
+// cannot be read, or if the layer has Constants, for which healing has no place.
 func (l *Layer) Weights() (*heal.Weights, error) {
 	if l.Constants != nil {
 		return nil, errors.New("internal: a layer whose biases stay is not healed")
@@ -67,8 +67,8 @@ func (l *Layer) Weights() (*heal.Weights, error) {
 }
 
 // Replace puts healed weights, of the form that Weights returns, in the place of the
-// layer's. Where they have no norm the basis of what goes through the latent is free, and
-// is scaled as Convert does. It fails if the source cannot be read.
+// layer's. Without a norm the basis of the latent is free, and is scaled as Convert does. It
+// is an error if the source cannot be read.
 func (l *Layer) Replace(w *heal.Weights) error {
 	input := l.Source.Stats.Input
 	if w.Norm == nil {
@@ -83,8 +83,8 @@ func (l *Layer) Replace(w *heal.Weights) error {
 	return l.bound()
 }
 
-// Weights returns what the layer computes with, to be healed. It fails if the source
-// cannot be read.
+// Weights returns the weights that the layer computes with, to be healed. It is an error if
+// the source cannot be read.
 func (l *HeadLayer) Weights() (*heal.Weights, error) {
 	s := l.Source.Shape()
 	w := &heal.Weights{
@@ -123,8 +123,8 @@ func (l *HeadLayer) Replace(w *heal.Weights) {
 	}
 }
 
-// stackInto copies matrices into the rows of m from the given one on, one below the
-// other. Those that are nil have no rows.
+// stackInto copies matrices into the rows of m from the given one on, one below the other.
+// A nil matrix has no rows.
 func stackInto(m *mat.Dense, row int, parts ...*mat.Dense) {
 	_, c := m.Dims()
 	for _, part := range parts {

@@ -10,42 +10,43 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Attention is an attention layer with what is known of it.
+// Attention is an attention layer with its statistics.
 type Attention struct {
 	calib.Projections
 	Stack       *mat.Dense   // [2·G·D × d], keys over values
-	Stats       *calib.Layer // what goes through the layer
-	Frequencies []float64    // ω_i, [J]
+	Stats       *calib.Layer // of its activations
+	Frequencies []float64    // [J]: ω_i, in radians per token
 	moments     *rope.Moments
-	rest        []rope.Rest  // [H]: what content queries are multiplied with
-	sample      []f32.Matrix // attention inputs, [T × d] each
-	layer       int
-	biases      *family.Biases // nil: none
+	rest        []rope.Rest    // [H]: factors of the content queries
+	sample      []f32.Matrix   // attention inputs of some windows, [T × d] each
+	layer       int            // its number
+	biases      *family.Biases // nil if there are none
 	normError   float64        // see calib.WithoutHeadNorms
 }
 
-// Copy returns a copy for Convert to use up.
+// Copy returns a copy whose stack may be overwritten, for Convert to use up.
 func (a *Attention) Copy() *Attention {
 	c := *a
 	c.Stack = mat.DenseCopyOf(a.Stack)
 	return &c
 }
 
-// Input is a model to convert, and what is known of its activations.
+// Input is a model to convert, and the statistics of its activations.
 type Input struct {
 	*family.Model
-	Stats  calib.Reader // nil: nothing
-	Method Method       // that the layers will be converted with
+	Stats  calib.Reader // nil if there are none
+	Method Method       // the one that the layers will be converted with
 
-	// Shrinkage of the statistics; 0: calib.Shrinkage.
+	// Shrinkage is η of the statistics (design §2). Zero means calib.Shrinkage.
 	Shrinkage float64
 
-	// Constants, [layers], stand for the constants of biases where there are no
-	// statistics; nil: nothing does.
+	// Constants, [L], take the place of the constants of biases where there are no
+	// statistics. Nothing does if it is nil.
 	Constants []calib.Constant
 }
 
-// Read reads layer n of a model and derives its statistics.
+// Read reads layer n of the model and derives its statistics. Errors are those of Analyse
+// and of reading the sums.
 func (in Input) Read(n int) (*Attention, error) { return in.ReadFrom(in.Attention(n), n) }
 
 // ReadFrom is Read where the weights of layer n come through p.
@@ -67,7 +68,7 @@ func (in Input) ReadFrom(p calib.Projections, n int) (*Attention, error) {
 	return in.analyse(p, sums, n)
 }
 
-// analyse is Analyse for the method: published ones leave queries as they are.
+// analyse is Analyse for the method, because published methods leave queries as they are.
 func (in Input) analyse(p calib.Projections, sums *calib.Sums, n int) (*Attention, error) {
 	a, err := Analyse(p, sums, cmp.Or(in.Shrinkage, calib.Shrinkage), in.Model, n)
 	if err == nil && in.Method.Published() {
@@ -77,7 +78,8 @@ func (in Input) analyse(p calib.Projections, sums *calib.Sums, n int) (*Attentio
 }
 
 // Analyse derives the statistics of layer n of m from sums, with the given shrinkage, or
-// without data if these are nil.
+// without data if sums is nil. P gives the weights of the layer. Errors are those of reading
+// the weights, and those of calib.Observed.
 func Analyse(p calib.Projections, sums *calib.Sums, shrinkage float64, m *family.Model, n int) (*Attention, error) {
 	p, normError, err := calib.WithoutHeadNorms(p, sums)
 	if err != nil {
@@ -88,7 +90,8 @@ func Analyse(p calib.Projections, sums *calib.Sums, shrinkage float64, m *family
 		return nil, err
 	}
 	a := &Attention{Projections: p, Stack: stack, Frequencies: m.Frequencies(), layer: n, normError: normError}
-	if a.biases, err = p.Biases(); err != nil {
+	a.biases, err = p.Biases()
+	if err != nil {
 		return nil, err
 	}
 	if sums == nil {
@@ -102,7 +105,7 @@ func Analyse(p calib.Projections, sums *calib.Sums, shrinkage float64, m *family
 	}
 	a.moments = a.Stats.Moments()
 	a.rest = make([]rope.Rest, a.Stats.Heads)
-	if a.Stats.Calibrated() { // what heads attend to is not the same for all, and else unknown
+	if a.Stats.Calibrated() { // without data the distances of a head are not known (design §4)
 		for h := range a.rest {
 			a.rest[h] = a.moments.Rest(h, a.Frequencies)
 		}

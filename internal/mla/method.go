@@ -12,7 +12,7 @@ type Method string
 
 // The methods.
 const (
-	MethodAttention   Method = "attention" // what attention loses (design §4 and §5)
+	MethodAttention   Method = "attention" // this program's: least loss of attention output (design §4 and §5)
 	MethodMHA2MLA     Method = "mha2mla"   // pairs per KV head by their norms, plain SVD (Ji et al. 2025)
 	MethodTransMLA    Method = "transmla"  // RoRoPE, FreqFold and balanced PCA (Meng et al. 2025)
 	MethodGroupedMean Method = "gqa-mean"  // KV heads pooled by their mean (Ainslie et al. 2023)
@@ -23,13 +23,13 @@ func Methods() []Method {
 	return []Method{MethodAttention, MethodMHA2MLA, MethodTransMLA, MethodGroupedMean}
 }
 
-// Published reports whether a method is another's, to be given what its authors
-// give it.
+// Published reports whether m is a published method, which gets the statistics that its
+// authors give it and no others.
 func (m Method) Published() bool { return m != MethodAttention && m != "" }
 
-// balance returns the blocks of A² under which the keys of a stack of G KV heads,
-// [2·G·D × d], have the norm of its values, both over inputs of the given second
-// moments.
+// balance returns the blocks of A², [2·G] of [D × D], that scale the keys of a stack of G KV
+// heads, [2·G·D × d], to the norm of its values, both over inputs of the given second
+// moments (Meng et al. 2025).
 func balance(stack *mat.Dense, input linalg.Metric, G int) []*mat.SymDense {
 	weighted := mat.DenseCopyOf(stack)
 	input.Apply(weighted)
@@ -43,7 +43,8 @@ func balance(stack *mat.Dense, input linalg.Metric, G int) []*mat.SymDense {
 	for i := range blocks {
 		blocks[i] = mat.NewSymDense(n/len(blocks), nil)
 		for k := range n / len(blocks) {
-			if blocks[i].SetSym(k, k, 1); i < G {
+			blocks[i].SetSym(k, k, 1)
+			if i < G {
 				blocks[i].SetSym(k, k, factor*factor)
 			}
 		}

@@ -18,49 +18,49 @@ type Weights string
 
 // The measures of design §5.
 const (
-	WeightsNone      Weights = "none"      // matrix entries: the paper's plain joint SVD
-	WeightsNorm      Weights = "norm"      // keys and values, for inputs of the second moments C
-	WeightsBalanced  Weights = "balanced"  // the same, keys scaled to the norm of the values: TransMLA's
-	WeightsAttention Weights = "attention" // attention output, as far as it is known without data
+	WeightsNone      Weights = "none"      // error of matrix entries: the plain joint SVD of MHA2MLA
+	WeightsNorm      Weights = "norm"      // error of keys and values, for inputs of second moments C
+	WeightsBalanced  Weights = "balanced"  // the same, with keys scaled to the norm of the values: TransMLA's
+	WeightsAttention Weights = "attention" // error of the attention output, estimated without data
 
 	// WeightsCalibrated is WeightsAttention from statistics of the activations.
 	WeightsCalibrated Weights = "calibrated"
 )
 
-// AllWeights lists the measures to choose from; WeightsBalanced comes with its
-// method.
+// AllWeights lists the measures to choose from. WeightsBalanced is not among them, because
+// it comes with its method.
 func AllWeights() []Weights {
 	return []Weights{WeightsNone, WeightsNorm, WeightsAttention, WeightsCalibrated}
 }
 
 // Options are the choices that the mathematics of a layer leaves open.
 type Options struct {
-	PerHead     bool // every KV head has a rotary key of its own; else all heads share one
+	PerHead     bool // each KV head has a rotary key, else all heads share one
 	Method      Method
-	Shrinkage   float64       // that the statistics should have, see Input
+	Shrinkage   float64       // η that the statistics should have, see Input
 	Rank        int           // r, kv_lora_rank
 	RopeDims    int           // dr, qk_rope_head_dim; with PerHead that of one KV head
 	RopeTheta   float64       // θ', base of the rotary key's frequencies
-	RopeScaling *rope.Scaling // of these frequencies; nil: none
+	RopeScaling *rope.Scaling // of these frequencies, nil if they are not scaled
 	Select      rope.Strategy // which pairs may keep their rotation
 
-	// Rankings of the layers, if not nil, decide instead of Select.
+	// Rankings, [L], decides instead of Select if it is not nil.
 	Rankings  []rope.Ranking
-	Threshold float64 // if positive: those of at least this share of the sensitivity
-	FreqFold  int     // of MethodTransMLA: adjacent pairs that fold together; 0: as few as possible
+	Threshold float64 // if positive, pairs with at least this share of the sensitivity compete, and no others
+	FreqFold  int     // for MethodTransMLA: how many adjacent pairs fold together; 0 for as few as possible
 	Weights   Weights
 	Split     bool // with PerHead: keys and values are factored apart, each at half the rank
-	QueryRank int  // q_lora_rank; 0: the query is not compressed
+	QueryRank int  // q_lora_rank, 0 if the query is not compressed
 
-	// KeyWeight is what errors of keys count times beside what they cost to first
-	// order; 0: what is best on a sample, or 1 where there is none.
+	// KeyWeight is κ, by which the loss from errors of keys is multiplied beyond its first
+	// order (design §5). Zero means the best one on a sample, or 1 where there is none.
 	KeyWeight float64
-	Bias      Bias // zero: BiasFold
+	Bias      Bias // empty for BiasFold
 
-	Heal heal.Steps // by which a layer is bettered after its conversion
+	Heal heal.Steps // how a layer is healed after its conversion
 }
 
-// ranking is that of layer n; nil if Select decides.
+// ranking returns the ranking of layer n, or nil if Select decides.
 func (o *Options) ranking(n int) rope.Ranking {
 	if o.Rankings == nil {
 		return nil
@@ -68,7 +68,8 @@ func (o *Options) ranking(n int) rope.Ranking {
 	return o.Rankings[n]
 }
 
-// SharedKey builds the rotary key for the given options.
+// SharedKey builds the rotary key that all heads share, for the given options (design §4).
+// Errors are those of rope.Share and rope.Fold.
 func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	if o.Method == MethodTransMLA {
 		return rope.Fold(a.moments, o.RopeTheta, o.RopeDims, o.FreqFold)
@@ -83,12 +84,12 @@ func (a *Attention) SharedKey(o Options) (*rope.SharedKey, error) {
 	return rope.Share(a.moments, a.Frequencies, candidates, rope.Slots{Dims: o.RopeDims, Theta: o.RopeTheta, Scaling: o.RopeScaling})
 }
 
-// nothingLeft is the part of a row of the keys below which what the rotary key leaves
-// of it is rounding.
+// nothingLeft is the part of the norm of a row of the keys below which the remainder that
+// the rotary key leaves is rounding.
 const nothingLeft = 1e-13
 
-// takeRotation subtracts from the keys of stack what key carries, so that only
-// content is left, and returns the rotary rows, [dr × d].
+// takeRotation subtracts the part that key carries from the keys of stack, in place, so that
+// only content is left. It returns the rotary rows, [dr × d].
 func (a *Attention) takeRotation(stack *mat.Dense, key *rope.SharedKey) *mat.Dense {
 	rows, d := a.Stats.KVHeads*a.Stats.HeadDim, a.Stats.Hidden
 	keys := stack.Slice(0, rows, 0, d).(*mat.Dense)
@@ -107,8 +108,8 @@ func (a *Attention) takeRotation(stack *mat.Dense, key *rope.SharedKey) *mat.Den
 	return &rotary
 }
 
-// problem states the factorisation of stack under the measure w, in which errors of
-// keys count times keyWeight.
+// problem states the factorisation of stack under the measure w, in which the loss from
+// errors of keys is multiplied by keyWeight (design §5).
 func (a *Attention) problem(stack *mat.Dense, w Weights, keyWeight float64) lowrank.Problem {
 	p := lowrank.Problem{Stack: stack}
 	if w != WeightsNone {
@@ -123,18 +124,18 @@ func (a *Attention) problem(stack *mat.Dense, w Weights, keyWeight float64) lowr
 	return p
 }
 
-// Layer is an attention layer with latent attention and one rotary key for all heads. For
-// an attention input x the latent is Down·x and the rotary key Rotary·x; content keys are
-// UpK·latent and values UpV·latent, K' of each, for as many groups of query heads. In
-// closed form K' is G, the number of KV heads; a healed layer has them for every query
-// head. Queries come from Heads. Scores keep the scale 1/√D.
+// Layer is an attention layer with latent attention and one rotary key for all heads. For an
+// attention input x the latent is Down·x and the rotary key Rotary·x. There are K' content
+// keys UpK·latent and values UpV·latent, for as many groups of query heads: in closed form
+// K' is G, the number of KV heads, and in a healed layer H. Queries come from Heads. Scores
+// keep the scale 1/√D.
 type Layer struct {
-	Source *Attention // what was converted; its stack is used up
+	Source *Attention // the layer that was converted; its stack is used up
 
 	Heads    Heads
 	Down     *mat.Dense // [r × d]; the latent has mean square 1 over its channels
 	UpK, UpV *mat.Dense // [K'·D × r]
-	Norm     []float64  // [r]: that healing has given to a norm on the latent; nil: none, or 1
+	Norm     []float64  // [r]: the weight that healing has given to a norm on the latent, else nil
 	Rotary   *mat.Dense // [dr × d], interleaved
 	Key      *rope.SharedKey
 
@@ -142,21 +143,22 @@ type Layer struct {
 	// square of 1; queries are then projected up from that.
 	QueryDown *mat.Dense
 
-	// Constants, if not nil, are added to what the weights yield.
+	// Constants are the biases that stay, nil if none do.
 	Constants *Constants
 
-	// BiasError is the root mean square of what is wrong with the functional that
-	// stands for the constant 1 of folded biases, NormError that of what a constant
-	// in the place of norms on queries and keys gets wrong of these; 0: nothing.
+	// BiasError is the root mean square error of the functional that takes the place of
+	// the constant 1 of biases. NormError is the relative root mean square error of queries
+	// and keys that a constant in the place of their norms makes. Both are 0 where nothing
+	// is folded.
 	BiasError, NormError float64
 
-	KeyWeight float64 // what errors of keys counted times, see Options
+	KeyWeight float64 // κ as it was used, see Options
 	Energy    float64 // share of the stack's energy, in its measure, that the rank keeps
 	MeanInput float64 // mean square of x per channel
 
-	// MostLatent and MostInput bound the mean squares of the latent and of x that
-	// must be reckoned with: what the statistics say, or RMSNorm alone if that is
-	// more. A few tokens know little of others.
+	// MostLatent and MostInput bound the mean squares of the latent and of x (design §6):
+	// by the statistics, or by RMSNorm alone if that is more, because a few tokens say
+	// little about others.
 	MostLatent, MostInput float64
 
 	Fallback bool // an eigenvalue problem took the slow way, see linalg.Eigen
@@ -170,11 +172,14 @@ func (l *Layer) Up(h int) (keys, values *mat.Dense) {
 	return block(l.UpK, k, s.HeadDim), block(l.UpV, k, s.HeadDim)
 }
 
-// Convert converts the layer. It uses up a.Stack.
+// Convert converts the layer to one with a shared rotary key (design §4 and §5). It uses up
+// a.Stack. Errors are those of reading the weights, and a linalg.NumericError if they cannot
+// be computed with.
 func (a *Attention) Convert(o Options) (*Layer, error) {
 	if o.KeyWeight == 0 {
 		var err error
-		if o.KeyWeight, err = a.bestKeyWeight(o); err != nil {
+		o.KeyWeight, err = a.bestKeyWeight(o)
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -202,7 +207,8 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	heads := &sharedForm{source: a.Projections, key: key, rest: a.rest}
 	l.Heads = heads
 	if o.QueryRank > 0 {
-		if heads.compressed, err = a.compressQuery(o); err != nil {
+		heads.compressed, err = a.compressQuery(o)
+		if err != nil {
 			return nil, err
 		}
 		l.QueryDown = heads.compressed.Down
@@ -211,28 +217,30 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	return l, nil
 }
 
-// bound works out MostLatent and MostInput. It fails if the source cannot be read.
+// bound computes MostLatent and MostInput. It is an error if the source cannot be read.
 func (l *Layer) bound() error {
 	gamma, err := l.Source.Norm()
 	if err != nil {
 		return err
 	}
-	any := linalg.DiagonalMetric(gamma)
+	normed := linalg.DiagonalMetric(gamma) // what RMSNorm alone says of x
 	latent := mat.DenseCopyOf(l.Down)
-	any.Apply(latent)
+	normed.Apply(latent)
 	norm, r := mat.Norm(latent, 2), float64(latent.RawMatrix().Rows)
 	l.MostLatent = max(1, norm*norm/r)
-	l.MostInput = max(l.MeanInput, any.Trace()/float64(len(gamma)))
+	l.MostInput = max(l.MeanInput, normed.Trace()/float64(len(gamma)))
 	return nil
 }
 
-// normalise scales the channels of the latent down·x, [r], whose basis is free, and
-// the columns of all that projects it up, for inputs x of the given second moments, to
-// mean square 1 over all channels. Those of the factorisation have standard deviations
-// in the proportion of what an error of each costs; the root of that is where a latent
-// quantised with one step for all loses least (rope's slots are scaled by the same
-// reasoning). Against channels of equal mean square four bits diverge 10 % less, and
-// eight none.
+// normalise scales the channels of the latent down·x, [r], whose basis is free, to a mean
+// square of 1 over all channels, for inputs x of the given second moments. It scales the
+// columns of ups, which project the latent up, to match.
+//
+// The channels of a factorisation have standard deviations in proportion to the cost of an
+// error of each. With the square roots of these, a latent that is quantised with one step
+// for all channels loses least (design §5; the slots of rope are scaled by the same
+// reasoning). Against channels of equal mean square, the divergence is 10 % less with four
+// bits and the same with eight.
 func normalise(down *mat.Dense, input linalg.Metric, ups ...*mat.Dense) {
 	weighted := mat.DenseCopyOf(down)
 	input.Apply(weighted)
@@ -243,9 +251,9 @@ func normalise(down *mat.Dense, input linalg.Metric, ups ...*mat.Dense) {
 	}
 	for k, v := range deviation {
 		if v == 0 {
-			continue // beyond the rank of the stack
+			continue // the channel is beyond the rank of the stack
 		}
-		scale := math.Sqrt(v * mean) // of mean square v/mean afterwards
+		scale := math.Sqrt(v * mean) // makes the channel's mean square v/mean
 		row := down.RowView(k).(*mat.VecDense)
 		row.ScaleVec(1/scale, row)
 		for _, up := range ups {

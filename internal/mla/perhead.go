@@ -7,14 +7,13 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// HeadLayer is an attention layer with latent attention and rotary keys of every
-// KV head's own. Of the D rows of a head, dr are rotary: pairs i of Keys.Kept,
-// rows i first and then rows i+J, both ascending; the others are content. For
-// an attention input x the rotary keys of all KV heads are Rotary·x, their
-// content keys UpK·DownK·x, their values UpV·DownV·x. Queries come from Heads. Scores
-// keep the scale 1/√D.
+// HeadLayer is an attention layer with latent attention and a rotary key for every KV head
+// (design §4). Of the D rows of a head, dr are rotary: those of the pairs i of Keys.Kept,
+// first rows i and then rows i+J, both ascending. The others are content. For an attention
+// input x the rotary keys of all KV heads are Rotary·x, their content keys UpK·DownK·x and
+// their values UpV·DownV·x. Queries come from Heads. Scores keep the scale 1/√D.
 type HeadLayer struct {
-	Source *Attention // what was converted; its stack is used up
+	Source *Attention // the layer that was converted; its stack is used up
 
 	Heads        Heads
 	Keys         *rope.HeadKeys
@@ -25,18 +24,19 @@ type HeadLayer struct {
 	Energy       float64    // share of the stack's energy, in its measure, that the ranks keep
 	Fallback     bool       // see Layer
 
-	Constants *HeadConstants // nil: none
+	Constants *HeadConstants // nil if there are no biases
 }
 
-// HeadConstants are what a HeadLayer with biases adds to what its weights yield: those of
-// the source, in the order of the rows.
+// HeadConstants are the biases of a HeadLayer: those of the source, in the order of the
+// rows.
 type HeadConstants struct {
 	ContentQuery, RotaryQuery [][]float64 // [H] of [D−dr] and of [dr]
 	ContentKey, RotaryKey     []float64   // [G·(D−dr)] and [G·dr]
 	Value                     []float64   // [G·D]
 }
 
-// HeadKeys chooses the pairs that each KV head keeps.
+// HeadKeys chooses the pairs that each KV head keeps, by a ranking of the options or by their
+// strategy (design §4).
 func (a *Attention) HeadKeys(o Options) *rope.HeadKeys {
 	slots := o.RopeDims / 2
 	ranking := o.ranking(a.layer)
@@ -46,8 +46,8 @@ func (a *Attention) HeadKeys(o Options) *rope.HeadKeys {
 	return rope.KeepPerHead(a.moments, a.Frequencies, ranking, slots)
 }
 
-// headRows returns the rows of a head of dim rows that are rotary if the given
-// pairs are kept, and those that are not, each ascending.
+// headRows returns which rows of a head of dim rows are rotary if the given pairs are kept,
+// and which are content, each ascending.
 func headRows(kept []int, dim int) (rotary, content []int) {
 	turns := make([]bool, dim)
 	for _, i := range kept {
@@ -63,7 +63,7 @@ func headRows(kept []int, dim int) (rotary, content []int) {
 	return rotary, content
 }
 
-// gather returns the given rows of m; nil if there are none.
+// gather returns the given rows of m, or nil if there are none.
 func gather(m *mat.Dense, rows []int) *mat.Dense {
 	if len(rows) == 0 {
 		return nil
@@ -91,8 +91,8 @@ func (a *Attention) keyRows(keys *rope.HeadKeys) (rotary, content []int) {
 	return rotary, content
 }
 
-// contentProblems states the factorisation of content keys and values under the
-// measure w: one problem, or split one of each.
+// contentProblems states the factorisation of content keys and values under the measure w.
+// It is one problem, or if they are split, one for the keys and one for the values.
 func (a *Attention) contentProblems(keys *rope.HeadKeys, w Weights, split bool) []lowrank.Problem {
 	_, content := a.keyRows(keys)
 	var values []int
@@ -104,7 +104,8 @@ func (a *Attention) contentProblems(keys *rope.HeadKeys, w Weights, split bool) 
 	if len(whole.Left) > 0 {
 		keyBlocks, valueBlocks = nil, whole.Left[a.Stats.KVHeads:]
 		for g, kept := range keys.Kept {
-			if _, rows := headRows(kept, a.Stats.HeadDim); len(rows) > 0 {
+			_, rows := headRows(kept, a.Stats.HeadDim)
+			if len(rows) > 0 {
 				keyBlocks = append(keyBlocks, principal(whole.Left[g], rows))
 			}
 		}
@@ -129,8 +130,9 @@ func principal(m *mat.SymDense, rows []int) *mat.SymDense {
 	return p
 }
 
-// ConvertPerHead converts the layer to the given rank, the sum of both if keys
-// and values are split. It uses up a.Stack.
+// ConvertPerHead converts the layer to one with a rotary key for every KV head (design §4 and
+// §5). The rank of the options is divided between keys and values if they are split. It uses
+// up a.Stack. It is a linalg.NumericError if the weights cannot be computed with.
 func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
 	l := &HeadLayer{Source: a, Keys: a.HeadKeys(o)}
 	l.Heads = &perHeadForm{source: a.Projections, keys: l.Keys, rest: a.rest}
@@ -168,7 +170,7 @@ func (a *Attention) ConvertPerHead(o Options) (*HeadLayer, error) {
 	return l, nil
 }
 
-// headConstants puts the biases of the layer where their rows are; nil if it has none.
+// headConstants sorts the biases of the layer as its rows are, or returns nil if it has none.
 func (a *Attention) headConstants(keys *rope.HeadKeys) *HeadConstants {
 	if a.biases == nil {
 		return nil
@@ -196,9 +198,9 @@ func elements(v []float64, at []int) []float64 {
 	return some
 }
 
-// unitRows scales the basis of the latent, which is free, so that the rows of
-// Down have unit length. Those of a plain SVD are then Vᵀ, as the reference has
-// them, and Up is U·Σ.
+// unitRows scales the basis of the latent, which is free, so that the rows of Down have unit
+// length (design §5). For a plain SVD Down is then Vᵀ and Up is U·Σ, as the reference
+// implementation has them.
 func unitRows(f *lowrank.Factors) {
 	r, _ := f.Down.Dims()
 	for k := range r {

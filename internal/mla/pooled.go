@@ -4,15 +4,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Pooled is an attention layer with fewer KV heads, each the mean of several: no latent
-// attention, but the oldest way to a smaller cache, for comparison.
+// Pooled is an attention layer with fewer KV heads, each the mean of several (Ainslie et al.
+// 2023; design §7). This is no latent attention, but the oldest way to a smaller cache, for
+// comparison.
 type Pooled struct {
 	Keys, Values *mat.Dense // [G'·D × d]
-	Energy       float64    // share of the stack's energy that is kept, matrix entries being the measure
+	Energy       float64    // share of the stack's squared Frobenius norm that is kept
 }
 
-// Pool converts the layer to the given number of KV heads, which divides what it has. It
-// uses up a.Stack.
+// Pool converts the layer to G' KV heads, a number that must divide G. It uses up a.Stack.
 func (a *Attention) Pool(kvHeads int) *Pooled {
 	s := a.Shape()
 	D, mean := s.HeadDim, s.KVHeads/kvHeads

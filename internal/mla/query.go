@@ -6,9 +6,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/lowrank"
 )
 
-// compressQuery factors the stacked queries of all heads, [H·D × d], at the given
-// rank. An error of the query hurts by what it does to the scores: the measure is
-// that of design §5 with queries and keys in each other's place.
+// compressQuery factors the stacked queries of all heads, [H·D × d], at the rank that the
+// options give. An error of the query costs what it does to the scores, so that the measure
+// is that of the keys with queries and keys in each other's place (design §5).
 func (a *Attention) compressQuery(o Options) (*lowrank.Factors, error) {
 	H, D, d := a.Stats.Heads, a.Stats.HeadDim, a.Stats.Hidden
 	p := lowrank.Problem{Stack: mat.NewDense(H*D, d, nil)}

@@ -8,26 +8,26 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// Trial runs conversions of one layer on sampled attention inputs. What it
-// measures holds whatever predictions leave out: the softmax, and how the errors
-// of different pairs and heads go together.
+// Trial runs conversions of one layer on sampled attention inputs (design §4, the search).
+// What predictions leave out is in its measure: the softmax, and how the errors of different
+// pairs and of keys and values add up.
 type Trial struct {
 	*Attention
 	roots   []f32.Matrix // [H] of [D × D]: Lᵀ with L·Lᵀ = W_o^hᵀ W_o^h
 	windows []trialWindow
-	energy  float64
+	energy  float64 // Σ ‖W_o^h o‖² over the heads and tokens of the source
 }
 
 // trialWindow is one window of T tokens.
 type trialWindow struct {
 	x       f32.Matrix   // [T × d]
 	queries []f32.Matrix // [H] of [T × D]
-	outputs []f32.Matrix // [H] of [T × D]: of the source, times L
-	missing []float32    // [T]: what the functional that stands for 1 has too much
+	outputs []f32.Matrix // [H] of [T × D]: outputs of the source's heads, times L
+	excess  []float32    // [T]: u·x − 1 of the functional u that takes the place of 1
 }
 
-// NewTrial runs the source on the sample that came with the layer's statistics.
-// Without a sample it is nil.
+// NewTrial runs the source on the sample that came with the layer's statistics. It returns
+// nil if there is no sample. Errors are those of reading the weights.
 func (a *Attention) NewTrial() (*Trial, error) {
 	if len(a.sample) == 0 {
 		return nil, nil
@@ -35,7 +35,7 @@ func (a *Attention) NewTrial() (*Trial, error) {
 	t := &Trial{Attention: a}
 	stack := f32.From[float32](a.Stack)
 	for _, x := range a.sample {
-		t.windows = append(t.windows, trialWindow{x: x, missing: a.excess(x)})
+		t.windows = append(t.windows, trialWindow{x: x, excess: a.excess(x)})
 	}
 	for h := range a.Stats.Heads {
 		t.roots = append(t.roots, a.Stats.OutputRoot(h).Transpose())
@@ -51,7 +51,7 @@ func (a *Attention) NewTrial() (*Trial, error) {
 	return t, nil
 }
 
-// add runs head h of the source.
+// add runs head h of the source, whose query projection is query, [D × d], on the window.
 func (w *trialWindow) add(t *Trial, h int, query, stack f32.Matrix) {
 	q, k, v := t.sourceHead(w.x, h, query, stack)
 	w.queries = append(w.queries, q.Clone())
@@ -62,8 +62,9 @@ func (w *trialWindow) add(t *Trial, h int, query, stack f32.Matrix) {
 	t.energy += difference(y, f32.Matrix{})
 }
 
-// sourceHead returns the queries, keys and values of head h of the source, not rotated,
-// [T × D] each.
+// sourceHead returns the queries, keys and values of head h of the source for inputs x,
+// [T × d], before they are rotated, [T × D] each. Query, [D × d], is the head's projection
+// and stack that of all keys and values.
 func (a *Attention) sourceHead(x f32.Matrix, h int, query, stack f32.Matrix) (q, k, v f32.Matrix) {
 	D, G, g := a.Stats.HeadDim, a.Stats.KVHeads, a.Stats.KVHead(h)
 	q = f32.Project(x, query)
@@ -83,12 +84,12 @@ func (t *Trial) attend(h int, q, k, v f32.Matrix) f32.Matrix {
 	return f32.Project(o, t.roots[h])
 }
 
-// keyWeights are those to choose from. To first order, 1 is right, and on small
-// checkpoints it is the best. Where errors of scores are large it is not: on one of
-// 135 M, 8 takes a quarter off the divergence, and 3 most of it.
+// keyWeights are the candidates for κ (design §5). To first order 1 is right, and on small
+// checkpoints it is the best. Where errors of scores are large it is not: on a checkpoint of
+// 135 M parameters 8 takes a quarter off the divergence, and 3 most of that.
 var keyWeights = []float64{1, 3, 9}
 
-// bestKeyWeight returns the weight of keys that is best on the sample.
+// bestKeyWeight returns the κ that is best on the sample, or 1 if there is none.
 func (a *Attention) bestKeyWeight(o Options) (float64, error) {
 	if o.Weights != WeightsCalibrated {
 		return 1, nil
@@ -101,9 +102,9 @@ func (a *Attention) bestKeyWeight(o Options) (float64, error) {
 	return weight, err
 }
 
-// Loss returns what a conversion of the layer loses, with the weight of keys that is
-// best if o leaves it open: the mean square error of the attention output on the
-// sample, relative to the output, heads taken for unrelated.
+// Loss returns the mean square error of the attention output on the sample that a conversion
+// of the layer makes, relative to the mean square of the output, with heads taken for
+// unrelated. If o leaves κ open, it is that of the best one. Errors are those of Convert.
 func (t *Trial) Loss(o Options) (float64, error) {
 	if o.KeyWeight != 0 {
 		return t.loss(o)
@@ -112,9 +113,9 @@ func (t *Trial) Loss(o Options) (float64, error) {
 	return loss, err
 }
 
-// best returns the weight of keys that loses least, and what it loses.
+// best returns the κ that loses least, and its loss.
 func (t *Trial) best(o Options) (weight, loss float64, err error) {
-	o.QueryRank = 0 // a trial has queries of its own
+	o.QueryRank = 0 // a trial uses the source's queries, so that compressing them would be in vain
 	weight, loss = keyWeights[0], math.Inf(1)
 	for _, w := range keyWeights {
 		o.KeyWeight = w
@@ -129,7 +130,7 @@ func (t *Trial) best(o Options) (weight, loss float64, err error) {
 	return weight, loss, nil
 }
 
-// loss converts a copy of the layer and returns what that loses.
+// loss converts a copy of the layer by o and returns its loss.
 func (t *Trial) loss(o Options) (float64, error) {
 	l, err := t.Copy().Convert(o)
 	if err != nil {
@@ -157,7 +158,7 @@ func (t *Trial) loss(o Options) (float64, error) {
 				values.AddRow(f32.Single(l.Constants.Value[g*D:(g+1)*D]), nil)
 			case t.biases != nil:
 				q = q.Clone()
-				q.AddRow(f32.Single(t.biases.Query[h*D:(h+1)*D]), w.missing)
+				q.AddRow(f32.Single(t.biases.Query[h*D:(h+1)*D]), w.excess)
 			}
 			turned := f32.Project(q, expand.ColumnsFrom(g*D, D))
 			f32.Rotate(turned, l.Key.Frequencies, true)
@@ -168,7 +169,7 @@ func (t *Trial) loss(o Options) (float64, error) {
 	return ratio(sum, t.energy), nil
 }
 
-// content returns the content queries of head h, given the source's, [T × D].
+// content returns the content queries of head h for the source's queries q, [T × D].
 func (t *Trial) content(h int, q f32.Matrix) f32.Matrix {
 	c := q.Clone()
 	for s := range c.Rows {
@@ -177,7 +178,7 @@ func (t *Trial) content(h int, q f32.Matrix) f32.Matrix {
 	return c
 }
 
-// difference returns ‖a − b‖²; an empty b is zero.
+// difference returns ‖a − b‖², where an empty b counts as zero.
 func difference(a, b f32.Matrix) float64 {
 	sum := 0.0
 	for i, v := range a.Data {
@@ -190,8 +191,8 @@ func difference(a, b f32.Matrix) float64 {
 	return sum
 }
 
-// excess returns, for each row of x, u·x − 1 for the functional u that stands for
-// the constant of biases.
+// excess returns u·x − 1 for each row x of the inputs, [T], where u is the functional that
+// takes the place of the constant of biases. It returns nil if there are no biases.
 func (a *Attention) excess(x f32.Matrix) []float32 {
 	if a.biases == nil {
 		return nil
