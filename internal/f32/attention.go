@@ -8,27 +8,28 @@ import (
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
-// QueriesAtOnce is how many queries of a head are attended for together. Their scores
-// are to stay in the second-level cache.
+// QueriesAtOnce is how many queries of a head are in a block. With so many, their scores
+// stay in the second-level cache.
 const QueriesAtOnce = 128
 
-// Blocks is the causal attention of a head, one after the other, to a window of tokens,
-// some queries at a time.
+// Blocks computes the causal attention probabilities of heads, one head after the other, in
+// a window of tokens, a block of queries at a time.
 type Blocks[T Real] struct {
 	tokens int
-	reach  int // positions up to its own that a query attends to; 0: all
-	scores []T // of some queries
+	reach  int // how many positions, up to its own, a query attends to; 0 for all
+	scores []T // room for those of a block of queries
 }
 
-// NewBlocks prepares for windows of so many tokens. Reach, if not 0, is how many
-// positions up to its own a query attends to.
+// NewBlocks prepares for windows of that many tokens. Reach is how many positions, up to its
+// own, a query attends to, or 0 for all.
 func NewBlocks[T Real](tokens, reach int) *Blocks[T] {
 	return &Blocks[T]{tokens: tokens, reach: reach, scores: make([]T, min(QueriesAtOnce, tokens)*tokens)}
 }
 
-// Each takes all queries of a head in their order, some at a time. Score sets p,
-// [queries × keys], to the scores of the queries from the given one on, of which the last
-// has the last key; use gets the probabilities in their place, until it returns.
+// Each takes all queries of a head in their order, a block at a time. Score must set p,
+// [queries × keys], to the scores of the queries from the given one on; the keys end with
+// that of the last query. Use gets the probabilities in the place of the scores, and must not
+// keep p.
 func (b *Blocks[T]) Each(score, use func(from int, p General[T])) {
 	for from := 0; from < b.tokens; from += QueriesAtOnce {
 		to := min(from+QueriesAtOnce, b.tokens)
@@ -39,7 +40,8 @@ func (b *Blocks[T]) Each(score, use func(from int, p General[T])) {
 	}
 }
 
-// causal turns the scores of the queries from the given one on into probabilities.
+// causal turns the scores of the queries from the given one on into probabilities, which are
+// zero for keys behind a query or out of its reach.
 func causal[T Real](scores General[T], from, reach int) {
 	for i := range scores.Rows {
 		row := scores.Row(i)
@@ -53,10 +55,10 @@ func causal[T Real](scores General[T], from, reach int) {
 	}
 }
 
-// Attention sets out, [T × v's columns], to causal softmax(scale·q·kᵀ)·v for one head, q
-// and k being [T × D]. Reach, if not 0, is how many positions up to its own a query
-// attends to. Seen, if not nil, is shown the probabilities of the queries from the given
-// one on, and what they mix.
+// Attention sets out, [T × D_v], to causal softmax(scale·q·kᵀ)·v for one head, with q and k
+// [T × D] and v [T × D_v]. Reach is how many positions, up to its own, a query attends to, or
+// 0 for all. Seen, if not nil, is called for each block of queries with the number of the
+// first one, the probabilities, [queries × keys], and their rows of out.
 func Attention(out, q, k, v Matrix, scale float64, reach int, seen func(from int, probabilities, mixed Matrix)) {
 	NewBlocks[float32](q.Rows, reach).Each(func(from int, p Matrix) {
 		Product(p, blas.NoTrans, q.RowsFrom(from, p.Rows), blas.Trans, k.RowsFrom(0, p.Cols), float32(scale), 0)
@@ -69,7 +71,8 @@ func Attention(out, q, k, v Matrix, scale float64, reach int, seen func(from int
 	})
 }
 
-// Softmax replaces scores x, one or more, by the probabilities e^x / Σ e^x.
+// Softmax replaces the scores v, of which there must be one or more, by the probabilities
+// e^v / Σ e^v.
 func Softmax[T Real](v []T) {
 	switch v := any(v).(type) {
 	case []float32:

@@ -2,7 +2,7 @@ package f32
 
 import "gonum.org/v1/gonum/mat"
 
-// Real is a precision that matrices are held in.
+// Real is a number type of matrices: single or double precision.
 type Real interface{ float32 | float64 }
 
 // General is a row-major matrix. Row i begins at Data[i·Stride].
@@ -69,8 +69,8 @@ func (m General[T]) Add(a General[T]) {
 	}
 }
 
-// AddRow adds row, [m.Cols], to every row of m, times the factor of that row; nil are
-// factors of 1.
+// AddRow adds row, [m.Cols], to every row of m, multiplied by that row's factor, [m.Rows]. If
+// factors is nil, all are 1.
 func (m General[T]) AddRow(row, factors []T) {
 	for i := range m.Rows {
 		factor := T(1)
@@ -95,8 +95,8 @@ func (m General[T]) Transpose() General[T] {
 	return t
 }
 
-// Beside returns the columns of a and then those of b. If b has no columns its rows
-// are not looked at.
+// Beside returns the columns of a and then those of b, [a.Rows × a.Cols+b.Cols]. Both must
+// have as many rows, unless b has no columns.
 func Beside[T Real](a, b General[T]) General[T] {
 	both := NewOf[T](a.Rows, a.Cols+b.Cols)
 	both.ColumnsFrom(0, a.Cols).CopyFrom(a)
@@ -106,7 +106,7 @@ func Beside[T Real](a, b General[T]) General[T] {
 	return both
 }
 
-// From returns m in another precision; empty if it is nil.
+// From returns m in the given precision, or an empty matrix if m is nil.
 func From[T Real](m *mat.Dense) General[T] {
 	if m == nil {
 		return General[T]{}
@@ -119,7 +119,7 @@ func From[T Real](m *mat.Dense) General[T] {
 	return to
 }
 
-// Dense is the inverse of From: nil if m is empty.
+// Dense returns m in double precision, or nil if m is empty. It is the inverse of From.
 func (m General[T]) Dense() *mat.Dense {
 	if m.Rows == 0 {
 		return nil
@@ -145,7 +145,7 @@ func Double(v []float32) []float64 {
 	return to
 }
 
-// convert sets to to from, in the precision of to.
+// convert copies from into to, in the precision of to.
 func convert[A, B Real](to []A, from []B) {
 	for i, v := range from {
 		to[i] = A(v)

@@ -2,8 +2,8 @@ package f32
 
 import "math"
 
-// RMSNorm sets each row of y to gamma ∘ row of x / √(mean square + eps). Both have as
-// many columns as gamma has numbers, and may be the same.
+// RMSNorm sets each row of y, [T × d], to gamma ∘ x/√(mean x² + eps) for the row x of x,
+// [T × d]. Gamma has d elements. Y may be x.
 func RMSNorm(y, x Matrix, gamma []float32, eps float64) {
 	for t := range x.Rows {
 		in, out := x.Data[t*x.Stride:][:len(gamma)], y.Data[t*y.Stride:][:len(gamma)]
@@ -14,7 +14,8 @@ func RMSNorm(y, x Matrix, gamma []float32, eps float64) {
 	}
 }
 
-// square returns Σ x², in four sums, none of which waits for another.
+// square returns Σ v² in double precision. It adds up four sums, so that no addition waits
+// for the one before.
 func square(v []float32) float64 {
 	var a, b, c, d float64
 	for ; len(v) >= 4; v = v[4:] {

@@ -2,13 +2,14 @@ package f32
 
 import "math"
 
-// Rotation holds e^{jωt} for some positions t and every rotary pair.
+// Rotation holds e^{jωt}, by which RoPE multiplies a pair of frequency ω at position t
+// (design §2), for some positions and every rotary pair.
 type Rotation struct {
 	pairs    int
-	cos, sin []float32
+	cos, sin []float32 // [positions × pairs]
 }
 
-// NewRotation returns the rotation of so many positions from the given one on, at the
+// NewRotation returns the rotation for a number of positions from the given one on, with the
 // frequency of each pair in radians per token.
 func NewRotation(frequency []float64, from, positions int) *Rotation {
 	r := &Rotation{len(frequency), make([]float32, positions*len(frequency)), make([]float32, positions*len(frequency))}
@@ -21,8 +22,9 @@ func NewRotation(frequency []float64, from, positions int) *Rotation {
 	return r
 }
 
-// Apply rotates a head of m in place, row t by position t of the rotation. Pair i has its
-// real part at column from + i·step and its imaginary part gap columns further.
+// Apply rotates a head of m, whose rows are tokens, in place: row t by the t-th position of
+// the rotation. Pair i has its real part at column from + i·step and its imaginary part gap
+// columns further.
 func (r *Rotation) Apply(m Matrix, from, step, gap int) {
 	for t := range m.Rows {
 		row := m.Data[t*m.Stride+from:]
@@ -34,8 +36,8 @@ func (r *Rotation) Apply(m Matrix, from, step, gap int) {
 	}
 }
 
-// Rotate turns the rotary pairs of m, [T × 2·pairs], in place, each at its frequency in
-// radians per token, row t being position t. The parts of a pair are neighbours if
+// Rotate rotates the pairs of m, [T × 2·pairs], in place. Row t is rotated by position t, and
+// each pair at its frequency in radians per token. The parts of a pair are neighbours if
 // interleaved, else half the width apart.
 func Rotate(m Matrix, frequency []float64, interleaved bool) {
 	turn := NewRotation(frequency, 0, m.Rows)

@@ -5,18 +5,18 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
-// Eps is the rms_norm_eps of everything in the deepseek layout for all engines:
-// Transformers has it hard-coded in kv_a_layernorm, others take it from the
-// configuration, and they agree at this value alone (design §6).
+// Eps is the rms_norm_eps that the deepseek layout writes for all engines. Transformers has
+// it hard-coded in kv_a_layernorm, and the others take it from the configuration, so that
+// they agree at this value alone (design §6).
 const Eps = family.LatentEps
 
-// LatentNorm says what kv_a_layernorm does to the latent.
+// LatentNorm says what kv_a_layernorm does to the latent (design §6).
 type LatentNorm string
 
 // The two ways of design §6.
 const (
-	NormLinear LatentNorm = "linear" // nothing but a constant factor: exact
-	NormRMS    LatentNorm = "rms"    // what it was made for: inexact at first, for fine-tuning
+	NormLinear LatentNorm = "linear" // it multiplies by a constant alone, which is exact
+	NormRMS    LatentNorm = "rms"    // it norms, which is inexact at first and meant for fine-tuning
 )
 
 // QLora says how the query is projected: in one step, or through q_lora_rank
@@ -25,26 +25,26 @@ type QLora int
 
 // The ways that are no rank.
 const (
-	QLoraNone  QLora = 0
-	QLoraExact QLora = -1 // of full rank, for engines that know no other: exact
+	QLoraNone  QLora = 0  // in one step
+	QLoraExact QLora = -1 // through as many floats as the input has, exactly, for engines that need q_lora_rank
 )
 
-// Rank is the rank that the query is compressed to, 0 if it is not.
+// Rank returns the rank that the query is compressed to, or 0 if it is not compressed.
 func (q QLora) Rank() int { return max(0, int(q)) }
 
-// Deepseek is the layout that stock engines load as a dense DeepSeek-V3.
+// Deepseek is the layout that stock engines load as a dense DeepSeek-V3 (design §6).
 type Deepseek struct {
-	Rank, RopeDims int // as the mathematics gives them
-	family.MLA         // as they are written, padded with zeros if larger
+	Rank, RopeDims int // r and dr, as the conversion yields them
+	family.MLA         // the sizes that are written; what is larger is padded with zeros
 	LatentNorm     LatentNorm
-	Residual       float64 // factor of the residual stream, on o_proj
-	NormEps        float64 // rms_norm_eps that is written
-	biased         bool    // with biases where Transformers has them
-	maths          mla.Options
+	Residual       float64     // R, factor of the residual stream, on o_proj
+	NormEps        float64     // the rms_norm_eps that is written
+	biased         bool        // biases are written where Transformers has them
+	maths          mla.Options // that a layer is converted with
 }
 
-// NewDeepseek lays out a model of shape s converted with o, its query projected
-// as q says.
+// NewDeepseek lays out a model of shape s that is converted with o. The query is projected
+// as q says, and residual is R.
 func NewDeepseek(s family.Shape, o mla.Options, norm LatentNorm, residual float64, q QLora) *Deepseek {
 	d := &Deepseek{
 		Rank: o.Rank, RopeDims: o.RopeDims, LatentNorm: norm, Residual: residual, NormEps: Eps, maths: o,
@@ -57,25 +57,25 @@ func NewDeepseek(s family.Shape, o mla.Options, norm LatentNorm, residual float6
 	return d
 }
 
-// KeepEps keeps the ε of the source, with latent as that of the norms of latents:
-// what one engine reads need not be what all agree on, and the residual stream
-// keeps its scale.
+// KeepEps keeps the ε of the source, for one engine that has latent as the ε of the norms
+// of latents. The engines need not agree then, so that the residual stream keeps its scale
+// (design §6).
 func (d *Deepseek) KeepEps(source, latent float64) {
 	d.NormEps, d.LatentEps, d.Residual = source, latent, 1
 }
 
-// Amplify multiplies the residual stream by gain, a power of two, and ε by its
-// square, which changes nothing that an engine computes but the size of what is
-// small: at a larger ε a larger latent passes its norm unchanged.
+// Amplify multiplies the residual stream by gain, a power of two, and ε by its square. An
+// engine computes the same, but at a larger ε a larger latent passes its norm unchanged,
+// which types that lose small numbers need (design §6).
 func (d *Deepseek) Amplify(gain float64) {
 	d.Residual *= gain
 	d.NormEps *= gain * gain
 	d.LatentEps *= gain * gain
 }
 
-// KeepBiases gives the layout the biases of Transformers' class. The queries have
-// none there; theirs come through one more channel of the compressed query, which
-// is constant.
+// KeepBiases makes the layout write biases where Transformers' class has them (design §8).
+// That class has none for the queries, whose biases come through one more channel of the
+// compressed query, which is constant.
 func (d *Deepseek) KeepBiases(s family.Shape) {
 	if d.QLoraRank == 0 {
 		d.QLoraRank = s.Hidden

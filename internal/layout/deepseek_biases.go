@@ -8,9 +8,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// withBias puts the biases of head h, as the column of the constant channel, beside
-// the projections to its content and its rotary query; without biases these stay as
-// they are.
+// withBias puts the biases of head h, as the column of the constant channel, beside the
+// projections to its content and its rotary query. Without biases it returns the
+// projections as they are.
 func (w *deepseekWriter) withBias(h int, content, rotary *mat.Dense) (withContent, withRotary *mat.Dense) {
 	constants := w.layer.Constants
 	if constants == nil {
@@ -28,7 +28,7 @@ func (w *deepseekWriter) biases() error {
 		return nil
 	}
 	channel := make([]float64, w.QLoraRank)
-	channel[w.QLoraRank-1] = w.queryA * w.input // 1, scaled as the other channels are
+	channel[w.QLoraRank-1] = w.queryA * w.input // the constant 1, scaled as the other channels are
 	err := errors.Join(writeVector(w.open(family.QABias), channel), writeVector(w.open(family.OBias), w.constant))
 	if err != nil {
 		return err

@@ -6,20 +6,20 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// foreignKeys mean nothing in the source's class, and something to an engine that reads
-// a DeepSeek-V3 or looks for them whatever the class is: other pairs, sparse attention,
-// experts, no causal mask.
+// foreignKeys are removed. They mean nothing in the source's class, but an engine that reads
+// a DeepSeek-V3, or that looks for them whatever the class is, would take them for other
+// rotary pairs, sparse attention, experts or the lack of a causal mask.
 var foreignKeys = []string{
 	"rope_interleave", "rope_interleaved", "qk_head_dim", "index_topk", "index_n_heads", "index_head_dim", "topk_method", "ep_size",
 	"num_experts", "num_local_experts", "n_experts", "moe_topk", "dual_chunk_attention_config", "attention_chunk_size",
 	"is_causal", "use_bidirectional_attention", "attn_logit_softcapping", "final_logit_softcapping", "quantization", "compression_config",
 }
 
-// Configure turns the configuration of the source into that of the target,
-// key by key as design §6 lists them.
+// Configure turns the configuration of the source into that of the target, key by key as
+// design §6 lists them.
 func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	c := source.Config.Clone()
-	// head_dim crashes the stock class; the others speak of what is gone
+	// The stock class crashes on head_dim. The others describe parts that the target lacks.
 	c.Delete("head_dim", "auto_map", "quantization_config", "rope_parameters", "partial_rotary_factor", "original_max_position_embeddings",
 		"sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "bias", "mlp_bias")
 	c.Delete(foreignKeys...)

@@ -7,12 +7,13 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// norms writes the norms and fixes the factors that make them linear.
+// norms writes the norms and decides the factors that make them linear (design §6). The
+// writers of the other tensors use these, so that it runs first.
 //
-// RMSNorm(c) = c/√(mean c² + ε)·w is c/√ε·w for a latent small enough. The
-// latent is scaled by s = s₁·s₂, powers of two, and w = √ε/s undoes it. F16
-// reaches neither far enough down for all of s in the input norm nor for a
-// latent as small as the other types allow: it gets both halves of a larger s.
+// RMSNorm(c) = c/√(mean c² + ε)·w is c/√ε·w for a latent that is small enough. The latent
+// is scaled by s = s₁·s₂, powers of two, and w = √ε/s undoes that. F16 does not hold
+// numbers as small as the other types do. There s is larger, and half of it is in the input
+// norm and half in the latent rows.
 func (w *deepseekWriter) norms() error {
 	gamma, err := w.layer.Source.Norm()
 	if err != nil {
@@ -20,7 +21,7 @@ func (w *deepseekWriter) norms() error {
 	}
 	w.input, w.rows, w.upFix = 1, 1, 1
 	latent := w.open(family.KVANorm)
-	square := float64(w.Rank) / float64(w.KVLoraRank) // over padding, too
+	square := float64(w.Rank) / float64(w.KVLoraRank) // the mean square over the channels, those of padding included
 	weight := math.Sqrt(square)
 	if w.LatentNorm == NormLinear {
 		exponent := linearExponent(w.layer.MostLatent, w.LatentEps, latent.DType())
@@ -48,15 +49,16 @@ func (w *deepseekWriter) norms() error {
 	})
 }
 
-// queryNorm writes q_a_layernorm, linear by the same means. A q_a of full rank
-// is then a multiple of the identity, which every type holds exactly.
+// queryNorm writes q_a_layernorm and decides the factors that make it linear, in the same
+// way. A q_a of full rank is then a power of two times the identity, which every type holds
+// exactly.
 func (w *deepseekWriter) queryNorm() error {
 	norm := w.open(family.QANorm)
 	square, most := w.layer.MeanInput, w.layer.MostInput
 	if w.layer.QueryDown != nil {
 		square, most = 1, w.layer.MostLatent
 	}
-	if w.layer.Constants != nil { // of one more channel
+	if w.layer.Constants != nil { // there is one more channel, which is 1
 		n := float64(w.QLoraRank)
 		square, most = ((n-1)*square+1)/n, ((n-1)*most+1)/n
 	}
@@ -67,10 +69,10 @@ func (w *deepseekWriter) queryNorm() error {
 	return writeVector(norm, constant(weight, w.QLoraRank))
 }
 
-// linearExponent returns the exponent of the largest power of two s at which a
-// vector of the given mean square passes RMSNorm of ε unchanged but for a constant:
-// s²·square ≤ 1e-4·ε leaves a gain error of 5e-5. For F16, in which so small a
-// vector would lose more to rounding, 1e-3.
+// linearExponent returns the exponent of the largest power of two s for which RMSNorm with ε
+// does no more than multiply s times a vector of the given mean square by a constant:
+// s²·square ≤ 1e-4·ε leaves an error of the gain of 5e-5. For F16 it is 1e-3, because so
+// small a vector would lose more by rounding there.
 func linearExponent(square, eps float64, t checkpoint.DType) int {
 	tolerance := 1e-4
 	if t == checkpoint.F16 {
@@ -82,9 +84,10 @@ func linearExponent(square, eps float64, t checkpoint.DType) int {
 	return int(math.Floor(math.Log2(tolerance*eps/square) / 2))
 }
 
-// linearWeight returns the weight, as type t holds it, of a norm of ε on a vector of
-// the given mean square times scale², such that the scale is undone; and what is left to
-// multiply with: the rounding, and the gain at that mean square.
+// linearWeight returns the weight, as type t holds it, with which a norm with ε undoes the
+// scale of a vector, whose mean square was the given one before it was scaled. Fix is the
+// factor that is left for another tensor: it makes up for the rounding of the weight and
+// for the gain at that mean square.
 func linearWeight(scale, square, eps float64, t checkpoint.DType) (weight, fix float64) {
 	weight = checkpoint.Round(math.Sqrt(eps)/scale, t)
 	return weight, math.Sqrt(eps+scale*scale*square) / scale / weight

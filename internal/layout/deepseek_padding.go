@@ -7,8 +7,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/engine"
 )
 
-// PadToKernel enlarges the written sizes to those of the smallest GPU kernel
-// that holds them.
+// PadToKernel enlarges the sizes that are written to those of the smallest GPU kernel that
+// holds them (design §3). It is an error if none does.
 func (d *Deepseek) PadToKernel() error {
 	kernels := engine.Kernels()
 	for _, k := range kernels {
@@ -22,11 +22,11 @@ func (d *Deepseek) PadToKernel() error {
 		d.Rank, d.RopeDims, d.NopeDim, largest.Rank, largest.RopeDims, engine.KernelHeadDim)
 }
 
-// stride is the distance of the slots in the padded rotary key.
+// stride returns the distance of the slots in the padded rotary key.
 func (d *Deepseek) stride() int { return d.RopeDim / d.RopeDims }
 
-// WrittenTheta is the rope_theta at which every stride-th slot of the written
-// rotary key turns as the slots of the unpadded one do at theta.
+// WrittenTheta returns the rope_theta at which every stride-th slot of the padded rotary key
+// turns as the slots of the unpadded one do at theta (design §3).
 func (d *Deepseek) WrittenTheta(theta float64) float64 {
 	if d.RopeDim == d.RopeDims {
 		return theta

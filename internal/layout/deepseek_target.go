@@ -6,13 +6,13 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// About says what is written.
+// About describes the layout for the model card.
 func (d *Deepseek) About() string {
 	return "multi-head latent attention, as a dense DeepSeek-V3\nthat stock engines load"
 }
 
-// Target describes the model that is written. A base that is not known yet is
-// that of the source.
+// Target describes the model that is written. While the base of the rotary key is not known
+// yet, it has that of the source.
 func (d *Deepseek) Target(source *family.Model) *family.Model {
 	t := *source
 	t.Architecture = family.DeepseekClass
@@ -27,7 +27,7 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 	return &t
 }
 
-// TypedAs says which tensor has the type of each.
+// TypedAs names the tensor of the source whose type each tensor takes. All are computed.
 func (d *Deepseek) TypedAs(name string) (string, bool) {
 	switch name {
 	case family.InputNorm, family.KVANorm, family.QANorm:
@@ -41,10 +41,11 @@ func (d *Deepseek) TypedAs(name string) (string, bool) {
 	}
 }
 
-// ResidualScale is the factor that makes the written ε mean what the source's did.
+// ResidualScale returns R, the factor of the residual stream with which norms of the written
+// ε compute what the source's did (design §6).
 func (d *Deepseek) ResidualScale() float64 { return d.Residual }
 
-// OwnHead says that there is a head: vLLM never ties it.
+// OwnHead returns true, because vLLM never ties the head to the embedding.
 func (d *Deepseek) OwnHead() bool { return true }
 
 // Facts lists the sizes.
@@ -63,5 +64,5 @@ func (d *Deepseek) Facts(source, target *family.Model) []Fact {
 	}
 }
 
-// number writes a number to so many digits.
+// number writes a number with at most that many significant digits.
 func number(v float64, digits int) string { return strconv.FormatFloat(v, 'g', digits, 64) }

@@ -14,13 +14,13 @@ type deepseekWriter struct {
 	shape family.Shape
 	open  func(name string) Sink
 
-	input  float64 // s₁: factor on the input norm, taken back from all but the latent
-	rows   float64 // s₂: factor on the latent rows
-	upFix  float64 // what rounding took from kv_a_layernorm, given to kv_b
-	queryA float64 // factor on q_a
-	qFix   float64 // the same as upFix for the query
+	input  float64 // s₁: factor of the input norm, taken back from all but the latent rows
+	rows   float64 // s₂: factor of the latent rows
+	upFix  float64 // factor of kv_b, which makes up for the rounding of kv_a_layernorm
+	queryA float64 // factor of q_a
+	qFix   float64 // factor of q_b, which makes up for the rounding of q_a_layernorm
 
-	constant []float64 // [d]: what the attention adds whatever it attends to
+	constant []float64 // [d]: bias of the output
 }
 
 // tensor writes one tensor of the given width through fill.
@@ -28,10 +28,9 @@ func (w *deepseekWriter) tensor(name string, width int, fill func(*rowWriter) er
 	return writeTensor(w.open(name), width, fill)
 }
 
-// query writes the query projection: per head the content query, which is the
-// original one, then the rotary query. The engines divide scores by
-// √(nope + rope), the source did by √D, and multiply them where frequencies are
-// scaled; the queries make up for both.
+// query writes the query projection: per head the content query, then the rotary query. The
+// engines divide scores by √(nope + rope) where the source divided by √D, and multiply them
+// by the square of yarn's attention factor. The queries make up for both (design §6).
 func (w *deepseekWriter) query() error {
 	scale := math.Sqrt(float64(w.NopeDim+w.RopeDim) / float64(w.shape.HeadDim))
 	if s := w.maths.RopeScaling; s != nil {
@@ -66,7 +65,7 @@ func (w *deepseekWriter) query() error {
 	})
 }
 
-// queryDown writes the first half of the query's path.
+// queryDown writes q_a, which projects to the compressed query.
 func (w *deepseekWriter) queryDown() error {
 	return w.tensor(family.QAProj, w.shape.Hidden, func(out *rowWriter) error {
 		if w.layer.QueryDown != nil {
@@ -75,11 +74,11 @@ func (w *deepseekWriter) queryDown() error {
 		if err := out.diagonal(w.queryA); err != nil || w.layer.Constants == nil {
 			return err
 		}
-		return out.write(nil, 0) // the constant channel
+		return out.write(nil, 0) // the weights of the constant channel are zero
 	})
 }
 
-// down writes the latent rows over the rotary key's.
+// down writes kv_a_proj_with_mqa: the latent rows, then the rotary rows.
 func (w *deepseekWriter) down() error {
 	return w.tensor(family.KVAProj, w.shape.Hidden, func(out *rowWriter) error {
 		if err := out.rows(w.layer.Down, w.rows, 1, w.KVLoraRank); err != nil {
@@ -89,8 +88,8 @@ func (w *deepseekWriter) down() error {
 	})
 }
 
-// up writes, for every query head, the rows that project the latent to the
-// content keys of its KV head and to its values.
+// up writes kv_b_proj: for every query head, the rows that project the latent to the content
+// keys of its KV head, then those that project it to the values.
 func (w *deepseekWriter) up() error {
 	return w.tensor(family.KVBProj, w.KVLoraRank, func(out *rowWriter) error {
 		for h := range w.shape.Heads {
@@ -106,7 +105,8 @@ func (w *deepseekWriter) up() error {
 	})
 }
 
-// output writes o_proj, with columns of zeros where values are padded.
+// output writes o_proj, with columns of zeros where values are padded. It collects the bias
+// of the output on the way.
 func (w *deepseekWriter) output() error {
 	const rowsAtOnce = 256
 	H, D := w.shape.Heads, w.shape.HeadDim

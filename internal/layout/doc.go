@@ -2,7 +2,7 @@
 // written: as a dense DeepSeek-V3 for stock engines, in the form of the MHA2MLA authors'
 // code, or as grouped-query attention with fewer KV heads.
 //
-// What a conversion loses is decided in package mla, which knows of no layout. Each layout
-// has files of its own (deepseek*.go, reference*.go, grouped.go) over what all of them
-// share: layout.go says what a layout is, and tensors.go writes rows.
+// The mathematics of a layer is in package mla, which knows no layout. Each layout is in
+// separate files (deepseek*.go, reference*.go, grouped.go). All of them share layout.go, which
+// says what a layout is, and tensors.go, which writes rows.
 package layout

@@ -7,17 +7,18 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
-// Grouped is GQA with fewer KV heads, each the mean of several: the oldest way
-// to a smaller cache, for comparison.
+// Grouped is GQA with fewer KV heads, each the mean of several (Ainslie et al. 2023; design
+// §7). It is the oldest way to a smaller cache, for comparison.
 type Grouped struct {
 	KVHeads int          // G'
-	from    family.Shape // whose G is a multiple of it
+	from    family.Shape // shape of the source, whose G is a multiple of G'
 }
 
-// NewGrouped lays out a model of shape s with the given number of KV heads.
+// NewGrouped lays out a model of shape s with the given number of KV heads, which must
+// divide that of s.
 func NewGrouped(s family.Shape, kvHeads int) *Grouped { return &Grouped{kvHeads, s} }
 
-// About says what is written.
+// About describes the layout for the model card.
 func (g *Grouped) About() string {
 	return "grouped-query attention with fewer KV heads, each the mean of several. Every engine that\nloads the source loads it"
 }
@@ -36,15 +37,15 @@ func (g *Grouped) Configure(source, _ *family.Model) *family.Config {
 	return c
 }
 
-// TypedAs says that keys and values are computed.
+// TypedAs is true for keys and values, which alone are computed. They keep their types.
 func (g *Grouped) TypedAs(name string) (string, bool) {
 	return name, name == family.KProj || name == family.VProj
 }
 
-// ResidualScale is 1: nothing around the attention changes.
+// ResidualScale returns 1, because nothing around the attention changes.
 func (g *Grouped) ResidualScale() float64 { return 1 }
 
-// OwnHead says that there is no head: the target ties it as the source does.
+// OwnHead returns false, because the target ties its head as the source does.
 func (g *Grouped) OwnHead() bool { return false }
 
 // Facts lists the sizes.
@@ -60,7 +61,7 @@ func (g *Grouped) Convert(a *mla.Attention) (Converted, error) {
 // groupedLayer is a layer in this layout.
 type groupedLayer struct{ layer *mla.Pooled }
 
-// Summary says what was kept.
+// Summary says how much of the layer was kept.
 func (l *groupedLayer) Summary() Summary { return Summary{Energy: l.layer.Energy} }
 
 // Write writes keys and values.

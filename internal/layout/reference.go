@@ -8,11 +8,11 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Reference is the layout of the reference implementation of the MHA2MLA paper:
-// its own state dict and config.mha2mla (design §7).
+// Reference is the layout of the reference implementation of the MHA2MLA paper: its state
+// dict and config.mha2mla (design §7).
 type Reference struct {
 	family.PerHead
-	maths mla.Options
+	maths mla.Options // that a layer is converted with
 }
 
 // NewReference lays out a model converted with o. RankFile names the file of
@@ -23,7 +23,8 @@ func NewReference(s family.Shape, o mla.Options, rankFile string) *Reference {
 	if o.Split {
 		r.Rank /= 2
 	}
-	// the reference's uniform step is a whole number, or there are not dr of them
+	// The reference chooses uniformly with a step that is a whole number. If dr does not
+	// divide D, it would choose another number of pairs.
 	even := o.Select == rope.Uniform && s.HeadDim%o.RopeDims == 0
 	if o.Rankings != nil || !even && o.Select != rope.High && o.Select != rope.Low {
 		r.Version, r.RankFile = family.ByRank, rankFile
@@ -31,7 +32,7 @@ func NewReference(s family.Shape, o mla.Options, rankFile string) *Reference {
 	return r
 }
 
-// About says what is written.
+// About describes the layout for the model card.
 func (r *Reference) About() string {
 	return "multi-head latent attention in the form of the MHA2MLA authors' code, which patches a\nmodelling class to run or fine-tune it. Stock engines do not load it"
 }
@@ -51,7 +52,7 @@ func (r *Reference) Configure(source, target *family.Model) *family.Config {
 	return c
 }
 
-// TypedAs says which tensors are computed.
+// TypedAs names the tensor of the source whose type each computed tensor takes.
 func (r *Reference) TypedAs(name string) (string, bool) {
 	switch name {
 	case family.InputNorm, family.OBias:
@@ -73,10 +74,10 @@ func (r *Reference) TypedAs(name string) (string, bool) {
 	}
 }
 
-// ResidualScale is 1: nothing around the attention changes.
+// ResidualScale returns 1, because nothing around the attention changes.
 func (r *Reference) ResidualScale() float64 { return 1 }
 
-// OwnHead says that there is a head: the reference loads with all names required.
+// OwnHead returns true, because the reference loads with all names required.
 func (r *Reference) OwnHead() bool { return true }
 
 // Facts lists the sizes.

@@ -11,7 +11,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
-// Convert converts a layer.
+// Convert converts a layer. Errors are those of mla.Attention.ConvertPerHead.
 func (r *Reference) Convert(a *mla.Attention) (Converted, error) {
 	l, err := a.ConvertPerHead(r.maths)
 	return &referenceLayer{r, l}, err
@@ -23,12 +23,12 @@ type referenceLayer struct {
 	layer  *mla.HeadLayer
 }
 
-// Summary says what was kept.
+// Summary says how much of the layer was kept.
 func (l *referenceLayer) Summary() Summary {
 	return Summary{Energy: l.layer.Energy, Pairs: l.layer.Keys.Kept, Ranking: l.layer.Keys.Ranking, Fallback: l.layer.Fallback}
 }
 
-// Weights returns the layer's weights.
+// Weights returns the layer's weights, to be healed.
 func (l *referenceLayer) Weights() (*heal.Weights, error) { return l.layer.Weights() }
 
 // Replace puts healed weights in the place of the layer's.
@@ -37,9 +37,9 @@ func (l *referenceLayer) Replace(w *heal.Weights) error {
 	return nil
 }
 
-// Write writes the tensors. Of the queries the rotary rows of all heads come
-// first, then the content rows of all heads; the norm stays as it is, and so does
-// the output projection unless layers are healed.
+// Write writes the tensors of the layer. Of the queries it writes the rotary rows of all
+// heads first, then the content rows of all heads. The norm is copied, and so is the output
+// projection unless layers are healed.
 func (l *referenceLayer) Write(open func(name string) Sink) error {
 	if err := l.writeQuery(open(family.QProj)); err != nil {
 		return err

@@ -2,13 +2,13 @@ package layout
 
 import "gonum.org/v1/gonum/mat"
 
-// rowWriter writes rows of one width, filling up with zeros.
+// rowWriter writes rows of one width to a tensor. It fills rows up with zeros.
 type rowWriter struct {
 	sink Sink
 	row  []float64
 }
 
-// write writes one row, scaled.
+// write writes one row, multiplied by scale.
 func (r *rowWriter) write(values []float64, scale float64) error {
 	for j := range r.row {
 		r.row[j] = 0
@@ -19,8 +19,8 @@ func (r *rowWriter) write(values []float64, scale float64) error {
 	return r.sink.WriteFloats(r.row)
 }
 
-// rows writes m scaled, as total rows: pairs of rows stride pairs apart, zeros
-// between and after. A stride of 1 leaves them together.
+// rows writes m, multiplied by scale, as total rows: its pairs of rows come stride pairs
+// apart, with rows of zeros between and after them. A stride of 1 leaves them together.
 func (r *rowWriter) rows(m mat.Matrix, scale float64, stride, total int) error {
 	n, c := m.Dims()
 	values := make([]float64, c)
@@ -88,7 +88,7 @@ func writeMatrix(sink Sink, m *mat.Dense) error {
 	return writeTensor(sink, width, func(out *rowWriter) error { return out.all(m) })
 }
 
-// constant returns n times v.
+// constant returns a slice of n elements v.
 func constant(v float64, n int) []float64 {
 	values := make([]float64, n)
 	for i := range values {
