@@ -11,15 +11,15 @@ import (
 // Decoder runs one model.
 type Decoder struct {
 	*family.Model
-	// Cached, if not nil, rewrites in place what an engine would cache: vectors,
-	// one per row and token. In a layer of latent attention these are the latent
-	// after its norm and the rotary key after its rotation, else the keys after
-	// RoPE and the values, head by head. It is called concurrently.
+	// Cached, if not nil, rewrites in place the vectors that an engine would cache, a
+	// row for each token. In a layer of latent attention these are the latent after its
+	// norm and the rotary key after its rotation, else the keys after RoPE and the
+	// values, head by head. It is called concurrently.
 	Cached func(vectors f32.Matrix)
 }
 
-// Embed returns the embeddings of tokens, [T × d]. Token ids must be below the
-// size of the vocabulary.
+// Embed returns the embeddings of tokens, [T × d]. Token ids must be below the size of the
+// vocabulary. Errors are those of reading the table.
 func (d Decoder) Embed(tokens []int) (f32.Matrix, error) {
 	table := d.Weight(family.Embedding)
 	x := f32.New(len(tokens), d.Hidden)
@@ -31,7 +31,7 @@ func (d Decoder) Embed(tokens []int) (f32.Matrix, error) {
 	return x, nil
 }
 
-// Finish applies the final norm to x, in place: what the head then projects.
+// Finish applies the final norm, after which the head projects, to x, [T × d], in place.
 func (d Decoder) Finish(x f32.Matrix) error {
 	gamma, err := d.vector(family.FinalNorm)
 	if err != nil {
@@ -47,8 +47,8 @@ func (d Decoder) HeadRows(from, to int) (f32.Matrix, error) {
 	return rows, family.ReadValues(d.Weight(family.Head), int64(from)*int64(d.Hidden), rows.Data)
 }
 
-// Logits runs the whole model on one sequence and returns the logits of the
-// next token, [T × vocabulary].
+// Logits runs the whole model on one sequence and returns, for each of its tokens, the
+// logits of the next one, [T × vocabulary]. Errors are those of reading the weights.
 func (d Decoder) Logits(tokens []int) (f32.Matrix, error) {
 	x, err := d.Embed(tokens)
 	if err != nil {
@@ -77,7 +77,7 @@ type Layer struct {
 	eps            float64
 }
 
-// Layer reads layer n.
+// Layer reads layer n. Errors are those of reading its weights.
 func (d Decoder) Layer(n int) (*Layer, error) {
 	l := &Layer{eps: d.NormEps, activation: d.Activation}
 	r := layerReader{Decoder: d, layer: n}
@@ -101,8 +101,8 @@ type attention interface {
 	Attend(x f32.Matrix) f32.Matrix
 }
 
-// TokensAtOnce is how many tokens go through an MLP together: enough for its products,
-// few enough for what is between them to stay in the cache.
+// TokensAtOnce is how many tokens go through an MLP together: enough for its products to be
+// fast, and few enough for the activations between them to stay in the cache.
 const TokensAtOnce = 512
 
 // MLP returns what the MLP adds to the residual stream x, [T × d].
@@ -126,8 +126,8 @@ func (l *Layer) MLP(x f32.Matrix) f32.Matrix {
 	return out
 }
 
-// Forward runs the layer on the residual stream x of one sequence, in place,
-// and returns what its attention added.
+// Forward runs the layer on the residual stream x, [T × d], of one sequence, in place, and
+// returns what its attention has added, [T × d].
 func (l *Layer) Forward(x f32.Matrix) f32.Matrix {
 	attended := l.Attend(x)
 	x.Add(attended)
@@ -135,8 +135,8 @@ func (l *Layer) Forward(x f32.Matrix) f32.Matrix {
 	return attended
 }
 
-// Observer sees what goes through the attention of a layer. Any function may be nil;
-// matrices are theirs to look at until they return.
+// Observer sees the activations inside the attention of a layer. Any function may be nil.
+// The functions may read the matrices until they return.
 type Observer struct {
 	// Input sees the attention input, after the norm, [T × d].
 	Input func(x f32.Matrix)
@@ -145,14 +145,14 @@ type Observer struct {
 	Heads func(q, k f32.Matrix, headDim int)
 	// Rotary sees the same, rotated.
 	Rotary func(q, k f32.Matrix, headDim int)
-	// Head returns who sees head h: the attention probabilities of some queries from
-	// the given one on, [queries × keys], the values, [T × D], and what they are mixed
-	// to, [queries × D]. Queries come in their order; heads may be seen at the same time.
+	// Head returns the function that sees head h. It is called with the attention
+	// probabilities of some queries from the given one on, [queries × keys], the values,
+	// [T × D], and the values mixed by the probabilities, [queries × D]. Queries come in
+	// their order. The functions of several heads may be called at the same time.
 	Head func(h int) func(from int, probabilities, values, mixed f32.Matrix)
 }
 
-// Observe is Forward before the eyes of an observer. It is an error if the layer
-// has latent attention.
+// Observe is Forward with an observer. It is an error if the layer has latent attention.
 func (l *Layer) Observe(x f32.Matrix, o Observer) error {
 	a, ok := l.attention.(*grouped)
 	if !ok {
@@ -178,6 +178,7 @@ func (r *layerReader) cached() func(f32.Matrix) {
 	return r.Cached
 }
 
+// vector reads a tensor of one dimension by its name within the layer.
 func (r *layerReader) vector(name string) []float32 {
 	if r.err != nil {
 		return nil
@@ -187,6 +188,7 @@ func (r *layerReader) vector(name string) []float32 {
 	return v
 }
 
+// matrix reads a tensor of two dimensions by its name within the layer.
 func (r *layerReader) matrix(name string) f32.Matrix {
 	if r.err != nil {
 		return f32.Matrix{}
@@ -197,6 +199,7 @@ func (r *layerReader) matrix(name string) f32.Matrix {
 	return m
 }
 
+// vector reads a tensor of one dimension.
 func (d Decoder) vector(name string) ([]float32, error) {
 	t := d.Weight(name)
 	v := make([]float32, t.Elements())

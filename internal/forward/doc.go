@@ -1,8 +1,9 @@
-// Package forward decides what a model makes of tokens: it runs a canonical decoder in
-// single precision, with the semantics of the stock classes, which are those of the
-// family for MHA, GQA and MQA and DeepseekV3ForCausalLM without experts for latent
-// attention, and with those of the reference implementation of the MHA2MLA paper.
+// Package forward decides what a model computes: it runs a canonical decoder on tokens in
+// single precision. A model with MHA, GQA or MQA computes as the stock class of its family
+// does, one with latent attention as DeepseekV3ForCausalLM without experts does, and one in
+// the mha2mla layout as the reference implementation of the MHA2MLA paper does (design §6 to
+// §8).
 //
-// It holds one layer at a time, read from the disk when asked, and the residual streams
-// of all windows between layers.
+// It holds one layer at a time, which it reads from the disk when asked, and the residual
+// streams of all windows between layers.
 package forward

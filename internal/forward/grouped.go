@@ -13,18 +13,19 @@ type grouped struct {
 	family.Shape
 	norm       []float32
 	q, k, v, o f32.Matrix
-	qNorm      []float32 // of each head's queries; nil: none
-	kNorm      []float32
-	qBias      []float32 // nil: none
+	qNorm      []float32 // [D], of each head's queries; nil if there are no such norms
+	kNorm      []float32 // [D], of each head's keys
+	qBias      []float32 // nil, like the other biases, if there is none
 	kBias      []float32
 	vBias      []float32
 	oBias      []float32
-	window     int // positions that are attended to; 0: all
-	eps        float64
-	frequency  []float64
+	window     int       // how many positions a query attends to, 0 for all
+	eps        float64   // of all norms
+	frequency  []float64 // [J], in radians per token
 	cached     func(f32.Matrix)
 }
 
+// grouped reads the attention of a layer with MHA, GQA or MQA.
 func (r *layerReader) grouped() *grouped {
 	a := &grouped{
 		Shape: r.Shape(),
@@ -47,7 +48,7 @@ func (r *layerReader) grouped() *grouped {
 // Attend is attention with RoPE on the halves of each head.
 func (a *grouped) Attend(x f32.Matrix) f32.Matrix { return a.observe(x, Observer{}) }
 
-// observe is Attend before the eyes of an observer.
+// observe is Attend with an observer.
 func (a *grouped) observe(x f32.Matrix, o Observer) f32.Matrix {
 	q, k, v := a.project(x, o)
 	turn := f32.NewRotation(a.frequency, 0, x.Rows)
@@ -78,8 +79,8 @@ func (a *grouped) observe(x f32.Matrix, o Observer) f32.Matrix {
 	return affine(out, a.o, a.oBias)
 }
 
-// project returns queries, keys and values before they are rotated, heads side by side,
-// [T × H·D] and twice [T × G·D].
+// project returns queries, [T × H·D], keys and values, [T × G·D] each, before they are
+// rotated, heads side by side.
 func (a *grouped) project(x f32.Matrix, o Observer) (q, k, v f32.Matrix) {
 	h := f32.New(x.Rows, x.Cols)
 	f32.RMSNorm(h, x, a.norm, a.eps)
@@ -106,7 +107,7 @@ func (a *grouped) normHeads(m f32.Matrix, gamma []float32) {
 	}
 }
 
-// affine returns x·wᵀ plus bias, which may be nil, in every row.
+// affine returns x·wᵀ, [T × n], with bias, [n], added to every row if it is not nil.
 func affine(x, w f32.Matrix, bias []float32) f32.Matrix {
 	y := f32.Project(x, w)
 	if bias != nil {

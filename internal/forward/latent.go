@@ -8,17 +8,17 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
 
-// latent is the attention of DeepseekV3ForCausalLM.
+// latent is the attention of DeepseekV3ForCausalLM (DeepSeek-V2, §2.1).
 type latent struct {
 	family.MLA
 	heads       int
 	norm        []float32
-	q           f32.Matrix // of the whole query, or of its up-projection
-	qA          f32.Matrix
+	q           f32.Matrix // q_proj, or q_b_proj if the query is compressed
+	qA          f32.Matrix // empty if it is not
 	qNorm       []float32
 	kvA, kvB, o f32.Matrix
 	kvNorm      []float32
-	qABias      []float32 // nil: none
+	qABias      []float32 // nil, like the other biases, if there is none
 	kvABias     []float32
 	oBias       []float32
 	eps         float64
@@ -26,6 +26,7 @@ type latent struct {
 	cached      func(f32.Matrix)
 }
 
+// latent reads the attention of a layer with latent attention.
 func (r *layerReader) latent() *latent {
 	a := &latent{
 		MLA: *r.MLA, heads: r.Heads,
@@ -74,6 +75,7 @@ func (a *latent) Attend(x f32.Matrix) f32.Matrix {
 	return affine(out, a.o, a.oBias)
 }
 
+// query returns the queries of all heads, before they are rotated, for attention inputs h.
 func (a *latent) query(h f32.Matrix) f32.Matrix {
 	if a.QLoraRank == 0 {
 		return f32.Project(h, a.q)

@@ -12,15 +12,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
-// Past is what a layer remembers of sequences that run through it side by side, one
-// token of each at a time: the keys after RoPE and the values of every position.
+// Past is the KV cache of a layer, for sequences that run through it side by side, one token
+// of each at a time: the keys after RoPE and the values of every position.
 type Past struct {
 	attention    *grouped
 	keys, values []f32.Matrix // [sequences · G] of [room × D]
 	position     int          // of the next token
 }
 
-// NewPast makes room for so many sequences of up to room tokens. It is an error if the
+// NewPast makes room for that many sequences of up to room tokens. It is an error if the
 // layer has latent attention.
 func (l *Layer) NewPast(sequences, room int) (*Past, error) {
 	a, ok := l.attention.(*grouped)
@@ -34,15 +34,16 @@ func (l *Layer) NewPast(sequences, room int) (*Past, error) {
 	return p, nil
 }
 
-// Step runs the layer on the next token of each of the first x.Rows sequences of p,
-// whose residual streams x, [sequences × d], become what Forward would make of them.
-// Sequences that were left out once have ended: no later call may have more rows.
+// Step runs the layer on the next token of each of the first x.Rows sequences of p. It
+// changes their residual streams x, [sequences × d], in place as Forward would. A sequence
+// that is left out once has ended, so that no later call may have more rows.
 func (l *Layer) Step(x f32.Matrix, p *Past) {
 	x.Add(p.attend(x))
 	x.Add(l.MLP(x))
 }
 
-// attend is what the attention adds to x, given the past, which x becomes part of.
+// attend adds the keys and values of x to the past, and returns what the attention then adds
+// to x.
 func (p *Past) attend(x f32.Matrix) f32.Matrix {
 	a := p.attention
 	q, k, v := a.project(x, Observer{})
@@ -67,7 +68,8 @@ func (p *Past) attend(x f32.Matrix) f32.Matrix {
 	return affine(out, a.o, a.oBias)
 }
 
-// mix sets out, [H·D], to what the heads of sequence s see with the queries q, [H·D].
+// mix sets out, [H·D], to the values that the heads of sequence s attend to with the queries
+// q, [H·D], weighted by the probabilities.
 func (p *Past) mix(out, q []float32, s int) {
 	a := p.attention
 	D, first, end := a.HeadDim, 0, p.position+1

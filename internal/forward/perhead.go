@@ -8,22 +8,23 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
 
-// perHead is the attention of the reference implementation of the MHA2MLA paper.
+// perHead is the attention of the reference implementation of the MHA2MLA paper (design §7).
 type perHead struct {
 	family.Shape
-	dr        int
+	dr        int // rotary dimensions of a head
 	norm      []float32
-	q         f32.Matrix // rotary rows of all heads, then the others of all heads
-	kr        f32.Matrix // rotary keys of all KV heads
-	down      []f32.Matrix
-	upK, upV  f32.Matrix // from the first and from the last of down
+	q         f32.Matrix   // rotary rows of all heads, then the content rows of all heads
+	kr        f32.Matrix   // rotary keys of all KV heads
+	down      []f32.Matrix // one for keys and values, or one for each
+	upK, upV  f32.Matrix   // from the first and from the last latent of down
 	o         f32.Matrix
 	eps       float64
-	frequency [][]float64 // of the pairs that each KV head keeps
+	frequency [][]float64 // [G] of [dr/2]: of the pairs that are kept, in radians per token
 
-	qBias, krBias, upKBias, upVBias, oBias []float32 // nil: none
+	qBias, krBias, upKBias, upVBias, oBias []float32 // nil if there is none
 }
 
+// perHead reads the attention of a layer in the mha2mla layout.
 func (r *layerReader) perHead() *perHead {
 	a := &perHead{
 		Shape: r.Shape(), dr: r.PerHead.RopeDim,
@@ -62,7 +63,7 @@ func (a *perHead) Attend(x f32.Matrix) f32.Matrix {
 	q, kr := affine(h, a.q, a.qBias), affine(h, a.kr, a.krBias)
 	c := f32.Project(h, a.down[0])
 	var content f32.Matrix
-	if a.dr < a.HeadDim { // else there is none
+	if a.dr < a.HeadDim { // otherwise keys have no content
 		content = affine(c, a.upK, a.upKBias)
 	}
 	if len(a.down) > 1 {

@@ -10,26 +10,26 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// InMemory is how many bytes of residual streams are held in memory; beyond, they
-// are kept in a file.
+// InMemory is how many bytes of residual streams are held in memory. Larger ones are kept in
+// a file.
 const InMemory = 256 << 20
 
 // Streams holds the residual streams of windows of tokens between layers.
 type Streams struct {
 	width  int
-	offset []int64 // of each window in the file
-	held   []f32.Matrix
-	file   *os.File
+	offset []int64      // of each window in the file, in bytes, and of its end
+	held   []f32.Matrix // the streams, if they are in memory
+	file   *os.File     // else nil
 }
 
-// NewStreams makes room for the residual streams, [tokens × width] each, of the
-// given windows. If they are too many for the memory it creates a file of the
-// name that temp returns; Close removes it.
+// NewStreams makes room for the residual streams, [tokens × width] each, of the given
+// windows. If they take more than InMemory it creates a file of the name that temp returns,
+// which Close removes. It is an error if that fails.
 func NewStreams(windows tokens.Windows, width int, temp func() string) (*Streams, error) {
 	return newStreams(windows, width, InMemory, temp)
 }
 
-// newStreams is NewStreams with so many bytes in memory at most.
+// newStreams is NewStreams with at most inMemory bytes in memory.
 func newStreams(windows tokens.Windows, width int, inMemory int64, temp func() string) (*Streams, error) {
 	s := &Streams{width: width}
 	size := int64(0)
@@ -47,7 +47,7 @@ func newStreams(windows tokens.Windows, width int, inMemory int64, temp func() s
 	return s, err
 }
 
-// Embed begins the streams of windows of tokens: with their embeddings.
+// Embed sets the streams of windows of tokens to their embeddings.
 func (s *Streams) Embed(d Decoder, windows tokens.Windows) error {
 	for i, tokens := range windows {
 		x, err := d.Embed(tokens)
@@ -61,7 +61,7 @@ func (s *Streams) Embed(d Decoder, windows tokens.Windows) error {
 	return nil
 }
 
-// Close gives up what is held. Closed once, it does nothing more.
+// Close removes the file, if there is one. A second call does nothing.
 func (s *Streams) Close() error {
 	f := s.file
 	if f == nil {

@@ -1,6 +1,6 @@
-// Package vector decides how the loops that a model spends its time in run on the processor
-// at hand: those over numbers, other than products of matrices.
+// Package vector decides how the inner loops of a model, other than products of matrices, run
+// on the processor at hand.
 //
-// There are kernels where there are any for the processor, and plain loops elsewhere. Results
+// It has kernels for processors with AVX2 and FMA, and plain loops for all others. Results
 // depend on the processor by rounding, and on nothing else.
 package vector

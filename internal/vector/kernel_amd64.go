@@ -4,13 +4,13 @@ package vector
 
 import "golang.org/x/sys/cpu"
 
-// The kernels take whole groups of so many numbers.
+// group is how many numbers a kernel takes at a time. It takes whole groups alone.
 const group = 8
 
 // vectors says whether the processor runs the kernels.
 var vectors = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
-// groupsIn returns how many groups of n numbers the kernels take.
+// groupsIn returns how many groups the kernels take of n numbers.
 func groupsIn(n int) int {
 	if !vectors {
 		return 0
@@ -18,8 +18,8 @@ func groupsIn(n int) int {
 	return n / group
 }
 
-// Each of the following does the work of the function of that name on the first
-// numbers, and returns how many those are.
+// Each function below does the work of the one whose name it begins with, on as many of the
+// first numbers as its kernel takes, and returns how many those are.
 
 func maximumFirst(v []float32) (largest float32, done int) {
 	groups := groupsIn(len(v))

@@ -1,9 +1,9 @@
 package vector
 
-// Observe adds up what is to be known of the attention of one query: with a its
-// probabilities and d the squared distances that go with them, a to near, a² to seen and
-// a²·d to far. A distance that rounding made negative is none. All slices are as
-// long as a or longer, and only near, seen and far are written.
+// Observe adds up statistics of the attention of one query (design §2). With a its
+// probabilities and d the squared distances that belong to them, it adds a to near, a² to seen
+// and a²·d to far. A distance that is negative by rounding counts as zero. All slices must be
+// as long as a or longer, and only near, seen and far are written.
 func Observe(near, seen, far, a, d []float32) {
 	n := len(a)
 	near, seen, far, d = near[:n], seen[:n], far[:n], d[:n]

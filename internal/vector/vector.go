@@ -4,12 +4,13 @@ package vector
 
 import "math"
 
-// Softmax replaces scores x, one or more, by the probabilities e^x / Σ e^x.
+// Softmax replaces the scores v, of which there must be one or more, by the probabilities
+// e^v / Σ e^v.
 func Softmax(v []float32) {
 	Scale(v, 1/exponentials(v, Max(v)))
 }
 
-// Max returns the largest of v, one or more numbers without NaN.
+// Max returns the largest of v, which must hold one or more numbers and no NaN.
 func Max(v []float32) float32 {
 	largest, done := maximumFirst(v)
 	for _, x := range v[done:] {
@@ -18,7 +19,7 @@ func Max(v []float32) float32 {
 	return largest
 }
 
-// exponentials replaces x by e^(x − shift), and returns their sum.
+// exponentials replaces each x of v by e^(x − shift), and returns the sum of the results.
 func exponentials(v []float32, shift float32) float32 {
 	sum, done := exponentialFirst(v, shift)
 	for i, x := range v[done:] {
@@ -37,11 +38,11 @@ func Scale(v []float32, factor float32) {
 	}
 }
 
-// SiLU replaces g by g/(1 + e^−g)·up.
+// SiLU replaces each g by g/(1 + e^−g)·up. Up must be as long as g or longer.
 func SiLU(g, up []float32) { gate(g, up, -1, 0) }
 
-// GELU replaces g by g·(1 + tanh z)/2·up with z = √(2/π)·(g + 0.044715·g³), which is
-// g/(1 + e^−2z)·up.
+// GELU replaces each g by g·(1 + tanh z)/2·up with z = √(2/π)·(g + 0.044715·g³), which is
+// g/(1 + e^−2z)·up. Up must be as long as g or longer.
 func GELU(g, up []float32) {
 	z := math.Sqrt(2 / math.Pi)
 	gate(g, up, float32(-2*z), float32(-2*z*0.044715))
@@ -56,9 +57,9 @@ func gate(g, up []float32, linear, cubic float32) {
 	}
 }
 
-// exp is e^x to float32 precision, but 0 where that is subnormal and infinite where it
-// is above 2^127.5. It splits x = n·ln 2 + r, |r| ≤ ln 2 / 2, approximates e^r as
-// Cephes does (S. Moshier, expf.c), and puts n into the exponent.
+// exp returns e^x to float32 precision, but 0 where that is subnormal and infinity where it
+// is above 2^127.5. It splits x = n·ln 2 + r, |r| ≤ ln 2 / 2, approximates e^r as Cephes does
+// (S. Moshier, expf.c), and puts n into the exponent.
 func exp(x float32) float32 {
 	const ln2High, ln2Low = 0.693145751953125, 1.428606765330187e-06 // their sum is ln 2; products with the first are exact
 	x = min(max(x, -127*math.Ln2), 128*math.Ln2)
@@ -72,15 +73,16 @@ func exp(x float32) float32 {
 	return (1 + (r + r*r*p)) * math.Float32frombits(uint32(n+127)<<23)
 }
 
-// Sums are those over two lists of logits p and q, of which P and Q are the largest or
-// something near.
+// Sums are sums over two lists of logits, p and q. P and Q are the largest of each, or
+// something near, so that no exponential is out of range.
 type Sums struct {
 	ExpP  float64 // Σ e^(p − P)
 	Cross float64 // Σ e^(p − P)·(p − q)
 	ExpQ  float64 // Σ e^(q − Q)
 }
 
-// LogSums returns the sums over p and q, in double precision.
+// LogSums returns the sums over p and q in double precision. LargestP is P and largestQ is Q.
+// Q must be as long as p or longer.
 func LogSums(p, q []float32, largestP, largestQ float64) Sums {
 	q = q[:len(p)]
 	s, done := logSumFirst(p, q, largestP, largestQ)
