@@ -11,16 +11,16 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// A rehearsal is of few candidates, not far behind the best of the trial, and of few tokens:
-// each candidate is a conversion of the whole model.
+// A rehearsal has few candidates, and few tokens, because each candidate is a conversion of
+// the whole model.
 const (
-	finalists       = 4
-	farBehind       = 1.25
+	finalists       = 4    // candidates at most
+	farBehind       = 1.25 // none loses more than this times what the best one of the trial does
 	rehearsedTokens = 1024
 )
 
-// rehearsalKeyWeight is what errors of keys count times in all candidates: what is best for
-// each layer takes several conversions, and the candidates differ in other things.
+// rehearsalKeyWeight is the κ of all candidates (design §5). To find the best one for each
+// layer would take several conversions, and the candidates differ in other things.
 const rehearsalKeyWeight = 3
 
 // heals reports whether layers will be healed by more than their output projections.
@@ -29,14 +29,14 @@ func (x *search) heals() bool {
 	return h != heal.None && h != heal.Output
 }
 
-// rehearses reports whether candidates are rehearsed: not if layers will be healed, which
-// makes up for some losses and not for others.
+// rehearses reports whether candidates are rehearsed. They are not if layers will be healed
+// in steps, which makes up for some losses and not for others.
 func (x *search) rehearses() bool {
 	return x.shrinks() && len(x.Held) > 0 && !x.heals() && x.Choices.Healable()
 }
 
-// rehearsed returns the sizes of the candidate that loses least in a rehearsal. Candidates
-// come the best first.
+// rehearsed returns the sizes of the candidate that loses least in a rehearsal. The
+// candidates must be sorted by their loss in the trial.
 func (x *search) rehearsed(candidates []candidate) (sizes plan.Sizes, err error) {
 	candidates = candidates[:min(finalists, len(candidates))]
 	for candidates[len(candidates)-1].loss > farBehind*candidates[0].loss {
@@ -68,13 +68,13 @@ func (x *search) rehearsed(candidates []candidate) (sizes plan.Sizes, err error)
 	return candidates[0].Sizes, nil
 }
 
-// rehearsedOn returns what of the windows held out is rehearsed on.
+// rehearsedOn returns the beginning of the windows held out, on which is rehearsed.
 func rehearsedOn(held tokens.Windows) tokens.Windows {
 	return tokens.Cut(held, rehearsedTokens, rehearsedTokens)
 }
 
-// Memory estimates the bytes that a rehearsal of conversions of m to a cache of so many
-// floats takes on windows held out, beside what the conversion of a layer does.
+// Memory estimates the bytes that a rehearsal of conversions of m takes on windows held out,
+// beside those of the conversion of a layer. Cache is the floats per token and layer.
 func Memory(m *family.Model, cache int, held tokens.Windows) int64 {
 	if len(held) == 0 || cache == 0 {
 		return 0

@@ -23,17 +23,18 @@ type Task struct {
 	mla.Input // its Method and Shrinkage do not matter: those of the choices do
 	budget.Budget
 	Choices  *plan.Choices
-	Held     tokens.Windows          // that no statistics are of, to rehearse on; nil: no rehearsal
-	Temp     func() string           // names files for what does not fit into memory
-	Progress func(done, total int64) // told how many layers were looked at; nil: nobody is
+	Held     tokens.Windows          // tokens that are in no statistics, to rehearse on; if nil, there is no rehearsal
+	Temp     func() string           // names files for streams that do not fit into memory
+	Progress func(done, total int64) // if not nil, is told how many layers were looked at, and will be
 }
 
-// Sizes finds the sizes that the choices leave open: θ', and with only a cache given the
-// division between latent and rotary key, and with a threshold the size of the rotary key.
-// It minimises the predicted loss of attention output over a sample of the layers. Where
-// statistics have a sample of activations, it is what decides between the best, and the
-// shrinkage that is best on it is found, too; where there are tokens held out, what the
-// whole model loses on them decides.
+// Sizes finds the sizes that the choices leave open (design §4): θ', with only a cache given
+// the division between latent and rotary key, and with a threshold the size of the rotary
+// key. It minimises the predicted loss of attention output over a sample of the layers.
+// Where statistics have a sample of activations, the best candidates are compared on it, and
+// the best shrinkage on it is found, too. Where there are tokens held out, the loss of the
+// whole model on them decides in the end. Errors are those of reading and converting layers,
+// and a plan.UsageError if the choices leave no candidate.
 func Sizes(ctx context.Context, t Task) (plan.Sizes, error) {
 	s := t.Choices.Sizes()
 	t.Method = t.Choices.Method()
@@ -41,7 +42,8 @@ func Sizes(ctx context.Context, t Task) (plan.Sizes, error) {
 	x.plan(s)
 	if !s.Known() {
 		var err error
-		if s, err = x.sizes(s); err != nil {
+		s, err = x.sizes(s)
+		if err != nil {
 			return s, err
 		}
 	}
@@ -51,7 +53,7 @@ func Sizes(ctx context.Context, t Task) (plan.Sizes, error) {
 	return s, nil
 }
 
-// plan counts the looks at layers that finding what s leaves open takes.
+// plan counts how many looks at layers it takes to find the sizes that s leaves open.
 func (x *search) plan(s plan.Sizes) {
 	passes := 0 // over the sampled layers
 	if x.shrinks() {
@@ -91,7 +93,8 @@ func (x *search) sizes(s plan.Sizes) (plan.Sizes, error) {
 		if err != nil {
 			return s, err
 		}
-		if splits[0].RopeDims = dims; s.Rank == 0 {
+		splits[0].RopeDims = dims
+		if s.Rank == 0 {
 			splits[0].Rank = min(x.Choices.Cache()-dims, plan.MaxRank(x.Model))
 		}
 		if splits[0].Rank < 1 {
@@ -116,7 +119,7 @@ func spread(n, most int) []int {
 type search struct {
 	Task
 	ctx    context.Context
-	layers []int // sampled
+	layers []int // numbers of the sampled layers
 
 	mu          sync.Mutex
 	done, looks int64 // looks at layers, so far and in all
@@ -125,13 +128,13 @@ type search struct {
 // tries reports whether candidates are tried on a sample of activations.
 func (x *search) tries() bool { return x.Stats != nil && x.Choices.Form() == layout.FormDeepseek }
 
-// candidate is a split with one base, and what it is predicted to lose.
+// candidate is a division of the cache with one base, and its loss as far as it is known.
 type candidate struct {
 	plan.Sizes
 	loss float64
 }
 
-// over adds up, over some layers, what look says of each.
+// over returns the sum of what look returns for each of some layers.
 func (x *search) over(layers []int, look func(*mla.Attention) ([]float64, error)) ([]float64, error) {
 	said := make([][]float64, len(layers))
 	need := budget.LayerMemory(x.Shape(), mla.Options{}, x.Stats != nil)
@@ -153,7 +156,7 @@ func (x *search) over(layers []int, look func(*mla.Attention) ([]float64, error)
 		return nil, err
 	}
 	sums := said[0]
-	for _, more := range said[1:] { // in the order of the layers, whichever came first
+	for _, more := range said[1:] { // in the order of the layers, so that rounding is always the same
 		for i, v := range more {
 			sums[i] += v
 		}
@@ -161,9 +164,8 @@ func (x *search) over(layers []int, look func(*mla.Attention) ([]float64, error)
 	return sums, nil
 }
 
-// thresholdDims returns the size of a rotary key with a slot for every pair
-// whose share of the sensitivity, on average over the layers, reaches the
-// threshold.
+// thresholdDims returns the size dr of a rotary key with a slot for every pair whose share of
+// the sensitivity, on average over the layers, reaches the threshold (design §4).
 func (x *search) thresholdDims() (int, error) {
 	mean, err := x.over(x.layers, func(layer *mla.Attention) ([]float64, error) {
 		return rope.Shares(layer.Sensitivity()), nil
@@ -183,11 +185,11 @@ func (x *search) thresholdDims() (int, error) {
 	return 2 * slots, nil
 }
 
-// best returns the split, with its base and scaling, of the least loss. The bases of each
-// split are told apart by the rotation that is predicted to be lost, splits by
-// what rotation and rank lose together. Where there is a sample of activations,
-// the best few are tried on it; where there are tokens held out, the best of these are
-// rehearsed on them, and what is measured last decides.
+// best returns the split, with its base and scaling, of the least loss. It compares the bases
+// of a split by the predicted loss of rotation, and splits by the predicted loss of rotation
+// and rank together. Where there is a sample of activations, it tries the best few on it.
+// Where there are tokens held out, it rehearses the best of these on them. The last measure
+// decides.
 func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 	basesEach, tries := 1, x.tries()
 	if tries {
@@ -220,10 +222,9 @@ func (x *search) best(splits []plan.Sizes) (plan.Sizes, error) {
 	return chosen[0].Sizes, nil
 }
 
-// scaledBases is how many bases of a split are tried at least if the source's
-// frequencies are scaled. Predictions tell less well between bases that scaling fits
-// and those it does not: on a small checkpoint at half the cache that takes the
-// divergence from 0.038 to 0.017.
+// scaledBases is how many bases of a split are tried at least if the source's frequencies are
+// scaled. Predictions cannot tell well which bases suit scaled frequencies: on a small
+// checkpoint at half the cache, trying more takes the divergence from 0.038 to 0.017.
 const scaledBases = 4
 
 // sortByLoss sorts candidates, the least loss first; equals stay as they are.
@@ -231,11 +232,11 @@ func sortByLoss(candidates []candidate) {
 	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.loss, b.loss) })
 }
 
-// bases returns each split with its best bases, so many each, and the loss of
-// rotation.
+// bases returns candidates: each split with its best bases, at most each of them, and their
+// predicted loss of rotation.
 func (x *search) bases(splits []plan.Sizes, each int) ([]candidate, error) {
 	var all []candidate
-	first := []int{0} // of each split, and the end
+	first := []int{0} // index of the first candidate of each split, and the end
 	for _, s := range splits {
 		for _, key := range x.Choices.Keys(s) {
 			all = append(all, candidate{Sizes: key})
@@ -260,14 +261,14 @@ func (x *search) bases(splits []plan.Sizes, each int) ([]candidate, error) {
 	return chosen, err
 }
 
-// ranks adds the loss to the rank.
+// ranks adds to each candidate its predicted loss by the rank.
 func (x *search) ranks(candidates []candidate) error {
 	return x.add(x.layers, candidates, func(layer *mla.Attention) loss {
 		return func(s plan.Sizes) (float64, error) { return x.rankLoss(layer, s) }
 	})
 }
 
-// loss is what a layer loses at some sizes.
+// loss returns the loss of a layer at the given sizes, relative to the energy of its output.
 type loss func(plan.Sizes) (float64, error)
 
 // add adds to each candidate its loss over some layers.
@@ -279,7 +280,8 @@ func (x *search) add(layers []int, candidates []candidate, of func(*mla.Attentio
 				return nil, err
 			}
 			var err error
-			if losses[i], err = loss(c.Sizes); err != nil {
+			losses[i], err = loss(c.Sizes)
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -294,7 +296,7 @@ func (x *search) add(layers []int, candidates []candidate, of func(*mla.Attentio
 	return nil
 }
 
-// rankLoss is the predicted loss of a layer at the rank of s.
+// rankLoss returns the predicted loss of a layer by the rank of s.
 func (x *search) rankLoss(layer *mla.Attention, s plan.Sizes) (float64, error) {
 	choice, err := layer.Choose(x.Choices.Maths(s))
 	if err != nil {

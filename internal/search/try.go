@@ -11,8 +11,8 @@ import (
 // tried is how many candidates are tried on a sample.
 const tried = 6
 
-// try replaces the predicted loss by that on a sample, after some healing if layers
-// will be healed.
+// try replaces the predicted loss of each candidate by its loss on a sample, after some
+// healing if layers will be healed in steps.
 func (x *search) try(candidates []candidate) error {
 	for i := range candidates {
 		candidates[i].loss = 0
@@ -31,8 +31,8 @@ func (x *search) try(candidates []candidate) error {
 	})
 }
 
-// Healing costs many times what trying costs: it is tried on fewer layers and with
-// few steps, no more than there will be.
+// Healing costs many times what a trial costs. So it is tried on fewer layers and with few
+// steps, and no more than there will be.
 const (
 	fittedLayers = 3
 	fittedSteps  = 40
@@ -53,24 +53,24 @@ func (x *search) fitted(layer *mla.Attention) loss {
 	}
 }
 
-// shrinkages are those to choose from, the largest first. Where there are tokens enough they
-// measure the same; of few tokens, some models want more and some less.
+// shrinkages are the candidates for η (design §2), the largest first. With many tokens all
+// measure the same. With few, some models want a larger one and some a smaller one.
 var shrinkages = []float64{1e-1, 1e-2, 1e-3}
 
-// asGood is how much more a larger shrinkage may lose than the best to be preferred. What is
-// held out is of the same text as the statistics, and what the model will read is not: there
-// more of what was never seen occurs.
+// asGood is how many times the loss of the best shrinkage a larger one may have and be
+// preferred. The tokens held out are of the same text as the statistics, and the text that
+// the model will read is not: it goes more often in directions that were never seen.
 const asGood = 1.01
 
-// shrinks reports whether the shrinkage of the statistics is chosen: where this program's
-// own method goes by data.
+// shrinks reports whether the shrinkage of the statistics is searched for, as it is for this
+// program's own method with statistics.
 func (x *search) shrinks() bool {
 	return x.tries() && x.Choices.Weights() == mla.WeightsCalibrated && x.Choices.Method() == mla.MethodAttention
 }
 
 // shrunk adds to s the largest shrinkage that loses hardly more than the best on the sample.
-// Errors of keys count alike for all of them: what is best for each layer is found when it
-// is converted.
+// κ is 1 for all of them, because the best one for each layer is found when the layer is
+// converted.
 func (x *search) shrunk(s plan.Sizes) (plan.Sizes, error) {
 	maths := x.Choices.Maths(s)
 	maths.KeyWeight = 1
