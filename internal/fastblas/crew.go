@@ -6,9 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// crew shares the processors among the products under way, so that many at
-// once, each called from a goroutine of its own, do not each start one
-// goroutine per processor.
+// crew shares the processors among the products under way, so that many at once, each
+// called from another goroutine, do not each start one goroutine per processor.
 type crew struct{ busy atomic.Int64 }
 
 // enter counts the caller in and returns how many helpers, at most most, join.
@@ -19,8 +18,8 @@ func (c *crew) enter(most int) (helpers int) {
 	return helpers
 }
 
-// each calls f for 0, …, n-1 from the caller and its helpers, whom it counts
-// out, each as soon as nothing is left to begin.
+// each calls f for 0, …, n-1 from the caller and its helpers. It counts each of them out
+// as soon as nothing is left to begin.
 func (c *crew) each(helpers, n int, f func(i int)) {
 	var next atomic.Int64
 	work := func() {

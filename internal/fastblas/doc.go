@@ -10,11 +10,11 @@
 //	Symv    y = alpha·A·x + beta·y, A symmetric, likewise
 //
 // on kernels for that processor, and leaves every other routine to gonum. Products of
-// matrices are made of packed blocks of the size of its caches. What is built on those
-// interfaces, gonum's mat and lapack included, gains without knowing.
+// matrices are made of packed blocks of the size of its caches. Everything that is built on
+// these interfaces becomes faster by it, gonum's mat and lapack included.
 //
-// Importing the package registers it; that is all there is to it, but for Each, by which
-// other work joins in sharing the processors. A result does not depend on how many
+// Importing the package registers it. Its only other part is Each, by which other work
+// shares the processors with products. A result does not depend on how many
 // goroutines computed it: every element of C is summed in the same order, to the last
 // bit, whatever GOMAXPROCS is. It does depend on the processor, by rounding.
 //

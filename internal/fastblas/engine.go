@@ -9,11 +9,11 @@ type engine[T float] struct {
 	spare   sync.Pool // of *scratch[T]
 }
 
-// scratch is the memory of one goroutine: packed operands, and a tile to stand
-// in where C has no whole one to give.
+// scratch is the memory of one goroutine: packed operands, and a tile to compute in where
+// the block of C ends within one.
 type scratch[T float] struct{ a, b, tile []T }
 
-// multiply computes p. With k or alpha zero, that is beta·C.
+// multiply computes p. If k or alpha is zero, the result is beta·C.
 func (e *engine[T]) multiply(p product[T]) {
 	if p.k == 0 || p.alpha == 0 {
 		p.scale()
@@ -41,8 +41,8 @@ func (e *engine[T]) compute(p product[T], at block) {
 	}
 }
 
-// step adds to a block of C what the k steps from l contribute; the first of
-// them scales C.
+// step adds to a block of C the products of the k columns of A and rows of B from l on. The
+// first step scales C by beta.
 func (e *engine[T]) step(p product[T], at block, l, k int, s *scratch[T]) {
 	if l > 0 {
 		p.beta = 1
@@ -80,8 +80,8 @@ func (e *engine[T]) tiles(p product[T], at block, k int, s *scratch[T]) {
 	}
 }
 
-// partial adds the product of packed operands to what C has of a tile, by way
-// of a whole one: the arithmetic is the same everywhere.
+// partial adds the product of packed operands to a part of a tile, by way of a whole tile, so
+// that the arithmetic is the same everywhere.
 func (e *engine[T]) partial(p product[T], at block, k int, a, b *T, tile []T) {
 	row := func(i int) (inC, inTile []T) {
 		from, to := at.columns(i, p.part)

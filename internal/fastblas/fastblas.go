@@ -23,8 +23,8 @@ func init() {
 	blas64.Use(shared)
 }
 
-// reference is gonum's implementation, which checks arguments and computes
-// what is too small to gain.
+// reference is gonum's implementation, which checks arguments and computes products that are
+// too small to gain by packing.
 type reference = gonum.Implementation
 
 // implementation is gonum's with the products replaced.

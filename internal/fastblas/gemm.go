@@ -9,7 +9,7 @@ func (f implementation) Sgemm(tA, tB blas.Transpose, m, n, k int, alpha float32,
 		f.reference.Sgemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		return
 	}
-	// with these factors the reference checks the arguments and returns
+	// With these factors the reference checks the arguments and returns.
 	f.reference.Sgemm(tA, tB, m, n, k, 0, a, lda, b, ldb, 1, c, ldc)
 	f.single.multiply(product[float32]{
 		m: m, n: n, k: k, alpha: alpha, beta: beta,

@@ -11,10 +11,10 @@ type kernel[T float] struct {
 	name       string
 	rows, cols int // of the tile of C it holds in registers
 
-	// A panel of A, rows×depth, is to stay in the first-level cache, a block
-	// of A, height×depth, in the second, and the packed part of B, depth×width,
-	// in the third. The deeper, the less often C is read and written. height
-	// is a multiple of rows, width of cols.
+	// A panel of A, rows×depth, should stay in the first-level cache, a block of A,
+	// height×depth, in the second, and the packed part of B, depth×width, in the
+	// third. The larger depth is, the less often C is read and written. Height is a
+	// multiple of rows, and width of cols.
 	depth, height, width int
 
 	// run sets the tile c, [rows × cols] of row stride ldc, to

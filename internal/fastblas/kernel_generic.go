@@ -2,8 +2,8 @@ package fastblas
 
 import "unsafe"
 
-// generic is the kernel for processors without one of their own: a tile small
-// enough that its sums have a chance to stay in registers.
+// generic is the kernel for processors that no other is for. Its tile is so small that its
+// sums have a chance to stay in registers.
 func generic[T float]() kernel[T] {
 	return kernel[T]{
 		name: "generic", rows: genericRows, cols: genericCols,
@@ -17,6 +17,7 @@ func interleaveNone[T float]([]T, []T, int, int, int) int { return 0 }
 
 const genericRows, genericCols = 2, 4
 
+// genericTile is the run of generic.
 func genericTile[T float](k int, a, b *T, alpha, beta T, c *T, ldc int) {
 	var c00, c01, c02, c03, c10, c11, c12, c13 T
 	as := unsafe.Slice(a, k*genericRows)

@@ -60,7 +60,7 @@ func (e *engine[T]) packRows(panel, src []T, step, rows, k, size int) {
 	}
 }
 
-// interleaveFour does in Go what the kernel's interleave left.
+// interleaveFour interleaves in Go the columns that the kernel's interleave has left.
 func interleaveFour[T float](panel, src []T, step, k, size int) {
 	row1 := src[step:][:k]
 	row2 := src[2*step:][:k]

@@ -183,7 +183,8 @@ func tryNotFinite[T float](t *testing.T, e *engine[T]) {
 			p = random[T](s, rng)
 			p.c[3*p.ldc+4] = T(bad)
 			check(t, e, p, s)
-			if p.beta = T(math.NaN()); p.alpha != 0 {
+			p.beta = T(math.NaN())
+			if p.alpha != 0 {
 				check(t, e, p, s)
 			}
 		}

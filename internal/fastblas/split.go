@@ -1,7 +1,7 @@
 package fastblas
 
-// worth returns how many helpers p can use: each is to have work that takes
-// longer than waking it.
+// worth returns how many helpers p can use. Each must have work that takes longer than
+// waking it.
 func (e *engine[T]) worth(p product[T]) int {
 	const operations = 1 << 22
 	return int(min(float64(p.m)*float64(p.n)*float64(p.k)/operations, 1<<10))

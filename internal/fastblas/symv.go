@@ -14,7 +14,7 @@ func (f implementation) Dsymv(ul blas.Uplo, n int, alpha float64, a []float64, l
 		f.reference.Dsymv(ul, n, alpha, a, lda, x, incX, beta, y, incY)
 		return
 	}
-	// with these factors the reference checks the arguments and returns
+	// With these factors the reference checks the arguments and returns.
 	f.reference.Dsymv(ul, n, 0, a, lda, x, incX, 1, y, incY)
 	s := symv{run: f.symv, triangle: triangle(ul), n: n, a: a, lda: lda, x: x}
 	if incX != 1 {
@@ -24,7 +24,8 @@ func (f implementation) Dsymv(ul blas.Uplo, n int, alpha float64, a []float64, l
 		}
 	}
 	for i, v := range s.product(f.double.workers) {
-		if at := strided(i, n, incY); beta == 0 {
+		at := strided(i, n, incY)
+		if beta == 0 {
 			y[at] = alpha * v
 		} else {
 			y[at] = beta*y[at] + alpha*v
@@ -32,8 +33,8 @@ func (f implementation) Dsymv(ul blas.Uplo, n int, alpha float64, a []float64, l
 	}
 }
 
-// strided is where element i of a vector of length n lies: one of negative
-// step begins at its end.
+// strided returns where element i of a vector of length n lies. A vector of negative step
+// begins at its end.
 func strided(i, n, step int) int {
 	if step < 0 {
 		i = i - n + 1
@@ -56,8 +57,8 @@ type symv struct {
 	x        []float64
 }
 
-// product returns A·x. It is cut into parts by n alone, each with a sum of its
-// own, so that the result does not depend on who computes them.
+// product returns A·x. It cuts A into parts by n alone, and each part has a separate sum, so
+// that the result does not depend on which goroutine computes a part.
 func (s symv) product(workers *crew) []float64 {
 	const worth = 1024
 	if s.n < worth {
@@ -80,10 +81,11 @@ func (s symv) product(workers *crew) []float64 {
 	return sums[0]
 }
 
-// cut is the row where part i begins: the parts hold equally much of the
-// triangle, in fours of rows.
+// cut returns the row where part i begins. The parts hold equally much of the triangle, in
+// groups of four rows.
 func (s symv) cut(i, parts int) int {
-	switch share := float64(i) / float64(parts); {
+	share := float64(i) / float64(parts)
+	switch {
 	case i == parts:
 		return s.n
 	case s.triangle == lower:
@@ -93,7 +95,7 @@ func (s symv) cut(i, parts int) int {
 	}
 }
 
-// rows adds to y what the rows from, …, to-1 of the triangle contribute.
+// rows adds the products with the rows from, …, to-1 of the triangle to y.
 func (s symv) rows(from, to int, y []float64) {
 	var f fourRows
 	for i := from; i < to; i += 4 {
@@ -116,8 +118,8 @@ func (s symv) rows(from, to int, y []float64) {
 	}
 }
 
-// diagonal adds what the square of the rows from, …, to-1 about the diagonal
-// contributes.
+// diagonal adds the products with the square on the diagonal that the rows from, …, to-1
+// have to y.
 func (s symv) diagonal(from, to int, y []float64) {
 	for i := from; i < to; i++ {
 		y[i] += s.a[i*s.lda+i] * s.x[i]
@@ -132,11 +134,11 @@ func (s symv) diagonal(from, to int, y []float64) {
 	}
 }
 
-// fourRows is what a kernel takes and returns of four rows.
+// fourRows holds the arguments and the results of a kernel for four rows.
 type fourRows struct{ factors, sums [4]float64 }
 
-// four adds what the first of the columns left, …, right-1 of four rows
-// contribute, and returns of how many columns that is.
+// four adds the products with the first of the columns left, …, right-1 of four rows, as many
+// as the kernel takes, and returns how many columns these are.
 func (s symv) four(f *fourRows, row, left, right int, y []float64) int {
 	if right-left < 4 {
 		return 0

@@ -31,8 +31,10 @@ func (f implementation) Dsyrk(ul blas.Uplo, tA blas.Transpose, n, k int, alpha f
 	})
 }
 
+// isTriangle reports whether ul names a triangle.
 func isTriangle(ul blas.Uplo) bool { return ul == blas.Upper || ul == blas.Lower }
 
+// triangle returns the part of a matrix that ul names.
 func triangle(ul blas.Uplo) part {
 	if ul == blas.Upper {
 		return upper
@@ -40,7 +42,7 @@ func triangle(ul blas.Uplo) part {
 	return lower
 }
 
-// opposite is the transposition of the other factor of a symmetric product.
+// opposite returns the transposition of the other factor of a symmetric product.
 func opposite(t blas.Transpose) blas.Transpose {
 	if t == blas.NoTrans {
 		return blas.Trans

@@ -26,10 +26,10 @@ func (f implementation) Dtrsm(side blas.Side, ul blas.Uplo, tA blas.Transpose, d
 	t.solve(panel{m, n, b, ldb}, alpha)
 }
 
-// triangular is a triangular matrix A and how it meets a matrix B.
+// triangular is a triangular matrix A, and the side from which it multiplies a matrix B.
 //
-// It is worked on in halves: the triangles on the diagonal as A is, and the
-// square beside them as a product of matrices, which is where the time goes.
+// It is divided into halves. The two triangles on the diagonal are treated as A is, and the
+// square beside them as a product of matrices, in which most of the time is spent.
 type triangular struct {
 	implementation
 	side blas.Side
@@ -57,8 +57,8 @@ func (t triangular) halves(m, n int, alpha float64) bool {
 	return order >= least && other >= across && alpha != 0
 }
 
-// check panics where gonum's routines do: they go through their checks for a B
-// of no columns or rows, but for the lengths, which those of a product show.
+// check panics where gonum's routines do. It calls them for a B without columns or rows, for
+// which they check all arguments but the lengths, and checks those as a product does.
 func (t triangular) check(m, n int, b []float64, ldb int) {
 	if t.side == blas.Left {
 		t.reference.Dtrmm(t.side, t.ul, t.tA, t.diag, m, 0, 1, t.a, t.lda, b, ldb)
@@ -90,8 +90,8 @@ func (t triangular) split(b panel) (first, second triangular, square []float64, 
 	} else {
 		to.n, from.n, from.data = h, b.n-h, b.data[h:]
 	}
-	// op(A) upper, from the left, or lower, from the right: the square takes
-	// the second part to the first
+	// If op(A) is upper and on the left, or lower and on the right, the product of the
+	// square with the second part is added to the first.
 	upper := (t.ul == blas.Upper) == (t.tA == blas.NoTrans)
 	if upper != (t.side == blas.Left) {
 		first, second, to, from = second, first, from, to

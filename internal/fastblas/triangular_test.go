@@ -37,9 +37,13 @@ func tryTriangular(t *testing.T, rng *rand.Rand, side blas.Side, ul blas.Uplo, t
 	a, b := matrix[float64](order, order, 2, rng), matrix[float64](m, n, 3, rng)
 	for i := range order {
 		for j := range order {
-			if at := &a[i*lda+j]; !triangle(ul).contains(i, j) || i == j && diag == blas.Unit {
+			at := &a[i*lda+j]
+			if !triangle(ul).contains(i, j) || i == j && diag == blas.Unit {
 				*at = math.NaN()
-			} else if *at /= float64(order); i == j {
+				continue
+			}
+			*at /= float64(order)
+			if i == j {
 				*at += 2 // well conditioned
 			}
 		}

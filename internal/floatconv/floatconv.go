@@ -17,7 +17,7 @@ const (
 	BFloat16
 )
 
-// Size is the number of bytes of an element.
+// Size returns the number of bytes of an element.
 func (f Format) Size() int {
 	switch f {
 	case Binary64:
@@ -29,7 +29,7 @@ func (f Format) Size() int {
 	}
 }
 
-// Decode sets dst to the first len(dst) elements of src.
+// Decode sets dst to the first len(dst) elements of src. It panics if src is shorter.
 func Decode[T Real](dst []T, src []byte, f Format) {
 	size := f.Size()
 	src = src[:len(dst)*size]
@@ -37,12 +37,13 @@ func Decode[T Real](dst []T, src []byte, f Format) {
 	decodePlain(dst[done:], src[done*size:], f)
 }
 
-// stretch is how many elements are left to plain code where a kernel stops: more
-// than one of its groups, so that what made it stop costs little where it abounds.
+// stretch is how many elements are left to plain code where a kernel stops. They are more
+// than one of its groups, so that little time is lost where many elements make it stop.
 const stretch = 64
 
-// Encode rounds src to the first len(src) elements of dst. It returns the index of
-// the first finite value that became infinite, or -1; all of dst is written even so.
+// Encode rounds src to nearest even into the first len(src) elements of dst. It returns the
+// index of the first finite value that became infinite, or -1. All elements are written even
+// so. It panics if dst is shorter.
 func Encode(dst []byte, src []float64, f Format) (overflow int) {
 	size := f.Size()
 	dst = dst[:len(src)*size]
@@ -70,7 +71,7 @@ func FirstNonFinite[T Real](s []T) int {
 	return -1
 }
 
-// FirstNonFiniteStored is FirstNonFinite for stored elements.
+// FirstNonFiniteStored is FirstNonFinite for stored elements of format f.
 func FirstNonFiniteStored(src []byte, f Format) int {
 	done := finiteBytes(src, f)
 	if i := firstPlain(src[done:], f); i >= 0 {

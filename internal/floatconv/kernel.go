@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// The kernels take whole groups: so many elements, and so many bytes where only
-// exponents are looked at.
+// The kernels take whole groups, of group elements, or of groupBytes bytes if they read the
+// exponents alone.
 const group, groupBytes = 16, 128
 
 // vectors says whether the processor runs the kernels. All arm64 do.
@@ -28,7 +28,8 @@ var (
 	}
 )
 
-// decodeGroups decodes the first elements of src and returns how many.
+// decodeGroups decodes as many of the first elements of src as the kernels take, and returns
+// how many.
 func decodeGroups[T Real](dst []T, src []byte, f Format) int {
 	to, same := stored(dst)
 	decoders := &decoders32
@@ -48,8 +49,8 @@ func decodeGroups[T Real](dst []T, src []byte, f Format) int {
 	}
 }
 
-// encodeGroups encodes the first elements of src, up to one that needs care, and
-// returns how many.
+// encodeGroups encodes the first elements of src, up to a group with one that the kernels
+// leave to plain code, and returns how many.
 func encodeGroups(dst []byte, src []float64, f Format) int {
 	from, same := stored(src)
 	groups := len(src) / group
@@ -64,14 +65,14 @@ func encodeGroups(dst []byte, src []float64, f Format) int {
 	}
 }
 
-// finiteElements returns how many of the first elements of s it knows to be finite.
+// finiteElements returns how many of the first elements of s the kernels found to be finite.
 func finiteElements[T Real](s []T) int {
 	src, f := stored(s)
 	return finiteBytes(src, f) / f.Size()
 }
 
-// finiteBytes returns how many of the first bytes of src hold elements it knows to
-// be finite.
+// finiteBytes returns how many of the first bytes of src hold elements that the kernels found
+// to be finite.
 func finiteBytes(src []byte, f Format) int {
 	groups := len(src) / groupBytes
 	if !vectors || groups == 0 {

@@ -43,7 +43,7 @@ func fromHalf(h uint16) float32 {
 		size |= 0x7fc00000
 	case size == 0x7c00<<13:
 		size = 0x7f800000
-	case size < 0x0400<<13: // as the fraction of 2^-14, which is then taken away
+	case size < 0x0400<<13: // read it as the fraction of a number from 2^-14 on, then subtract 2^-14
 		size = math.Float32bits(math.Float32frombits(size+(127-14)<<23) - 0x1p-14)
 	default:
 		size += (127 - 15) << 23
@@ -68,6 +68,7 @@ func encodePlain(dst []byte, src []float64, f Format) (overflow int) {
 	}
 }
 
+// encode32 is encodePlain for Binary32.
 func encode32(dst []byte, src []float64) (overflow int) {
 	overflow = -1
 	for i, v := range src {
@@ -80,13 +81,13 @@ func encode32(dst []byte, src []float64) (overflow int) {
 	return overflow
 }
 
-// narrow describes a format of 16 bits by what its rounding takes.
+// narrow describes a format of 16 bits by the numbers that rounding to it needs.
 type narrow struct {
 	drop          uint    // how many bits shorter its fraction is than that of float64
-	rebias        uint64  // what its exponents are smaller by, where they are stored
-	normal        uint64  // the bits of its smallest normal number as float64,
-	beyond        uint64  // and of the first number that becomes infinite
-	units         float64 // a number whose last bit is its smallest subnormal
+	rebias        uint64  // by how much its stored exponents are smaller, in place
+	normal        uint64  // the bits of its smallest normal number as a float64
+	beyond        uint64  // the bits of the least float64 that becomes infinite
+	units         float64 // a number whose last bit is worth the smallest subnormal
 	infinity, nan uint16
 }
 
@@ -103,6 +104,7 @@ var (
 	}
 )
 
+// encode16 is encodePlain for a format of 16 bits.
 func encode16(dst []byte, src []float64, f *narrow) (overflow int) {
 	overflow = -1
 	drop, rebias, normal, span := f.drop&63, f.rebias, f.normal, f.beyond-f.normal
@@ -111,7 +113,7 @@ func encode16(dst []byte, src []float64, f *narrow) (overflow int) {
 		bits := math.Float64bits(v)
 		sign, size := uint16(bits>>48)&0x8000, bits&^(1<<63)
 		b := sign | uint16((size+below+size>>drop&1)>>drop-rebias)
-		if size-normal >= span { // few are
+		if size-normal >= span { // it is no normal number of the format, as few are
 			b = f.outside(size, sign)
 			if b&0x7fff == f.infinity && size != infinite && overflow < 0 {
 				overflow = i
@@ -122,7 +124,7 @@ func encode16(dst []byte, src []float64, f *narrow) (overflow int) {
 	return overflow
 }
 
-const infinite = 0x7ff0000000000000 // as float64
+const infinite = 0x7ff0000000000000 // the bits of infinity as a float64
 
 // outside rounds a number that is no normal number of the format, given as the bits
 // of its absolute value and its sign.
@@ -132,12 +134,12 @@ func (f *narrow) outside(size uint64, sign uint16) uint16 {
 		return f.nan
 	case size >= f.beyond:
 		return sign | f.infinity
-	default: // adding counts in units of the smallest subnormal, rounded by hardware
+	default: // the sum counts the number in smallest subnormals, and the hardware rounds it
 		return sign | uint16(math.Float64bits(math.Float64frombits(size)+f.units))
 	}
 }
 
-// lanes are 64 bits that hold several elements of a format.
+// lanes describes 64 bits that hold several elements of a format.
 type lanes struct {
 	exponents uint64 // all ones in NaN and infinity
 	ones      uint64 // the lowest bit of each
@@ -156,7 +158,7 @@ func firstPlain(src []byte, f Format) int {
 	lane, size := inLanes[f], f.Size()
 	at := 0
 	for ; at+8 <= len(src); at += 8 { // several elements at a time
-		// lanes whose exponent is all ones become zero; the second line finds them
+		// Lanes whose exponent is all ones become zero, and the condition finds a zero.
 		v := binary.LittleEndian.Uint64(src[at:])&lane.exponents ^ lane.exponents
 		if (v-lane.ones)&^v&lane.tops != 0 {
 			break
@@ -165,7 +167,8 @@ func firstPlain(src []byte, f Format) int {
 	for ; at < len(src); at += size {
 		var word [8]byte
 		copy(word[:], src[at:at+size])
-		if exponent := lane.exponents & (1<<(8*size) - 1); binary.LittleEndian.Uint64(word[:])&exponent == exponent {
+		exponent := lane.exponents & (1<<(8*size) - 1)
+		if binary.LittleEndian.Uint64(word[:])&exponent == exponent {
 			return at / size
 		}
 	}

@@ -74,7 +74,8 @@ func (t tile) prefetch(c, ldc Register) {
 func (t tile) clear() {
 	for i := range t.rows {
 		for v := range t.vectors {
-			if r := t.sum(i, v); t.width == 64 {
+			r := t.sum(i, v)
+			if t.width == 64 {
 				VPXORQ(r, r, r)
 			} else {
 				VXORPS(r, r, r)

@@ -33,7 +33,7 @@ func begin(name, parameters string, doc ...string) (groups Register) {
 	return Load(Param("groups"), GP64())
 }
 
-// loop generates a loop of so many turns, after each of which the pointers point to
+// loop generates a loop of that many turns, after each of which the pointers point to
 // the next group of float32.
 func loop(name string, turns Register, pointers []Register, body func()) {
 	Label(name + "_turn")
