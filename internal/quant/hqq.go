@@ -2,23 +2,22 @@ package quant
 
 import "math"
 
-// The solver's parameters are HQQ's own: the norm, the weight β of its quadratic
-// term, by which β grows, and the number of iterations. HQQ applies β to weights
-// as they are; here it applies to errors in steps, so that the result does not
-// depend on the unit of what is quantised.
+// The parameters of the solver are those of HQQ. HQQ applies β to weights as they are. Here it
+// applies to errors in steps, so that the result does not depend on the unit of the numbers
+// that are quantised.
 const (
-	norm       = 0.7
-	beta       = 10
-	growth     = 1.01
+	norm       = 0.7  // exponent of the errors
+	beta       = 10   // β, weight of the quadratic term
+	growth     = 1.01 // factor of β after each iteration
 	iterations = 20
 )
 
 // refined returns a with the offset that HQQ's half-quadratic solver finds, or a
 // itself where that is no better.
 //
-// It minimises Σ|x − value(code(x))|^0.7 by splitting the error off as a variable
-// of its own: that takes what shrink leaves of the errors, outliers, and the
-// offset the mean of the rest.
+// It minimises Σ|x − value(code(x))|^0.7 by splitting the error off as a second variable. In
+// turn, this variable becomes what shrink leaves of the errors, which are those of outliers, and
+// the offset moves by the mean of the rest (Badri and Shaji 2023).
 func (a affine) refined(v []float32) affine {
 	best, least := a, a.loss(v)
 	weight := float64(beta)
@@ -39,8 +38,8 @@ func (a affine) refined(v []float32) affine {
 	return best
 }
 
-// shrink is the proximal operator of the norm: errors that it takes for noise
-// become zero, larger ones a little smaller.
+// shrink is the proximal operator of the norm. Errors that are small enough to be noise become
+// zero, and larger ones a little smaller.
 func shrink(off, weight float64) float64 {
 	size := math.Abs(off)
 	if size == 0 {

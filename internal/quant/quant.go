@@ -2,8 +2,8 @@ package quant
 
 import "math"
 
-// Scheme says how a vector is quantised. Each group of neighbours holds codes of
-// so many bits, and a step and an offset of 16 bits each: v ≈ offset + step·code.
+// Scheme says how a vector is quantised. Each group of neighbours has codes of Bits bits, and
+// one step and one offset of 16 bits each: v ≈ offset + step·code.
 type Scheme struct {
 	Bits  int // of a code, 1 to 16
 	Group int // the most numbers that share a step and an offset
@@ -12,22 +12,22 @@ type Scheme struct {
 // DefaultGroup is the group size of HQQ, and of most engines.
 const DefaultGroup = 64
 
-// parameterBits is what the step and the offset of a group take.
+// parameterBits is how many bits the step and the offset of a group take.
 const parameterBits = 2 * 16
 
-// groups is how many groups a vector of n numbers has: as few as the scheme
-// allows, of sizes that differ by at most one, so that a length that the group
-// size does not divide leaves no remnant with parameters of its own.
+// groups returns how many groups a vector of n numbers has: as few as the scheme allows. Their
+// sizes differ by one at most, so that a length that the group size does not divide leaves no
+// small remnant that has a step and an offset, too.
 func (s Scheme) groups(n int) int { return (n + s.Group - 1) / s.Group }
 
-// CodeBits is the size of the codes of a vector of n numbers.
+// CodeBits returns the size in bits of the codes of a vector of n numbers.
 func (s Scheme) CodeBits(n int) int { return s.Bits * n }
 
-// StoredBits is the size of a vector of n numbers: codes, steps and offsets.
+// StoredBits returns the size in bits of a vector of n numbers: codes, steps and offsets.
 func (s Scheme) StoredBits(n int) int { return s.CodeBits(n) + parameterBits*s.groups(n) }
 
-// Round sets v to what is left of it after quantising. Groups that hold a number
-// that is not finite stay as they are.
+// Round quantises v and sets it to the numbers that the codes stand for. Groups that hold a
+// number that is not finite stay as they are.
 func (s Scheme) Round(v []float32) {
 	n := s.groups(len(v))
 	for k := range n {
@@ -35,6 +35,7 @@ func (s Scheme) Round(v []float32) {
 	}
 }
 
+// roundGroup is Round for one group.
 func (s Scheme) roundGroup(v []float32) {
 	low, high := bounds(v)
 	if math.IsNaN(low) || math.IsInf(high-low, 0) {
@@ -50,7 +51,7 @@ func (s Scheme) roundGroup(v []float32) {
 	}
 }
 
-// bounds returns the least and the largest of v, NaN if there is one in it.
+// bounds returns the least and the largest of v, or NaN if v holds one.
 func bounds(v []float32) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, x := range v {
@@ -59,9 +60,8 @@ func bounds(v []float32) (low, high float64) {
 	return low, high
 }
 
-// half rounds x to the eleven significant bits of a float16. Its range is left
-// alone: a cache whose numbers exceed that keeps its parameters in units that do
-// not.
+// half rounds x to the eleven significant bits of a float16. It does not bound x to the range
+// of a float16, because a cache with larger numbers keeps steps and offsets in a larger unit.
 func half(x float64) float64 {
 	fraction, exponent := math.Frexp(x)
 	return math.Ldexp(math.RoundToEven(fraction*(1<<11)), exponent-11)
@@ -70,6 +70,7 @@ func half(x float64) float64 {
 // affine maps codes from 0 to most to numbers.
 type affine struct{ step, offset, most float64 }
 
+// value returns the number that a code stands for.
 func (a affine) value(code float64) float64 { return a.offset + a.step*code }
 
 // code returns the code of the number nearest to x.

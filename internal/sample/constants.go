@@ -9,8 +9,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// ConstantTokens is how many tokens are made where biases are to be folded and there are
-// no statistics, and constantWindow how many of them a window has.
+// ConstantTokens is how many tokens are made if biases are folded and there are no
+// statistics. ConstantWindow is how many of them a window has.
 const (
 	ConstantTokens = 2048
 	constantWindow = 128
@@ -21,11 +21,11 @@ func ConstantMemory(m *family.Model) int64 {
 	return calib.Memory(m, calib.Text{Kept: constantWindows(m)}) + 4*headRowsAtOnce*int64(m.Hidden+2*constantWindow)
 }
 
-// Constants finds what stands for a constant in each layer of m without data, by running
-// it on random tokens, redrawn once. These are no text, but much of the mean of what goes
-// into a layer is there whatever the tokens are, and more if they are as frequent as in a
-// text. Both times the same tokens are drawn. Temp and progress are those of
-// calib.Collect.
+// Constants computes, without data, the functionals that take the place of the constant of
+// biases in each layer of m, [L] (design §8), by running m on random tokens that are redrawn
+// once. These are no text. But much of the mean of a layer's input does not depend on the
+// tokens, and more of it is there if tokens are as frequent as in a text. The same tokens are
+// drawn every time. Temp, progress and errors are those of calib.Collect.
 func Constants(ctx context.Context, m *family.Model, temp func() string, progress func(done, total int64)) ([]calib.Constant, error) {
 	windows := constantWindows(m)
 	if err := Redraw(ctx, m, windows, 1, 3, temp, nil); err != nil {

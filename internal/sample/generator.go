@@ -18,7 +18,8 @@ type Generator struct {
 	head   f32.Matrix // [vocabulary × d]
 }
 
-// NewGenerator reads the weights of m, which must not have latent attention.
+// NewGenerator reads the weights of m, which must not have latent attention. Errors are those
+// of reading.
 func NewGenerator(m *family.Model) (*Generator, error) {
 	g := &Generator{Decoder: forward.Decoder{Model: m}}
 	var err error
@@ -35,15 +36,16 @@ func NewGenerator(m *family.Model) (*Generator, error) {
 
 // sequence is a text that is being written.
 type sequence struct {
-	tokens []int      // what there is of it; at first the prompt
-	length int        // that it is to have
-	noise  *rand.Rand // its own, so that it is the same whoever is beside it
+	tokens []int      // those written so far, the prompt included
+	length int        // how many tokens it will have
+	noise  *rand.Rand // of this text alone, so that the others beside it make no difference
 }
 
-// Write continues prompts, side by side, to texts of the given lengths, prompt included,
-// the longest first: every token is drawn from what the model expects after those before
-// it. The same seed draws the same. Step, if not nil, is told how many tokens there are
-// after each step.
+// Write continues prompts, side by side, to texts of the given lengths, prompt included, of
+// which the longest must come first. Every token is drawn from the model's probabilities after
+// those before it. The same seed draws the same tokens. Step, if not nil, is told how many
+// tokens there are after each step. It is an error if the embedding cannot be read, or ctx
+// ends.
 func (g *Generator) Write(ctx context.Context, prompts [][]int, lengths []int, seed uint64, step func(tokens int64)) ([][]int, error) {
 	var texts []*sequence
 	for i, prompt := range prompts {
@@ -91,15 +93,16 @@ func (g *Generator) run(ctx context.Context, texts []*sequence, step func(tokens
 		if err := g.extend(ctx, texts, at+1, x); err != nil {
 			return err
 		}
-		if done += int64(len(texts)); step != nil {
+		done += int64(len(texts))
+		if step != nil {
 			step(done)
 		}
 	}
 	return nil
 }
 
-// extend draws token number at of the texts that are not given so far. X is the
-// residual stream behind the last layer.
+// extend draws token number at of those texts whose prompt is no longer than that. X, [texts ×
+// d], is the residual stream behind the last layer.
 func (g *Generator) extend(ctx context.Context, texts []*sequence, at int, x f32.Matrix) error {
 	var open []int
 	for i, s := range texts {
@@ -123,12 +126,13 @@ func (g *Generator) extend(ctx context.Context, texts []*sequence, at int, x f32
 	})
 }
 
-// draw returns the token at which the probabilities add up to more than u, in [0, 1). If
-// they never do, by rounding, it is the likeliest; and so it is if they are no numbers.
+// draw returns the token at which the probabilities add up to more than u, in [0, 1). If they
+// never do, because of rounding or because they are NaN, it returns the likeliest one.
 func draw(probabilities []float32, u float64) int {
 	sum, likeliest := 0.0, 0
 	for id, p := range probabilities {
-		if sum += float64(p); sum > u {
+		sum += float64(p)
+		if sum > u {
 			return id
 		}
 		if p > probabilities[likeliest] {

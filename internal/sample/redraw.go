@@ -19,12 +19,13 @@ const (
 	positionsAtOnce = 128
 )
 
-// Redraw replaces, so many times, every token but the first of each window by one drawn
-// from what m expects after those before it, given the windows as they were. A pass is an
-// ordinary run of the model, one layer in memory at a time. Every pass draws by the same
-// random numbers, so that tokens settle: after n passes the first n are as the model
-// would have written them, and the others are more like it than they were. Temp names
-// a file for what does not fit into memory; progress is told of layers.
+// Redraw replaces every token but the first of each window, in a number of passes. A pass draws
+// each token from the probabilities of m after those before it, with the windows as they were
+// before the pass: it is an ordinary run of the model, one layer in memory at a time. Every pass
+// uses the same random numbers, so that tokens settle: after n passes the first n are those that
+// the model would have written, and the others are nearer to that than before. Temp names a file
+// for streams that do not fit into memory. Progress, if not nil, is told how many layers are
+// done. Errors are those of reading the weights and of the file, and the cause of ctx.
 func Redraw(ctx context.Context, m *family.Model, windows tokens.Windows, passes int, seed uint64, temp func() string, progress func(done, total int64)) (err error) {
 	s, err := forward.NewStreams(windows, m.Hidden, temp)
 	if err != nil {
@@ -45,7 +46,7 @@ func Redraw(ctx context.Context, m *family.Model, windows tokens.Windows, passes
 	return nil
 }
 
-// redrawing is windows that are being redrawn.
+// redrawing is the state of windows that are being redrawn.
 type redrawing struct {
 	forward.Decoder
 	streams *forward.Streams
@@ -79,8 +80,8 @@ func (r *redrawing) pass(ctx context.Context, done func(layers int)) error {
 	return nil
 }
 
-// each calls f for the stream of every window, several at a time, and keeps what f makes
-// of it.
+// each calls f for the stream of every window, several at a time, and keeps the stream as f
+// changes it.
 func (r *redrawing) each(ctx context.Context, f func(i int, x f32.Matrix) error) error {
 	return f32.Each(ctx, len(r.windows), func(i int) error {
 		x, err := r.streams.Get(i)
@@ -94,9 +95,10 @@ func (r *redrawing) each(ctx context.Context, f func(i int, x f32.Matrix) error)
 	})
 }
 
-// draw draws the tokens: of logits z_j the largest z_j − ln e_j, with e_j of the
-// exponential distribution, is at j as softmax has it. That takes the head a part at a
-// time, and a distribution that changes a little changes few tokens.
+// draw draws the tokens. Of logits z_j, with e_j from the exponential distribution, the largest
+// z_j − ln e_j is that of j with the probability that softmax gives j (the Gumbel-max trick).
+// This needs the head only part by part, and if a distribution changes a little, few tokens
+// change.
 func (r *redrawing) draw(ctx context.Context) error {
 	best, noise := make([][]float64, len(r.windows)), make([]*rand.Rand, len(r.windows))
 	for i, w := range r.windows {
@@ -130,13 +132,13 @@ func (r *redrawing) draw(ctx context.Context) error {
 	return nil
 }
 
-// race draws e_j of the exponential distribution for every logit z_j, raises best to the
-// largest z_j − ln e_j, and returns the j that has it; −1 if best was above all.
+// race draws e_j from the exponential distribution for every logit z_j, raises best to the
+// largest z_j − ln e_j, and returns the j that has it, or −1 if none is above best.
 func race(logits []float32, best *float64, noise *rand.Rand) int {
 	winner := -1
 	for j, z := range logits {
 		e, behind := noise.ExpFloat64(), *best-float64(z)
-		// e^behind is at least this, so that most need no logarithm
+		// e^behind is at least the factor below, so that most logits need no logarithm.
 		if behind > 0 && e*(1+behind+behind*behind/2) >= 1 {
 			continue
 		}

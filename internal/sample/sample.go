@@ -12,29 +12,29 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// Tokens is how many tokens a model makes unless others are asked for.
+// Tokens is how many tokens a model makes for statistics unless another number is asked for.
 const Tokens = 8192
 
 const (
-	mostWindow   = 2048 // tokens that go through the model together, where it takes so many
-	pieceTokens  = 256  // of a text that is written
-	piecesAtOnce = 64   // texts written side by side: the weights are read once for all
+	mostWindow   = 2048 // tokens of a window, if the model has as many positions
+	pieceTokens  = 256  // tokens of each text that is written
+	piecesAtOnce = 64   // texts that are written side by side, so that weights are read once for all
 	passes       = 4    // of redrawing
-	heldPart     = 10   // one in so many tokens more is made to be held out
-	promptTokens = 4    // of random ids, at most
+	heldPart     = 10   // for that many tokens one more is made, to be held out
+	promptTokens = 4    // random ids that a text begins with, at most
 )
 
-// Plan says what text a model is to make. Its fields are JSON output.
+// Plan says what text a model makes. Its fields are JSON output.
 type Plan struct {
 	Tokens  int `json:"tokens"`          // for statistics
-	HeldOut int `json:"held_out_tokens"` // made besides, for none
+	HeldOut int `json:"held_out_tokens"` // made besides, to be held out
 	Written int `json:"written"`         // of both: all, if the weights fit into memory
-	Redrawn int `json:"redrawn"`         // of both: all, if they do not; random ids, redrawn in so many passes
-	Passes  int `json:"passes"`
-	Window  int `json:"window"` // tokens that go through the model together
+	Redrawn int `json:"redrawn"`         // of both: all, if they do not; these begin as random ids
+	Passes  int `json:"passes"`          // of redrawing
+	Window  int `json:"window"`          // tokens of a window
 }
 
-// NewPlan plans for m to make so many tokens within so many bytes of memory.
+// NewPlan plans for m to make that many tokens for statistics within memory bytes.
 func NewPlan(m *family.Model, tokens int, memory int64) Plan {
 	p := Plan{Tokens: tokens, HeldOut: max(2, tokens/heldPart), Passes: passes, Window: max(2, min(m.MaxPositions, mostWindow))}
 	p.Written = p.Tokens + p.HeldOut
@@ -44,8 +44,8 @@ func NewPlan(m *family.Model, tokens int, memory int64) Plan {
 	return p
 }
 
-// Memory estimates the bytes that making the text takes. To write it takes all weights in
-// single precision, and what is remembered of the texts that are written side by side.
+// Memory estimates the bytes that making the text takes. To write, it needs all weights in
+// single precision, and the KV cache and logits of the texts that are written side by side.
 func (p Plan) Memory(m *family.Model) int64 {
 	width, T := int64(m.Hidden), int64(p.Window)
 	if p.Written == 0 {
@@ -62,16 +62,18 @@ func (p Plan) Memory(m *family.Model) int64 {
 	return 4*weights + 4*int64(atOnce)*(past+2*int64(m.Vocab))
 }
 
-// Shape returns a text of the shape that it will have, with nothing in it.
+// Shape returns a text of the windows that Make will return, with all tokens zero.
 func (p Plan) Shape() calib.Text {
 	return p.divide(make([]int, p.Tokens+p.HeldOut))
 }
 
+// ceil returns a/b rounded up.
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// Make has m make the text. Of prompts, if there are any, a third of what is written
-// begins with one each. The same weights make the same text. Temp names files for what
-// does not fit into memory; progress, if not nil, is told of tokens.
+// Make has m make the text. If there are prompts, a third of the texts that are written begin
+// with one of them. The same weights make the same text. Temp names files for streams that do
+// not fit into memory. Progress, if not nil, is told how many tokens are done. Errors are those
+// of reading the weights and of these files, and the cause of ctx.
 func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp func() string, progress func(done, total int64)) (calib.Text, error) {
 	seed, err := seedOf(m)
 	if err != nil {
@@ -91,14 +93,14 @@ func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp f
 	return p.divide(made), err
 }
 
-// redraw draws tokens at random and has m redraw them.
+// redraw draws tokens at random and has m redraw them. It returns them as one text.
 func (p Plan) redraw(ctx context.Context, m *family.Model, seed uint64, temp func() string, progress func(done, total int64)) ([]int, error) {
 	windows := tokens.Cut([][]int{p.random(m, rand.New(rand.NewPCG(seed, 0)), p.Redrawn)}, p.Window, 0)
 	err := Redraw(ctx, m, windows, p.Passes, seed, temp, progress)
 	return slices.Concat(windows...), err
 }
 
-// divide cuts what was made into windows, and its part of those held out off the end.
+// divide cuts the tokens that were made into windows, of which it holds out the last.
 func (p Plan) divide(made []int) calib.Text {
 	kept := max(0, len(made)-p.HeldOut)
 	return calib.Text{
@@ -107,7 +109,7 @@ func (p Plan) divide(made []int) calib.Text {
 	}
 }
 
-// seedOf is what random numbers begin with: it follows from the weights.
+// seedOf returns the seed of the random numbers, which follows from the weights.
 func seedOf(m *family.Model) (uint64, error) {
 	print, err := calib.Fingerprint(m)
 	if err != nil {
@@ -128,7 +130,7 @@ func (p Plan) random(m *family.Model, r *rand.Rand, n int) []int {
 	return ids
 }
 
-// write writes text, piece by piece, and puts it together.
+// write writes text, piece by piece, and returns it as one.
 func (p Plan) write(ctx context.Context, m *family.Model, seed uint64, prompts [][]int, report func(done int64)) ([]int, error) {
 	g, err := NewGenerator(m)
 	if err != nil {
@@ -153,9 +155,9 @@ func (p Plan) write(ctx context.Context, m *family.Model, seed uint64, prompts [
 	return all, nil
 }
 
-// start returns what the i-th text begins with: the token that begins every sequence, if
-// there is one, and every other time some random ids; or, where there are prompts, every
-// third time one of them.
+// start returns the tokens that the i-th text begins with. That is the token that begins every
+// sequence, if there is one. Some random ids follow in every other text, or where there is no
+// such token. Where there are prompts, one of them follows in every third text instead.
 func start(m *family.Model, r *rand.Rand, prompts [][]int, i int) []int {
 	var first []int
 	if bos, ok := m.BOS(); ok {

@@ -14,10 +14,10 @@ type Cache struct {
 	ConvertedBytes  int64   `json:"converted_bytes_per_token"`
 	Saving          float64 `json:"saving"` // share of the source's bytes that is saved
 
-	Quantised *QuantisedCache `json:"quantised,omitempty"` // nil: it is not
+	Quantised *QuantisedCache `json:"quantised,omitempty"` // nil if the cache is not quantised
 }
 
-// QuantisedCache is the converted cache in few bits.
+// QuantisedCache describes the converted cache, quantised to a few bits a number.
 type QuantisedCache struct {
 	Bits   int     `json:"bits"`                  // of a number
 	Size   float64 `json:"bytes_per_token"`       // with the scales and zero points of its groups
@@ -35,8 +35,8 @@ func NewCache(source, converted *family.Model) Cache {
 	return k
 }
 
-// CacheBits makes Compare quantise what the converted model caches to so many
-// bits. The source stays as it is.
+// CacheBits makes Compare quantise the cache of the converted model to that many bits a
+// number. The cache of the source stays as it is.
 func CacheBits(bits int) Option {
 	scheme := quant.Scheme{Bits: bits, Group: quant.DefaultGroup}
 	return func(c *comparison) {
@@ -49,8 +49,8 @@ func CacheBits(bits int) Option {
 	}
 }
 
-// quantised is what a cache of vectors of the given lengths per token and layer
-// takes under a scheme, beside a source's of so many bytes per token.
+// quantised describes a cache, of vectors of the given lengths per token and layer, under a
+// scheme, beside a source's cache of sourceBytes per token.
 func quantised(s quant.Scheme, vectors []int, layers int, sourceBytes int64) *QuantisedCache {
 	codes, stored := 0, 0
 	for _, n := range vectors {

@@ -13,18 +13,18 @@ import (
 type totals struct {
 	tokens        int
 	predicted     int // tokens that had a predecessor in their window
-	agreed        int
+	agreed        int // tokens with the same most likely successor in both models
 	kl            float64
 	positions     byPosition
-	sourceLoss    float64
-	convertedLoss float64
+	sourceLoss    float64 // nats
+	convertedLoss float64 // nats
 }
 
-// vocabularyAtOnce is how many rows of the heads are held at a time. Logits are
-// never held for the whole vocabulary: its sums are kept as they go.
+// vocabularyAtOnce is how many rows of the heads are held at a time. Logits are never held
+// for the whole vocabulary, because sums over it are updated part by part.
 const vocabularyAtOnce = 4096
 
-// head compares the distributions over the next token.
+// head compares the two distributions over the next token behind every token of a batch.
 func (c *comparison) head(ctx context.Context, streams []*stream) error {
 	sums := make(map[*stream][]pair, len(streams))
 	for _, s := range streams {
@@ -100,11 +100,12 @@ type logSum struct {
 	target  float64 // logit of the token that came next
 }
 
+// reset begins the sums anew.
 func (x *pair) reset() {
 	x.p.largest, x.q.largest = math.Inf(-1), math.Inf(-1)
 }
 
-// add takes the logits of the tokens from on; next is the token that came next.
+// add adds the logits of the token ids from on. Next is the token that came next, or −1.
 func (x *pair) add(zp, zq []float32, from, next int) {
 	x.cross *= x.p.raise(zp, from)
 	x.q.raise(zq, from)
@@ -117,8 +118,8 @@ func (x *pair) add(zp, zq []float32, from, next int) {
 	}
 }
 
-// raise makes largest the largest of itself and z, rescales the sum to it, and
-// returns the factor.
+// raise sets largest to the largest of z if that is larger, rescales the sum to it, and
+// returns the factor by which it has multiplied the sum.
 func (s *logSum) raise(z []float32, from int) float64 {
 	before := s.largest
 	if largest := vector.Max(z); float64(largest) > before {
@@ -132,8 +133,8 @@ func (s *logSum) raise(z []float32, from int) float64 {
 // log returns log Σ e^z.
 func (s *logSum) log() float64 { return s.largest + math.Log(s.sum) }
 
-// add adds the comparison of a token at a position of its window; scored says whether
-// the next token is known.
+// add adds the comparison behind a token at a position of its window. Scored says whether the
+// next token is known. The divergence is KL(source‖converted) = Σ p·(ln p − ln q), in nats.
 func (t *totals) add(x *pair, position int, scored bool) {
 	kl := x.cross/x.p.sum - x.p.log() + x.q.log()
 	t.tokens++

@@ -10,9 +10,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// Memory estimates the bytes that Compare takes for two models on windows of tokens:
-// a layer of each, the residual streams of a batch, a part of both heads, and what
-// goes through the layers.
+// Memory estimates the bytes that Compare takes for two models on windows of tokens: for a
+// layer of each, the residual streams of a batch, a part of both heads, and the activations
+// inside the layers.
 func Memory(source, converted *family.Model, windows tokens.Windows) int64 {
 	d, T := int64(source.Hidden), int64(windows.Longest())
 	streams := min(batchBytes, 2*4*d*int64(windows.Tokens()))
@@ -21,7 +21,7 @@ func Memory(source, converted *family.Model, windows tokens.Windows) int64 {
 	return layerBytes(source) + layerBytes(converted) + streams + heads + through*int64(runtime.GOMAXPROCS(0))
 }
 
-// layerBytes is the size of a layer in single precision.
+// layerBytes returns the size of a layer in single precision.
 func layerBytes(m *family.Model) int64 {
 	sum := 3 * int64(m.Hidden) * int64(m.Intermediate)
 	for _, t := range m.AttentionTensors() {

@@ -5,17 +5,16 @@ import "math/bits"
 // Positions compares the tokens at some positions of their windows.
 type Positions struct {
 	From   int     `json:"from"`
-	To     int     `json:"to"` // the last
+	To     int     `json:"to"` // the last one
 	Tokens int     `json:"tokens"`
 	KL     float64 `json:"kl"` // KL(source‖converted), nats per token
 }
 
-// firstPositions is how many positions are told of together at the beginning of a
-// window; from there on, as many as came before.
+// firstPositions is how many positions at the beginning of a window are reported together.
+// Each part after that has as many positions as all before it.
 const firstPositions = 256
 
-// byPosition sums up divergences by position: first those of the first positions, then
-// those of the next as many, and so on, doubling.
+// byPosition adds up divergences by position, in parts that firstPositions describes.
 type byPosition []Positions
 
 // add adds the divergence of one token.
@@ -32,7 +31,7 @@ func (b *byPosition) add(position int, kl float64) {
 	(*b)[i].Tokens++
 }
 
-// means returns the means of what was added.
+// means returns the mean divergence of each part.
 func (b byPosition) means() []Positions {
 	all := make([]Positions, len(b))
 	for i, p := range b {

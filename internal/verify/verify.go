@@ -16,11 +16,11 @@ import (
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
-// Report is what a comparison found. Its fields are the JSON output.
+// Report is the result of a comparison. Its fields are the JSON output.
 type Report struct {
-	Tokens    int         `json:"tokens"`  // compared
-	Windows   int         `json:"windows"` // each starts at position 0
-	Window    int         `json:"window"`  // tokens of the longest
+	Tokens    int         `json:"tokens"`  // how many were compared
+	Windows   int         `json:"windows"` // how many; each begins at position 0
+	Window    int         `json:"window"`  // tokens of the longest window
 	Source    Side        `json:"source"`
 	Converted Side        `json:"converted"`
 	KL        float64     `json:"kl"`             // KL(source‖converted), nats per token
@@ -64,10 +64,12 @@ func (e *ShapeError) Hint() string { return "name the checkpoint that the other 
 // Option changes how models are compared.
 type Option func(*comparison)
 
-// Compare runs source and converted on the windows, one or more of two tokens or
-// more, in batches that bound the
-// memory to the activations of a batch and one layer of each model. Progress,
-// if not nil, is told how many of all layer passes are done.
+// Compare runs source and converted on the windows, of which there must be one or more, of two
+// tokens or more each. It does so in batches, to bound the memory to the activations of a batch
+// and one layer of each model. Progress, if not nil, is told how many of all layer passes are
+// done. It is a ShapeError if the models cannot be compared, and a checkpoint.FormatError if
+// one of them computes numbers that are not finite or was changed meanwhile. Other errors are
+// those of reading the weights, and the cause of ctx.
 func Compare(ctx context.Context, source, converted *family.Model, windows tokens.Windows, progress func(done, total int64), options ...Option) (*Report, error) {
 	if source.Layers != converted.Layers || source.Hidden != converted.Hidden || source.Vocab != converted.Vocab {
 		return nil, &ShapeError{source, converted}
@@ -97,7 +99,7 @@ func Compare(ctx context.Context, source, converted *family.Model, windows token
 	return r, r.finite()
 }
 
-// finite is an error if a number of the report is not finite: JSON has no such
+// finite returns an error if a number of the report is not finite, because JSON has no such
 // numbers, and weights that compute them are broken.
 func (r *Report) finite() error {
 	ok := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
@@ -115,8 +117,8 @@ func (r *Report) finite() error {
 	return nil
 }
 
-// batch groups windows so that each group has at most most tokens, or one
-// window.
+// batch groups windows so that each group has at most most tokens. A window that is longer is
+// a group by itself.
 func batch(windows tokens.Windows, most int) []tokens.Windows {
 	var batches []tokens.Windows
 	for len(windows) > 0 {
@@ -136,15 +138,15 @@ type comparison struct {
 	source, converted forward.Decoder
 	off, size         []float64 // per layer: squared error and square of the attention output
 	totals            totals
-	scheme            *quant.Scheme // of the converted cache; nil: it is not quantised
+	scheme            *quant.Scheme // of the converted cache, nil if it is not quantised
 }
 
 // stream is the state of one window between layers.
 type stream struct {
 	tokens    []int
-	source    f32.Matrix
+	source    f32.Matrix // [T × d]: its residual stream
 	converted f32.Matrix
-	off, size float64
+	off, size float64 // of the last layer, as in comparison
 }
 
 // run takes one batch through all layers and the head.
@@ -153,10 +155,12 @@ func (c *comparison) run(ctx context.Context, windows tokens.Windows, done func(
 	for i, tokens := range windows {
 		s := &stream{tokens: tokens}
 		var err error
-		if s.source, err = c.source.Embed(tokens); err != nil {
+		s.source, err = c.source.Embed(tokens)
+		if err != nil {
 			return err
 		}
-		if s.converted, err = c.converted.Embed(tokens); err != nil {
+		s.converted, err = c.converted.Embed(tokens)
+		if err != nil {
 			return err
 		}
 		streams[i] = s
@@ -178,7 +182,7 @@ func (c *comparison) run(ctx context.Context, windows tokens.Windows, done func(
 		if err != nil {
 			return err
 		}
-		for _, s := range streams { // in a fixed order: sums do not depend on the schedule
+		for _, s := range streams { // in a fixed order, so that sums do not depend on the schedule
 			c.off[n] += s.off
 			c.size[n] += s.size
 		}
@@ -191,8 +195,9 @@ func (c *comparison) run(ctx context.Context, windows tokens.Windows, done func(
 	return nil
 }
 
-// residualScale is the factor by which the converted residual stream is scaled,
-// as the embeddings tell: a conversion may rescale it to change ε (design §6).
+// residualScale returns the factor by which the converted residual stream is scaled against
+// the source's, in least squares over the embeddings: a conversion may rescale it to change ε
+// (design §6).
 func residualScale(streams []*stream) float32 {
 	dot, square := 0.0, 0.0
 	for _, s := range streams {
@@ -252,6 +257,7 @@ func (c *comparison) report(windows tokens.Windows) *Report {
 	return r
 }
 
+// side returns the figures of one model, of the given loss in nats per token.
 func side(m *family.Model, loss float64) Side {
 	return Side{m.Source.Path, loss, min(math.Exp(loss), math.MaxFloat64)} // a NaN stays one
 }

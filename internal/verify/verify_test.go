@@ -213,7 +213,7 @@ func TestPaperSaving(t *testing.T) {
 	if got := fmt.Sprintf("%.2f", 100*q.Codes); got != "92.19" {
 		t.Errorf("the paper's figure is %s %%", got)
 	}
-	// 2560 codes of 4 bits, and 32 + 32 groups with 32 bits of their own
+	// There are 2560 codes of 4 bits, and 32 + 32 groups with 32 bits each.
 	want := 1 - float64(2560*4+64*32)/(8192*16)
 	if math.Abs(q.Saving-want) > 1e-12 || q.Size != float64(layers*(2560*4+64*32))/8 {
 		t.Errorf("%+v, want a saving of %g", q, want)
@@ -234,7 +234,8 @@ func TestCacheBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch q := r.Cache.Quantised; {
+		q := r.Cache.Quantised
+		switch {
 		case r.Source.Loss != exact.Source.Loss:
 			t.Errorf("%d bits: the source changed", bits)
 		case bits == 8 && !(r.KL > 0 && r.KL < last), bits < 8 && !(r.KL > 2*last):
