@@ -13,10 +13,10 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// formatVersion is what a statistics file says of its own form.
+// formatVersion is the version of the form of statistics files, as the file says it.
 const formatVersion = "2"
 
-// Info is what a statistics file says of itself.
+// Info is the description that a statistics file carries.
 type Info struct {
 	Model  string   `json:"model"`  // fingerprint of the checkpoint
 	Data   []string `json:"data"`   // fingerprints of the windows of tokens that were added up

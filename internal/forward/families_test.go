@@ -112,7 +112,8 @@ func (p *published) frequency(i int) float64 {
 	if r == nil {
 		return omega
 	}
-	switch wavelength := 2 * math.Pi / omega; r.Kind {
+	wavelength := 2 * math.Pi / omega
+	switch r.Kind {
 	case "linear":
 		return omega / r.Factor
 	case "llama3":

@@ -13,7 +13,7 @@ import (
 )
 
 // rotated returns the symmetric matrix a under a diagonal of random phases, D·A·Dᴴ,
-// with a skew imaginary part of its own where rank allows: D·(A + j·K)·Dᴴ.
+// with a skew imaginary part where the rank allows one: D·(A + j·K)·Dᴴ.
 func rotated(a *mat.SymDense, k float64, rng *rand.Rand) func(i, j int) complex128 {
 	n := a.SymmetricDim()
 	phase := make([]complex128, n)

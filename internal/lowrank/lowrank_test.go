@@ -193,7 +193,8 @@ func TestScaleInvariance(t *testing.T) {
 			}
 			square := c.Slice(0, d, 0, d).(*mat.Dense)
 			var err error
-			if scaled.Right, err = linalg.NewMetric(p.Right.Gram(mat.DenseCopyOf(square))); err != nil {
+			scaled.Right, err = linalg.NewMetric(p.Right.Gram(mat.DenseCopyOf(square)))
+			if err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -221,7 +221,8 @@ func TestSpectrumSplit(t *testing.T) {
 	}
 	kept, all := 0.0, 0.0
 	for r, v := range spectrum {
-		if all += v; r < o.Rank {
+		all += v
+		if r < o.Rank {
 			kept += v
 		}
 	}

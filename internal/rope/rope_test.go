@@ -129,9 +129,11 @@ func TestSensitivity(t *testing.T) {
 	}
 }
 
+// sample returns the distance at which the probabilities add up to more than u.
 func sample(p Distances, u float64) int {
 	for d, v := range p {
-		if u -= v; u < 0 {
+		u -= v
+		if u < 0 {
 			return d
 		}
 	}

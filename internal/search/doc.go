@@ -1,4 +1,4 @@
-// Package search decides the sizes of a conversion that nobody has named: the division of a
+// Package search decides the sizes of a conversion that were not given: the division of a
 // cache between latent and rotary key, the base and scaling of the rotary key's frequencies,
 // the size of a key that a threshold asks for, and the shrinkage of statistics.
 //
