@@ -2,7 +2,7 @@ package family
 
 import "gonum.org/v1/gonum/mat"
 
-// Shape is the shape of an attention layer.
+// Shape holds the sizes of an attention layer, by the letters of design §2.
 type Shape struct {
 	Hidden  int // d
 	Heads   int // H
@@ -10,18 +10,18 @@ type Shape struct {
 	HeadDim int // D
 }
 
-// Group is the number of query heads that share a KV head.
+// Group returns H/G, the number of query heads that share a KV head.
 func (s Shape) Group() int { return s.Heads / s.KVHeads }
 
-// KVHead is g(h), the KV head of query head h.
+// KVHead returns g(h), the KV head of query head h.
 func (s Shape) KVHead(h int) int { return h / s.Group() }
 
-// Shape is the shape of the model's attention layers.
+// Shape returns the sizes of the model's attention layers, which are all alike.
 func (m *Model) Shape() Shape { return Shape{m.Hidden, m.Heads, m.KVHeads, m.HeadDim} }
 
-// Attention gives the weights of one attention layer of a model without latent
-// attention. Each call reads from the disk and refuses values that are not
-// finite.
+// Attention reads the weights of one attention layer of a model without latent attention.
+// Each call reads from the disk. It returns an error if the file cannot be read or holds
+// values that are not finite.
 type Attention struct {
 	model *Model
 	layer int
@@ -30,19 +30,19 @@ type Attention struct {
 // Attention returns the attention of layer n.
 func (m *Model) Attention(n int) *Attention { return &Attention{m, n} }
 
-// Shape is the shape of the layer.
+// Shape returns the sizes of the layer.
 func (a *Attention) Shape() Shape { return a.model.Shape() }
 
 // Norm returns γ, the weight of the norm before the layer, [d].
 func (a *Attention) Norm() ([]float64, error) { return a.vector(InputNorm) }
 
-// Query returns the projection to the queries of head h, [D × d].
+// Query returns W_q^h, the projection to the queries of head h, [D × d].
 func (a *Attention) Query(h int) (*mat.Dense, error) {
 	return a.rows(QProj, h*a.model.HeadDim, (h+1)*a.model.HeadDim)
 }
 
-// KeyValue returns the projections to keys and values, [2·G·D × d], the keys of
-// all KV heads over their values.
+// KeyValue returns the projections to keys and values as one matrix, [2·G·D × d]: the
+// rows of W_k^g for all KV heads, and below them the rows of W_v^g.
 func (a *Attention) KeyValue() (*mat.Dense, error) {
 	rows, d := a.model.KVHeads*a.model.HeadDim, a.model.Hidden
 	stack := make([]float64, 2*rows*d)
@@ -55,7 +55,8 @@ func (a *Attention) KeyValue() (*mat.Dense, error) {
 	return mat.NewDense(2*rows, d, stack), nil
 }
 
-// OutputRows returns rows from up to to of W_o, [to−from × H·D].
+// OutputRows returns the rows of the output projection W_o from one up to but not
+// including another, [to−from × H·D].
 func (a *Attention) OutputRows(from, to int) (*mat.Dense, error) {
 	return a.rows(OProj, from, to)
 }
@@ -65,7 +66,7 @@ type Biases struct {
 	Query  []float64 // [H·D]
 	Key    []float64 // [G·D]
 	Value  []float64 // [G·D]
-	Output []float64 // [d]; nil: none
+	Output []float64 // [d]; nil if the output projection adds none
 }
 
 // Biases returns the biases of the layer; nil if it has none.
@@ -87,8 +88,8 @@ func (a *Attention) Biases() (*Biases, error) {
 	return b, nil
 }
 
-// HeadNorms returns the weights of the norms on queries and keys, [D] each; nil if
-// there are none.
+// HeadNorms returns the weights of the norms that each head's queries and keys pass, [D]
+// each; both are nil if the model has no such norms.
 func (a *Attention) HeadNorms() (query, key []float64, err error) {
 	if !a.model.HeadNorms {
 		return nil, nil, nil
@@ -111,7 +112,7 @@ func (a *Attention) tensor(name string) *Weight {
 	return a.model.Weight(InLayer(a.layer, name))
 }
 
-// rows reads rows from up to to of a projection.
+// rows reads the rows of a projection from one up to but not including another.
 func (a *Attention) rows(name string, from, to int) (*mat.Dense, error) {
 	t := a.tensor(name)
 	width := int(t.Shape[1])

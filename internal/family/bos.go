@@ -2,8 +2,8 @@ package family
 
 import "encoding/json"
 
-// BOS returns the token that begins every sequence, as the configuration has it; false if
-// it names none of the vocabulary.
+// BOS returns the id of the token with which the configuration begins every sequence, and
+// false if it names none of the vocabulary.
 func (m *Model) BOS() (id int, ok bool) {
 	text, ok := m.Config.Text("bos_token_id")
 	if !ok || json.Unmarshal(text, &id) != nil || id < 0 || id >= m.Vocab || string(text) == "null" {

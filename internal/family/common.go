@@ -2,7 +2,7 @@ package family
 
 import "fmt"
 
-// common reads what every family has.
+// common reads the members that every family has.
 func (f *fields) common(m *Model) {
 	m.Hidden = f.integer("hidden_size", 0)
 	m.Intermediate = f.integer("intermediate_size", 0)
@@ -20,7 +20,8 @@ func (f *fields) common(m *Model) {
 	}
 }
 
-// grouped reads what every family of MHA, GQA and MQA has.
+// grouped reads the members that every family with MHA, GQA or MQA has, and refuses those
+// that change what the canonical decoder computes.
 func (f *fields) grouped(m *Model) error {
 	scaling, err := f.ropeParameters()
 	if err != nil {
@@ -49,7 +50,8 @@ func (f *fields) grouped(m *Model) error {
 	return nil
 }
 
-// standard reads what a family has that differs from Llama in little.
+// standard reads the members of a family that differs little from Llama: those of grouped,
+// and SiLU.
 func (f *fields) standard(m *Model) error {
 	if err := f.grouped(m); err != nil {
 		return err
@@ -57,7 +59,7 @@ func (f *fields) standard(m *Model) error {
 	return f.silu()
 }
 
-// silu is an error unless SiLU is the MLP's nonlinearity.
+// silu returns an error unless the MLP's nonlinearity is SiLU.
 func (f *fields) silu() error {
 	if act := f.word("hidden_act", "silu"); act != "silu" {
 		return &UnsupportedError{fmt.Sprintf("hidden_act %q is not supported: the target architecture has silu alone", act), "choose a model with silu"}

@@ -10,16 +10,17 @@ import (
 	"github.com/mha2mla/mha2mla/internal/strictjson"
 )
 
-// Config is the content of a config.json: its members in their order, each with
-// its text as written, so that what nobody changes stays as it is.
+// Config is the content of a config.json. It keeps the members in their order and each
+// value as the text that was written, so that a member which nobody changes stays the
+// same byte for byte.
 type Config struct {
 	keys []string
 	text map[string][]byte
 }
 
-// ParseConfig parses a configuration. The constants NaN, Infinity and
-// -Infinity, which Python writes, are accepted wherever a value may stand; a
-// key that stands twice is not.
+// ParseConfig parses a configuration. It accepts the constants NaN, Infinity and
+// -Infinity, which Python writes, wherever a value may stand. It returns an error for
+// what is not JSON otherwise and for a key that occurs twice.
 func ParseConfig(text []byte) (*Config, error) {
 	in := strictjson.NewReader(bytes.NewReader(hideConstants(text)))
 	c := &Config{text: make(map[string][]byte)}
@@ -62,20 +63,20 @@ func hideConstants(text []byte) []byte {
 	return plain
 }
 
-// Has reports whether key is there with a value other than null.
+// Has reports whether the configuration has key, with a value other than null.
 func (c *Config) Has(key string) bool {
 	text, ok := c.text[key]
 	return ok && string(text) != "null"
 }
 
-// Text is the value of key as it is written; false if the key is not there.
+// Text returns the value of key as it is written, and false if the key is not there.
 func (c *Config) Text(key string) ([]byte, bool) {
 	text, ok := c.text[key]
 	return text, ok
 }
 
-// decode unmarshals the value of key into a value of kind; it reports whether
-// there is one. Null counts as none.
+// decode unmarshals the value of key and reports whether there is one; null counts as
+// none. The kind, such as "an integer", is for the error if the value is another.
 func (c *Config) decode(key, kind string, into any) (bool, error) {
 	if !c.Has(key) {
 		return false, nil
@@ -95,12 +96,12 @@ func excerpt(text []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// Set gives key a value, in place if it is there and at the end if not. A
-// float64 is written as Python writes a float, never as an integer.
+// Set gives key a value: in its place if the key is there, at the end if not. It writes a
+// float64 as Python writes a float, never as an integer.
 func (c *Config) Set(key string, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		panic("family: " + err.Error()) // values of the program's own making
+		panic("family: " + err.Error()) // the program made the value, so this is its mistake
 	}
 	if v, ok := value.(float64); ok {
 		text = strconv.AppendFloat(nil, v, 'g', -1, 64)
@@ -127,7 +128,7 @@ func (c *Config) Delete(keys ...string) {
 	c.keys = slices.DeleteFunc(c.keys, func(key string) bool { return slices.Contains(keys, key) })
 }
 
-// Clone returns an independent copy.
+// Clone returns a copy whose members can be set without changing those of c.
 func (c *Config) Clone() *Config {
 	other := &Config{slices.Clone(c.keys), make(map[string][]byte)}
 	for key, text := range c.text {
@@ -151,14 +152,14 @@ func (c *Config) Bytes() []byte {
 	return b.Bytes()
 }
 
-// fields reads typed values of a configuration and keeps the first thing that
-// is wrong with them.
+// fields reads typed values of a configuration. It keeps the first error in err, so that
+// callers can read many members and look for an error once.
 type fields struct {
 	*Config
 	err error
 }
 
-// complain keeps err if it is the first.
+// complain keeps err if it is the first error.
 func (f *fields) complain(err error) {
 	if f.err == nil {
 		f.err = err
@@ -217,7 +218,7 @@ func (f *fields) word(key, fallback string) string {
 	return v
 }
 
-// check adds a complaint unless ok.
+// check keeps the error that the format makes unless ok is true.
 func (f *fields) check(ok bool, format string, args ...any) {
 	if !ok {
 		f.complain(fmt.Errorf(format, args...))

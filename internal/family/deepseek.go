@@ -6,15 +6,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// interleaved reports whether the rotary pairs of a DeepSeek-V3 are interleaved,
-// which they are unless the configuration denies it.
+// interleaved reports whether the rotary pairs of a DeepSeek-V3 are interleaved. The
+// class takes them for interleaved unless the configuration says otherwise.
 func (f *fields) interleaved() (bool, error) {
 	v := true
 	_, err := f.decode("rope_interleave", "true or false", &v)
 	return v, err
 }
 
-// deepseek is what this program converts to: a dense DeepseekV3ForCausalLM.
+// deepseek is the form that this program converts to: a dense DeepseekV3ForCausalLM.
 var deepseek = Family{
 	Type: "deepseek_v3", Class: DeepseekClass,
 	Models: "what mha2mla writes, to be run by verify",
@@ -22,8 +22,8 @@ var deepseek = Family{
 	read:   readDeepseek,
 }
 
-// readDeepseek reads the configuration of a dense DeepseekV3ForCausalLM as this
-// program writes it, for running it.
+// readDeepseek reads the configuration of a dense DeepseekV3ForCausalLM as this program
+// writes it (design §6), so that the program can run what it wrote.
 func readDeepseek(f *fields, m *Model) error {
 	scaling, err := f.ropeParameters()
 	if err != nil {
@@ -59,10 +59,11 @@ func readDeepseek(f *fields, m *Model) error {
 	return f.silu()
 }
 
-// YarnMembers is the rope_scaling of a DeepSeek-V3 whose rotary key is scaled by s,
-// of type yarn. Older engines look for the type under its older name. What mscale
-// and mscale_all_dim are apart, engines apply differently; alike, all multiply the
-// scores of attention by the square of s.Attention.
+// YarnMembers returns the rope_scaling of a DeepSeek-V3 whose rotary key is scaled by s,
+// which must be of type yarn. It names the type twice, because older engines look for
+// it under its older name. Engines disagree on what mscale and mscale_all_dim mean
+// where they differ; where they are equal, all engines multiply the scores of attention
+// by the square of s.Attention.
 func YarnMembers(s *rope.Scaling) map[string]any {
 	return map[string]any{
 		"type": s.Kind, "rope_type": s.Kind, "factor": s.Factor, "original_max_position_embeddings": s.Original,
@@ -70,8 +71,8 @@ func YarnMembers(s *rope.Scaling) map[string]any {
 	}
 }
 
-// scaleLatent gives a DeepSeek-V3 the frequencies that the members, which may be
-// nil, ask for.
+// scaleLatent gives a DeepSeek-V3 the frequencies that its rope_scaling asks for; p is
+// nil if it has none.
 func (f *fields) scaleLatent(m *Model, p *ropeMembers) error {
 	if p == nil {
 		return nil

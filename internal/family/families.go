@@ -6,15 +6,17 @@ import (
 	"strings"
 )
 
-// Family is a kind of model that is known, by what configurations call it.
+// Family is a kind of model that the program knows, with the names that configurations
+// give it.
 type Family struct {
 	Type   string `json:"model_type"`
-	Class  string `json:"class"`              // of Transformers, that runs it
-	Models string `json:"models"`             // some that people have
-	How    string `json:"what_becomes_of_it"` // of what is not canonical
+	Class  string `json:"class"`              // the class of Transformers that runs it
+	Models string `json:"models"`             // published models of the family
+	How    string `json:"what_becomes_of_it"` // what the conversion does where the family differs from the canonical decoder
 
-	// read reads the configuration and says where the weights are kept. An error
-	// other than UnsupportedError is about its content.
+	// read fills the model from the configuration and notes where the family keeps its
+	// weights. An error other than UnsupportedError says that the content of the
+	// configuration is wrong.
 	read func(*fields, *Model) error
 }
 
@@ -23,7 +25,7 @@ func Families() []Family {
 	return []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, gemma}
 }
 
-// lookup finds a family by its model_type; nil if it is not known.
+// lookup finds the family of a model_type; nil if the program knows none.
 func lookup(kind string) *Family {
 	all := append(Families(), deepseek)
 	i := slices.IndexFunc(all, func(f Family) bool { return f.Type == kind })
@@ -33,7 +35,8 @@ func lookup(kind string) *Family {
 	return &all[i]
 }
 
-// refusal says why models of a type that is not known cannot be converted.
+// refusal returns the error that says why the program cannot convert models of a type
+// that is no known family.
 func refusal(config *Config, kind, name string) error {
 	for _, r := range Refusals() {
 		if slices.Contains(r.Types, kind) {

@@ -11,7 +11,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Model describes a decoder.
+// Model describes a checkpoint as the canonical decoder: pre-norm, RMSNorm, a gated MLP
+// and RoPE (design §8).
 type Model struct {
 	Architecture string  `json:"architecture"`
 	Hidden       int     `json:"hidden_size"`
@@ -27,42 +28,43 @@ type Model struct {
 	TiedHead     bool    `json:"tie_word_embeddings"`
 	MLA          *MLA    `json:"mla,omitempty"` // nil for MHA, GQA and MQA
 
-	PerHead *PerHead `json:"mha2mla,omitempty"` // nil but for the reference's form
+	PerHead *PerHead `json:"mha2mla,omitempty"` // nil unless the attention has the reference's form
 
-	Rope       *rope.Scaling `json:"rope_scaling,omitempty"`   // nil: the frequencies follow from the base
+	Rope       *rope.Scaling `json:"rope_scaling,omitempty"`   // nil: the frequencies follow from RopeTheta alone
 	Biases     bool          `json:"attention_bias,omitempty"` // projections to queries, keys and values add constants
-	OutputBias bool          `json:"output_bias,omitempty"`    // o_proj adds one, too
+	OutputBias bool          `json:"output_bias,omitempty"`    // o_proj adds constants, too
 	HeadNorms  bool          `json:"qk_norm,omitempty"`        // each head's queries and keys pass an RMSNorm
-	Activation Activation    `json:"hidden_act,omitempty"`     // of the MLP; empty: silu
+	Activation Activation    `json:"hidden_act,omitempty"`     // nonlinearity of the MLP; empty: silu
 	Window     Window        `json:"sliding_window,omitzero"`
 
-	Notes  []string           `json:"-"` // what of the configuration was not taken at its word
+	Notes  []string           `json:"-"` // where the configuration was not taken at its word, for the user to read
 	Config *Config            `json:"-"` // the whole configuration
 	Source *checkpoint.Source `json:"-"` // the weights
 
-	kind    string             // model_type
-	folded  []string           // keys of the configuration whose meaning is in the weights
-	stored  map[string]stored  // where weights are kept, by canonical name without prefix; those not named as they are called
-	weights map[string]*Weight // by canonical name
-	others  []*checkpoint.Tensor
+	kind    string               // model_type
+	folded  []string             // keys of the configuration whose meaning is in the weights
+	stored  map[string]stored    // where weights are kept that are not stored under their canonical name as they are; by that name, without prefix
+	weights map[string]*Weight   // by canonical name
+	others  []*checkpoint.Tensor // tensors that hold no weight of the model
 }
 
 // Activation is the nonlinearity of an MLP.
 type Activation string
 
-// The activations that can be run; targets have SiLU alone.
+// The program can run models with these activations. Most engines know SiLU alone in a
+// DeepSeek-V3.
 const (
 	SiLU Activation = ""
 	GELU Activation = "gelu_pytorch_tanh"
 )
 
-// Window limits the attention of layers to the last positions.
+// Window is a sliding window: in some layers a token attends only to the last positions.
 type Window struct {
 	Positions int `json:"positions"`  // 0: no limit
-	FromLayer int `json:"from_layer"` // first layer that has it
+	FromLayer int `json:"from_layer"` // the first layer that has the window; all after it do, too
 }
 
-// Of is the limit in layer n; 0: none.
+// Of returns how many positions a token of layer n attends to; 0 if it sees all.
 func (w Window) Of(n int) int {
 	if n < w.FromLayer {
 		return 0
@@ -70,14 +72,16 @@ func (w Window) Of(n int) int {
 	return w.Positions
 }
 
-// Family is the kind of the model, as configurations call it.
+// Family returns the kind of the model, as model_type names it in its configuration.
 func (m *Model) Family() string { return m.kind }
 
-// Folded lists the keys of the configuration whose meaning is in the weights as
-// Tensor gives them.
+// Folded lists the keys of the configuration whose meaning is part of the weights as
+// Weight returns them. A converted model must not have these keys.
 func (m *Model) Folded() []string { return m.folded }
 
-// Frequencies are those of the model's rotary pairs, in radians per token.
+// Frequencies returns the frequencies of the model's rotary pairs in radians per token,
+// scaled as the configuration asks (design §2). There are head_dim/2 of them, or
+// qk_rope_head_dim/2 in a model with latent attention.
 func (m *Model) Frequencies() []float64 {
 	if m.MLA != nil {
 		return m.Rope.Frequencies(m.RopeTheta, m.MLA.RopeDim)
@@ -85,20 +89,22 @@ func (m *Model) Frequencies() []float64 {
 	return m.Rope.Frequencies(m.RopeTheta, m.HeadDim)
 }
 
-// MLA is what multi-head latent attention adds to a decoder.
+// MLA holds the sizes of multi-head latent attention, which replaces the ordinary
+// attention of a decoder (design §6).
 type MLA struct {
 	KVLoraRank int `json:"kv_lora_rank"`
-	QLoraRank  int `json:"q_lora_rank,omitempty"` // 0: the query is not compressed
+	QLoraRank  int `json:"q_lora_rank,omitempty"` // 0: one projection makes the queries
 	NopeDim    int `json:"qk_nope_head_dim"`
 	RopeDim    int `json:"qk_rope_head_dim"`
 	ValueDim   int `json:"v_head_dim"`
 
-	// LatentEps is the ε of q_a_layernorm and kv_a_layernorm that the weights are
-	// made for.
+	// LatentEps is the ε of q_a_layernorm and kv_a_layernorm for which the weights
+	// were made.
 	LatentEps float64 `json:"latent_norm_eps"`
 }
 
-// CacheFloats is the number of floats the KV cache takes per token and layer.
+// CacheFloats returns the number of floats that the KV cache takes per token and layer
+// (design §3).
 func (m *Model) CacheFloats() int {
 	switch {
 	case m.MLA != nil:
@@ -109,8 +115,8 @@ func (m *Model) CacheFloats() int {
 	return 2 * m.KVHeads * m.HeadDim
 }
 
-// CacheBytes is the size of the KV cache per token over all layers, in the type
-// of the weights that fill it.
+// CacheBytes returns the size of the KV cache in bytes per token, over all layers. It
+// supposes that the cache has the type of the weights that project to it.
 func (m *Model) CacheBytes() int64 {
 	name := KProj
 	switch {
@@ -139,18 +145,21 @@ func (e *UnsupportedError) Hint() string { return e.Tip }
 // DeepseekClass is the class that runs what is converted.
 const DeepseekClass = "DeepseekV3ForCausalLM"
 
-// LatentEps is the eps that the stock class has in q_a_layernorm and
-// kv_a_layernorm whatever the configuration says.
+// LatentEps is the ε that the stock class has in q_a_layernorm and kv_a_layernorm,
+// whatever the configuration says.
 const LatentEps = 1e-6
 
-// LatentEpsKey is the member of a configuration that says for which ε there the
-// weights are made, if it is another, or another than that of the other norms. No
-// engine reads it.
+// LatentEpsKey is the member of a configuration that tells for which ε in q_a_layernorm
+// and kv_a_layernorm the weights were made. It is written if that is not LatentEps, or
+// not the ε of the other norms. No engine reads it; this program does, to run the model.
 const LatentEpsKey = "latent_norm_eps"
 
-// Read describes the model of a checkpoint from its configuration, which
-// configPath overrides if not empty, and makes sure that its tensors are there
-// in the shapes the configuration promises. No weight is read.
+// Read describes the model of a checkpoint from its configuration. A configPath that is
+// not empty names another configuration to use. Read makes sure that the tensors are
+// there in the shapes that the configuration promises. It reads no weight, unless the
+// head is tied to the embedding and stored as well. It returns an UnsupportedError for
+// a sound model that the program cannot handle, and a checkpoint.FormatError for one
+// that contradicts itself.
 func Read(src *checkpoint.Source, configPath string) (*Model, error) {
 	if adapter(src) {
 		return nil, &UnsupportedError{fmt.Sprintf("%q is a LoRA adapter, not a model", src.Path), "merge it into its base model first"}
@@ -183,15 +192,15 @@ func Read(src *checkpoint.Source, configPath string) (*Model, error) {
 	return m, m.PerHead.rank(m)
 }
 
-// adapter recognises LoRA weights by their tensors.
+// adapter reports whether the checkpoint holds LoRA weights, by the names of its tensors.
 func adapter(src *checkpoint.Source) bool {
 	return slices.ContainsFunc(src.Tensors(), func(t *checkpoint.Tensor) bool {
 		return strings.Contains(t.Name, ".lora_A") || strings.Contains(t.Name, ".lora_B") || strings.HasPrefix(t.Name, "base_model.model.")
 	})
 }
 
-// describe reads a configuration. An error other than UnsupportedError is about
-// its content.
+// describe makes a model of a configuration. An error other than UnsupportedError says
+// that the content of the configuration is wrong.
 func describe(config *Config) (*Model, error) {
 	f := &fields{Config: config}
 	kind := f.word("model_type", "")
@@ -222,7 +231,7 @@ func describe(config *Config) (*Model, error) {
 	return m, f.err
 }
 
-// Convertible is an error if the model has latent attention already.
+// Convertible returns an error if the model has latent attention already.
 func (m *Model) Convertible() error {
 	if m.MLA != nil || m.PerHead != nil {
 		return alreadyMLA(m.Architecture)

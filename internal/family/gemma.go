@@ -2,7 +2,7 @@ package family
 
 import "math"
 
-// gemma is GemmaForCausalLM, the first of that name.
+// gemma is GemmaForCausalLM, the class of Gemma 1.
 var gemma = Family{
 	Type: "gemma", Class: "GemmaForCausalLM",
 	Models: "Gemma 1, CodeGemma",
@@ -12,7 +12,7 @@ var gemma = Family{
 		if err := f.grouped(m); err != nil {
 			return err
 		}
-		act := f.word("hidden_activation", string(GELU)) // hidden_act is not looked at by the class
+		act := f.word("hidden_activation", string(GELU)) // the class does not look at hidden_act
 		if act != string(GELU) {
 			return &UnsupportedError{"hidden_activation \"" + act + "\" of a Gemma is not supported", "gelu_pytorch_tanh is"}
 		}
@@ -20,7 +20,7 @@ var gemma = Family{
 			m.Biases, m.OutputBias = true, true
 		}
 		if !f.Has("tie_word_embeddings") {
-			m.TiedHead = true // as the class presets it
+			m.TiedHead = true // the class takes this where the key is not there
 		}
 		for _, name := range []string{InputNorm, MLPNorm, FinalNorm} {
 			m.shift(name, 1)

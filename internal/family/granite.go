@@ -15,7 +15,7 @@ var granite = Family{
 		m.OutputBias = m.Biases
 		m.multiply(Embedding, f.number("embedding_multiplier", 1))
 		m.multiply(Head, 1/f.number("logits_scaling", 1))
-		m.scaleScores(f.number("attention_multiplier", 1) * math.Sqrt(float64(m.HeadDim))) // in the place of 1/√D
+		m.scaleScores(f.number("attention_multiplier", 1) * math.Sqrt(float64(m.HeadDim))) // the class multiplies by it instead of 1/√D
 		residual := f.number("residual_multiplier", 1)
 		for _, name := range []string{OProj, OBias, DownProj} {
 			m.multiply(name, residual)

@@ -1,7 +1,8 @@
 package family
 
-// internlm2 is InternLM2ForCausalLM. It keeps queries, keys and values in one
-// tensor: for every KV head, the heads of its queries, its key, its value.
+// internlm2 is InternLM2ForCausalLM. It keeps the projections to queries, keys and
+// values in one tensor. Its rows are those of one KV head after the other: first the
+// query heads that share the KV head, then its key, then its value.
 var internlm2 = Family{
 	Type: "internlm2", Class: "InternLM2ForCausalLM",
 	Models: "InternLM2, InternLM2.5",
@@ -10,8 +11,9 @@ var internlm2 = Family{
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err
 		}
-		const most = 1 << 16 // their places are listed
-		if f.check(m.KVHeads <= most, "%q is %d and must be at most 2^16", "num_key_value_heads", m.KVHeads); f.err != nil {
+		const most = 1 << 16 // the rows of each KV head are listed, so a false number would fill the memory
+		f.check(m.KVHeads <= most, "%q is %d and must be at most 2^16", "num_key_value_heads", m.KVHeads)
+		if f.err != nil {
 			return nil
 		}
 		m.Biases = f.boolean("bias")
@@ -28,7 +30,7 @@ var internlm2 = Family{
 		group, D := int64(m.Heads/m.KVHeads), int64(m.HeadDim)
 		for _, part := range []struct {
 			weight, bias string
-			from, heads  int64 // within the heads of a KV head
+			from, heads  int64 // which of the heads that the tensor keeps together for one KV head
 		}{{QProj, QBias, 0, group}, {KProj, KBias, group, 1}, {VProj, VBias, group + 1, 1}} {
 			var where []rows
 			for g := range int64(m.KVHeads) {

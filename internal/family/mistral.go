@@ -10,15 +10,15 @@ var mistral = Family{
 			return err
 		}
 		if _, given := f.text["sliding_window"]; !given {
-			f.Set("sliding_window", 4096) // as the class presets it
+			f.Set("sliding_window", 4096) // the class takes this where the key is not there
 		}
 		f.window(m, 0)
 		return nil
 	},
 }
 
-// window reads the sliding window that layers from the given one on have. One that
-// is no shorter than the context changes nothing.
+// window reads the sliding window of the layers that begin with the given one. A window
+// that is no shorter than the context changes nothing, so it is not noted.
 func (f *fields) window(m *Model, from int) {
 	if !f.Has("sliding_window") {
 		return

@@ -12,21 +12,22 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// PerHead is latent attention as the reference implementation of the MHA2MLA
-// paper has it: every KV head keeps some of its rotary pairs at their own
-// frequencies, the rest of its keys and its values come from a latent, or from
-// one each.
+// PerHead is latent attention as the reference implementation of the MHA2MLA paper
+// defines it (design §7). Every KV head keeps some of its rotary pairs, which turn at
+// the frequencies that they had. The rest of its keys and its values are projected up
+// from one latent, or from two if Split is set.
 type PerHead struct {
 	Rank     int    `json:"rank"`                 // r of each latent: low_rank times the number of KV heads
 	RopeDim  int    `json:"rope_dim"`             // dr, rotary dimensions per KV head
-	Split    bool   `json:"split"`                // keys and values have latents of their own
+	Split    bool   `json:"split"`                // keys have one latent and values another
 	Version  string `json:"partial_rope_version"` // high, low, uniform or 2-norm
-	RankFile string `json:"rank_file,omitempty"`  // of 2-norm: the ranking, beside the weights
+	RankFile string `json:"rank_file,omitempty"`  // the file beside the weights that holds the ranking of 2-norm
 
 	rankings []rope.Ranking // [layers]
 }
 
-// Names of the tensors of a layer in that form, after its prefix.
+// These are the names that the tensors of a layer have in that form, after the prefix
+// of the layer.
 const (
 	KRProj = "self_attn.k_r_proj.weight"
 	DownKV = "self_attn.kv_proj.down_kv.weight"
@@ -40,14 +41,14 @@ const (
 	UpVBias = "self_attn.kv_proj.up_v.bias"
 )
 
-// ByRank is what the reference calls any choice of pairs that a file of ranks
-// tells.
+// ByRank is the version under which the reference reads the choice of pairs from a
+// file of ranks, however that choice was made.
 const ByRank = "2-norm"
 
 // PerHeadKey is the member of the configuration that describes the form.
 const PerHeadKey = "mha2mla"
 
-// PerHeadConfig is that member.
+// PerHeadConfig is the content of that member.
 type PerHeadConfig struct {
 	Version     string  `json:"partial_rope_version"`
 	RopeDim     int     `json:"rope_dim_for_mla"`
@@ -64,7 +65,8 @@ type PerHeadConfig struct {
 // ascending order.
 func (p *PerHead) Kept(n int) [][]int { return p.rankings[n].Kept(p.RopeDim / 2) }
 
-// cacheFloats is the size of the cache of a model with G KV heads.
+// cacheFloats is the number of floats that the cache of a model with G KV heads takes
+// per token and layer.
 func (p *PerHead) cacheFloats(G int) int {
 	latents := 1
 	if p.Split {
@@ -73,7 +75,7 @@ func (p *PerHead) cacheFloats(G int) int {
 	return latents*p.Rank + G*p.RopeDim
 }
 
-// attentionTensors lists the tensors of a layer of m.
+// attentionTensors lists the tensors of a layer's attention in m, with their shapes.
 func (p *PerHead) attentionTensors(m *Model) []TensorShape {
 	d, H, G, D := int64(m.Hidden), int64(m.Heads), int64(m.KVHeads), int64(m.HeadDim)
 	r, dr := int64(p.Rank), int64(p.RopeDim)
@@ -98,8 +100,8 @@ func (p *PerHead) attentionTensors(m *Model) []TensorShape {
 	return append(tensors, TensorShape{DownKV, []int64{r, d}})
 }
 
-// perHead reads the member of the configuration that describes the form, if it
-// is there.
+// perHead reads the member of the configuration that describes the form. A
+// configuration without it is an ordinary one, and perHead leaves m as it is.
 func (f *fields) perHead(m *Model) error {
 	var c PerHeadConfig
 	if ok, err := f.decode(PerHeadKey, "an object of the reference's arguments", &c); err != nil || !ok || c.Baseline {
@@ -135,8 +137,8 @@ func (f *fields) perHead(m *Model) error {
 	return nil
 }
 
-// rank works out which pairs every KV head keeps, from the file of ranks beside
-// the weights if it takes one.
+// rank works out which pairs every KV head keeps. The version 2-norm takes them from
+// the file of ranks beside the weights; the other versions fix them.
 func (p *PerHead) rank(m *Model) (err error) {
 	if p.RankFile != "" {
 		path := filepath.Join(m.Source.Dir, p.RankFile)
@@ -157,8 +159,11 @@ func (p *PerHead) rank(m *Model) (err error) {
 	return nil
 }
 
-// ReadRankings reads a file of ranks for the layers of m: a tensor of bytes
-// [layers, KV heads, head_dim], in which both rows of a pair have its rank.
+// ReadRankings reads a file of ranks, as the reference implementation writes it, for the
+// layers of m. It holds a tensor of bytes [layers, KV heads, head_dim], in which both
+// rows of a pair hold the rank of the pair. The rankings come back one for each layer.
+// It is an error if the file is no such tensor, has another shape, or has ranks that
+// are no permutation.
 func ReadRankings(path string, m *Model) ([]rope.Ranking, error) {
 	t, err := pth.ReadFile(path)
 	if err != nil {
@@ -189,7 +194,8 @@ func ReadRankings(path string, m *Model) ([]rope.Ranking, error) {
 	return all, nil
 }
 
-// EncodeRankings returns the content of a file of ranks. Ranks must be below 256.
+// EncodeRankings returns the content of a file of ranks that ReadRankings reads: all
+// holds a ranking for each layer. A rank is stored as a byte, so ranks must be below 256.
 func EncodeRankings(all []rope.Ranking) ([]byte, error) {
 	t := &pth.Tensor{Shape: []int{len(all), len(all[0]), 2 * len(all[0][0])}}
 	for _, layer := range all {
@@ -204,7 +210,8 @@ func EncodeRankings(all []rope.Ranking) ([]byte, error) {
 	return pth.Encode(t)
 }
 
-// SetPerHead describes the form in a configuration.
+// SetPerHead writes the description of the form p into a configuration of a model with
+// kvHeads KV heads.
 func (c *Config) SetPerHead(p *PerHead, kvHeads int) {
 	d := PerHeadConfig{Version: p.Version, RopeDim: p.RopeDim, SVD: "joint", LowRank: p.Rank / kvHeads}
 	if p.Split {
@@ -213,6 +220,6 @@ func (c *Config) SetPerHead(p *PerHead, kvHeads int) {
 	if p.RankFile != "" {
 		d.RankFile = &p.RankFile
 	}
-	text, _ := json.Marshal(d) // plain fields
+	text, _ := json.Marshal(d) // a struct of plain fields always marshals
 	c.Set(PerHeadKey, json.RawMessage(text))
 }

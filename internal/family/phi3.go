@@ -1,7 +1,7 @@
 package family
 
-// phi3 is Phi3ForCausalLM, which keeps queries, keys and values in one tensor, and
-// gate_proj and up_proj in another.
+// phi3 is Phi3ForCausalLM. It keeps the projections to queries, keys and values in one
+// tensor, and gate_proj and up_proj in another.
 var phi3 = Family{
 	Type: "phi3", Class: "Phi3ForCausalLM",
 	Models: "Phi-3 mini and medium of 4k, Phi-4",

@@ -7,8 +7,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
-// quantisedTensors are ends of names that give a method away where the
-// configuration does not name it.
+// quantisedTensors lists how tensors' names end under methods of quantisation. They tell
+// the method where the configuration does not.
 var quantisedTensors = []struct{ end, method string }{
 	{".qweight", "GPTQ or AWQ"}, {".g_idx", "GPTQ"},
 	{".weight_packed", "compressed-tensors"},
@@ -19,7 +19,7 @@ var quantisedTensors = []struct{ end, method string }{
 	{"_proj_scales", "MXFP4"}, {".quant_map", "bitsandbytes"},
 }
 
-// quantised is an error that names the method if a checkpoint is quantised.
+// quantised returns an error that names the method if a checkpoint is quantised.
 func quantised(config *Config, src *checkpoint.Source) error {
 	method := ""
 	for _, key := range []string{"quantization_config", "compression_config", "quantization"} {

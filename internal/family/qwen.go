@@ -36,7 +36,7 @@ var qwen3 = Family{
 // upperWindow reads the sliding window that the upper layers of a Qwen may have.
 func (f *fields) upperWindow(m *Model) {
 	if f.boolean("use_sliding_window") {
-		from := 28 // as the class presets it
+		from := 28 // the class takes this where the key is not there
 		if _, err := f.decode("max_window_layers", "an integer", &from); err != nil {
 			f.complain(err)
 		}

@@ -1,20 +1,21 @@
 package family
 
-// Refusal says why models of some types cannot be converted.
+// Refusal says why the program cannot convert models of some types.
 type Refusal struct {
 	Types  []string `json:"model_types"`
 	Models string   `json:"models"`
 	Why    string   `json:"because"`
-	Tip    string   `json:"instead"` // what to use
+	Tip    string   `json:"instead"` // what the user can do instead
 }
 
-// Refusals lists what people have and cannot convert.
+// Refusals lists the models that people have and that the program cannot convert.
 func Refusals() []Refusal {
 	return []Refusal{
 		{
 			[]string{"mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "phimoe", "dbrx"},
 			"Mixtral, Qwen-MoE, OLMoE, Granite MoE, Phi-3.5-MoE, DBRX",
-			// normalised sigmoids would be a softmax for logits far below zero; the router has no bias to get them there
+			// Far below zero, normalised sigmoids would equal a softmax. The router has no
+			// bias that could move the logits there.
 			"its experts are weighed by a softmax of the router's logits, those of DeepSeek-V3 by sigmoids: no weights make the one of the other",
 			"convert a dense model of the same series",
 		},

@@ -13,7 +13,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// ropeMembers are those of rope_scaling and of its newer form rope_parameters.
+// ropeMembers holds the members of rope_scaling and of its newer form rope_parameters.
 type ropeMembers struct {
 	Kind      string          `json:"rope_type"`
 	OldKind   string          `json:"type"`
@@ -30,13 +30,12 @@ type ropeMembers struct {
 	Partial   float64         `json:"partial_rotary_factor"`
 }
 
-// ropeKeys are the members of a configuration that describe RoPE, in their older and
-// their newer form.
+// ropeKeys lists the members of a configuration that describe RoPE, the older form first.
 var ropeKeys = []string{"rope_scaling", "rope_parameters"}
 
-// ropeParameters reads rope_scaling and rope_parameters, of which the latter also
-// holds rope_theta, and may hold one such object for each type of layer. Whatever says
-// the same thing twice must say the same.
+// ropeParameters reads rope_scaling and rope_parameters. The latter holds rope_theta as
+// well, and may hold one such object for each type of layer. It is an error if two of
+// them contradict each other. The result is nil if RoPE is not scaled.
 func (f *fields) ropeParameters() (*ropeMembers, error) {
 	var all []*ropeMembers
 	for _, key := range ropeKeys {
@@ -50,8 +49,8 @@ func (f *fields) ropeParameters() (*ropeMembers, error) {
 		if err := f.ropeBase(p); err != nil {
 			return nil, err
 		}
-		if q := all[0]; p.scaling() != q.scaling() {
-			return nil, fmt.Errorf("RoPE is scaled in two ways (%s and %s), and there can be one", q, p)
+		if p.scaling() != all[0].scaling() {
+			return nil, fmt.Errorf("RoPE is scaled in two ways (%s and %s), and there can be one", all[0], p)
 		}
 	}
 	if len(all) == 0 || all[0].Kind == "default" {
@@ -60,7 +59,8 @@ func (f *fields) ropeParameters() (*ropeMembers, error) {
 	return all[0], nil
 }
 
-// ropeSets reads the objects at a key: itself, or one for each type of layer.
+// ropeSets reads the objects that describe RoPE at a key: the value of the key, or one
+// object within it for each type of layer.
 func (f *fields) ropeSets(key string) ([]*ropeMembers, error) {
 	const kind = "an object that describes RoPE"
 	var members map[string]json.RawMessage
@@ -69,7 +69,8 @@ func (f *fields) ropeSets(key string) ([]*ropeMembers, error) {
 	}
 	nested, flat := []json.RawMessage{}, 0
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		switch value := bytes.TrimSpace(members[name]); {
+		value := bytes.TrimSpace(members[name])
+		switch {
 		case bytes.HasPrefix(value, []byte("{")):
 			nested = append(nested, value)
 		case string(value) != "null":
@@ -91,7 +92,8 @@ func (f *fields) ropeSets(key string) ([]*ropeMembers, error) {
 		if p.Kind != "" && p.OldKind != "" && p.Kind != p.OldKind {
 			return nil, fmt.Errorf("%q has rope_type %q and type %q", key, p.Kind, p.OldKind)
 		}
-		if p.Kind = cmp.Or(p.Kind, p.OldKind); p.Kind == "" && p.Factor != 0 && p.Factor != 1 {
+		p.Kind = cmp.Or(p.Kind, p.OldKind)
+		if p.Kind == "" && p.Factor != 0 && p.Factor != 1 {
 			return nil, fmt.Errorf("%q has a factor of %v and no rope_type to say what it does", key, p.Factor)
 		}
 		p.Kind = cmp.Or(p.Kind, "default")
@@ -100,8 +102,9 @@ func (f *fields) ropeSets(key string) ([]*ropeMembers, error) {
 	return sets, nil
 }
 
-// ropeBase gives the configuration the base and the part that rotates which p says, if
-// it says any and nothing else is said.
+// ropeBase copies the base and the rotating part of a head from p into the configuration,
+// where older configurations have them. It is an error if the configuration says
+// otherwise.
 func (f *fields) ropeBase(p *ropeMembers) error {
 	if len(p.Theta) > 0 && string(p.Theta) != "null" {
 		if err := f.agree("rope_theta", p.Theta); err != nil {
@@ -114,7 +117,8 @@ func (f *fields) ropeBase(p *ropeMembers) error {
 	return nil
 }
 
-// agree sets a number that may be there already, and then is the same.
+// agree sets a number of the configuration. If the key has a number already, it returns
+// an error unless that is the same.
 func (f *fields) agree(key string, value json.RawMessage) error {
 	if !f.Has(key) {
 		f.Set(key, value)
@@ -127,8 +131,8 @@ func (f *fields) agree(key string, value json.RawMessage) error {
 	return nil
 }
 
-// scaling is what the members say of how RoPE is scaled; where it is not, nothing else
-// counts.
+// scaling returns a value that is equal for two objects if they scale RoPE alike. Where
+// RoPE is not scaled, the other members do not count.
 func (p *ropeMembers) scaling() any {
 	q := *p
 	q.Theta, q.OldKind, q.Partial = nil, "", 0
@@ -144,8 +148,8 @@ func (p *ropeMembers) scaling() any {
 
 func (p *ropeMembers) String() string { return fmt.Sprintf("%s with factor %v", p.Kind, p.Factor) }
 
-// unknownRope says which keys of the configuration seem to be about RoPE and are not
-// known: another class may read them.
+// unknownRope returns a note for each key of the configuration that seems to be about RoPE
+// and is not known here: a class that reads it would compute something else.
 func (f *fields) unknownRope() []string {
 	known := append([]string{"rope_theta", "partial_rotary_factor", "original_max_position_embeddings", "rope_interleave", "rope_interleaved", PerHeadKey}, ropeKeys...)
 	var notes []string
@@ -158,8 +162,8 @@ func (f *fields) unknownRope() []string {
 	return notes
 }
 
-// scaleRope gives the model the frequencies that the members, which may be nil,
-// ask for.
+// scaleRope gives the model the frequencies that its rope_scaling asks for; p is nil if
+// it has none.
 func (f *fields) scaleRope(m *Model, p *ropeMembers) error {
 	if p == nil {
 		return nil
@@ -185,13 +189,14 @@ func (f *fields) scaleRope(m *Model, p *ropeMembers) error {
 	return nil
 }
 
-// setScaling gives the model checked scaling.
+// setScaling gives the model the scaling s, after it has checked the numbers.
 func (f *fields) setScaling(m *Model, s rope.Scaling) {
 	f.check(s.Factor >= 1 && s.Original >= 0, "rope_scaling: factor is %v and must be at least 1", s.Factor)
 	m.Rope = &s
 }
 
-// yarn gives the model the frequencies of yarn.
+// yarn gives the model the frequencies of yarn, with the defaults of Transformers for
+// members that are not there.
 func (f *fields) yarn(m *Model, p *ropeMembers) {
 	s := rope.Scaling{
 		Kind: "yarn", Factor: p.Factor, Original: cmp.Or(p.Original, float64(m.MaxPositions)),
@@ -201,7 +206,8 @@ func (f *fields) yarn(m *Model, p *ropeMembers) {
 	f.setScaling(m, s)
 }
 
-// yarnAttention is the factor of queries and keys under yarn.
+// yarnAttention returns the factor by which yarn multiplies queries and keys, as
+// Transformers chooses it.
 func (p *ropeMembers) yarnAttention() float64 {
 	switch {
 	case p.Attention != 0:
@@ -213,10 +219,11 @@ func (p *ropeMembers) yarnAttention() float64 {
 	}
 }
 
-// mscale is rope.MScale of the factor at a weight.
+// mscale returns rope.MScale of the factor, with a weight such as mscale_all_dim.
 func (p *ropeMembers) mscale(weight float64) float64 { return rope.MScale(p.Factor, weight) }
 
-// scaleScores says that the stock class multiplies the scores of attention.
+// scaleScores notes that the stock class multiplies the scores of attention by a factor.
+// The queries take it, since scores are linear in them.
 func (m *Model) scaleScores(factor float64) {
 	m.multiply(QProj, factor)
 	m.multiply(QBias, factor)

@@ -10,14 +10,14 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// Names of tensors that are not part of a layer.
+// These are the names of the tensors that are not part of a layer.
 const (
 	Embedding = "model.embed_tokens.weight"
 	FinalNorm = "model.norm.weight"
 	Head      = "lm_head.weight"
 )
 
-// Names of a layer's tensors, after its prefix.
+// These are the names of a layer's tensors, after the prefix of the layer.
 const (
 	InputNorm = "input_layernorm.weight"
 	MLPNorm   = "post_attention_layernorm.weight"
@@ -47,7 +47,7 @@ const (
 // InLayer returns the full name of a tensor of layer n.
 func InLayer(n int, name string) string { return fmt.Sprintf("model.layers.%d.%s", n, name) }
 
-// TensorShape is a tensor that a model cannot do without.
+// TensorShape names a tensor that a model needs, and the shape that it must have.
 type TensorShape struct {
 	Name  string
 	Shape []int64
@@ -82,7 +82,7 @@ func (m *Model) AttentionTensors() []TensorShape {
 	return tensors
 }
 
-// latentTensors are those of a layer with latent attention.
+// latentTensors lists the tensors of the attention of a layer with latent attention.
 func (m *Model) latentTensors() []TensorShape {
 	d, H, D := int64(m.Hidden), int64(m.Heads), int64(m.HeadDim)
 	r, dr, dv, q := int64(m.MLA.KVLoraRank), int64(m.MLA.RopeDim), int64(m.MLA.ValueDim), int64(m.MLA.QLoraRank)
@@ -105,8 +105,8 @@ func (m *Model) latentTensors() []TensorShape {
 	return append(tensors, TensorShape{QAProj, []int64{q, d}}, TensorShape{QANorm, []int64{q}}, TensorShape{QBProj, []int64{H * D, q}})
 }
 
-// parts yields the weights the model cannot do without, by the prefix of their
-// names: those outside the layers, then those of each layer.
+// parts yields the weights that the model needs, with the prefix of their names: first
+// those outside the layers, then those of one layer after the other.
 func (m *Model) parts(yield func(prefix string, weights []TensorShape) bool) {
 	d, f, v := int64(m.Hidden), int64(m.Intermediate), int64(m.Vocab)
 	if !yield("", []TensorShape{{Embedding, []int64{v, d}}, {FinalNorm, []int64{d}}, {Head, []int64{v, d}}}) {
@@ -130,7 +130,7 @@ func (m *Model) bind() error {
 		return m.contradiction("the configuration has %d layers and the checkpoint %d tensors", m.Layers, len(m.Source.Tensors()))
 	}
 	m.weights = make(map[string]*Weight)
-	used := make(map[*checkpoint.Tensor]int64) // rows
+	used := make(map[*checkpoint.Tensor]int64) // how many rows of each tensor the weights view
 	var found []*Weight
 	var missing error
 	for prefix, weights := range m.parts {
@@ -142,14 +142,14 @@ func (m *Model) bind() error {
 			}
 			found, m.weights[w.Name] = append(found, w), w
 			if want.Name == Head && m.TiedHead {
-				continue // counted as the embedding
+				continue // its rows are counted as those of the embedding
 			}
 			for _, r := range w.rows {
 				used[w.stored] += r.n
 			}
 		}
 		if prefix != "" && missing != nil {
-			break // a configuration may claim any number of layers
+			break // a false configuration may claim more layers than anybody could list
 		}
 	}
 	if len(found) == 0 {
@@ -175,8 +175,9 @@ func (m *Model) bind() error {
 	return nil
 }
 
-// wrapped says with what the names of tensors begin that should begin with model, as
-// wrappers of trainers leave them; empty if that is not what is wrong.
+// wrapped explains names of tensors that begin with something other than "model.", which
+// the wrappers of trainers leave behind. It returns an empty text if the names do not
+// show this mistake.
 func (m *Model) wrapped() string {
 	const inside = "layers.0."
 	for _, t := range m.Source.Tensors() {
@@ -187,10 +188,12 @@ func (m *Model) wrapped() string {
 	return ""
 }
 
-// fits is an error if the tensor that holds w cannot be made of so many rows.
+// fits returns an error if the tensor that holds w does not have the given number of
+// rows, which all weights in it need together, or does not hold floats.
 func (m *Model) fits(w *Weight, rows int64) error {
 	want := append([]int64{rows}, w.Shape[1:]...)
-	switch t := w.stored; {
+	t := w.stored
+	switch {
 	case !slices.Equal(t.Shape, want):
 		return m.contradiction("tensor %q has shape %v and the configuration says %v", t.Name, t.Shape, want)
 	case !t.DType.Float():
@@ -199,8 +202,8 @@ func (m *Model) fits(w *Weight, rows int64) error {
 	return nil
 }
 
-// stranger is an error if a tensor that holds no weight of the model would change
-// what it computes.
+// stranger returns an error if a tensor that holds no weight of the model seems to change
+// what the model computes.
 func (m *Model) stranger(name string) error {
 	switch {
 	case strings.HasSuffix(name, ".bias"):
@@ -208,17 +211,17 @@ func (m *Model) stranger(name string) error {
 	case strings.HasPrefix(name, "model.layers."):
 		return &UnsupportedError{fmt.Sprintf("tensor %q is not part of a %s of %d layers", name, m.Architecture, m.Layers), "see that config.json belongs to these weights"}
 	default:
-		return nil // carried along
+		return nil // the conversion copies it
 	}
 }
 
-// Others returns the tensors of the checkpoint that hold no weight of the model
-// and change nothing: what is carried along as it is.
+// Others returns the tensors of the checkpoint that hold no weight of the model and do
+// not change what it computes. A conversion copies them as they are.
 func (m *Model) Others() []*checkpoint.Tensor { return m.others }
 
-// Dropped reports whether a tensor has no place in a converted checkpoint: the
-// frequencies that old files carry, and tables made of them, and a head that the configuration ties to
-// the embedding.
+// Dropped reports whether a tensor has no place in a converted checkpoint. Old files carry
+// the frequencies of RoPE and tables made of them, which engines compute; and a head that
+// the configuration ties to the embedding is there twice.
 func (m *Model) Dropped(name string) bool {
 	head := Head
 	if other := m.stored[Head].name; other != "" {

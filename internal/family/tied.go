@@ -8,9 +8,9 @@ import (
 )
 
 // untie finds out whether a head that the configuration ties to the embedding is stored
-// with values of its own, as some trainers leave it. Engines differ on what they take
-// then; what was trained is what is stored, so it is kept, and the configuration says
-// so. Only where there are both is any weight read.
+// with other values than the embedding, as some trainers leave it. Engines differ on
+// which they use then. The stored head is the one that was trained, so untie keeps it and
+// corrects the configuration. It reads weights only where both are stored.
 func (m *Model) untie() error {
 	if !m.TiedHead {
 		return nil
@@ -44,7 +44,7 @@ func (m *Model) storedName(name string) string {
 // types.
 func equal(a, b *checkpoint.Tensor) (bool, error) {
 	if !a.DType.Float() || !b.DType.Float() {
-		return true, nil // quantised, which is refused elsewhere
+		return true, nil // the model is quantised, and bind refuses it
 	}
 	const atOnce = 1 << 16
 	x, y := make([]float64, atOnce), make([]float64, atOnce)
@@ -57,7 +57,7 @@ func equal(a, b *checkpoint.Tensor) (bool, error) {
 			return false, err
 		}
 		for i, v := range x[:n] {
-			if v != y[i] && (v == v || y[i] == y[i]) { // NaN is as good as NaN
+			if v != y[i] && (v == v || y[i] == y[i]) { // two NaN count as the same
 				return false, nil
 			}
 		}

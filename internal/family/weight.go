@@ -9,24 +9,27 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
-// Weight is a weight of the canonical decoder as a view of what the checkpoint
-// stores: some rows of one tensor, in order, each value v seen as
-// Factor·(Shift + v). What is kept fused, interleaved or without a constant that
-// the stock class of its family multiplies or adds is so what it means.
+// Weight is a weight of the canonical decoder, as a view of what the checkpoint stores:
+// it takes some rows of one tensor, in order, and reads each stored value v as
+// Factor·(Shift + v). Families fuse or interleave projections, and their stock classes
+// multiply by constants or add them. The rows, the factor and the shift undo this, so
+// that whoever reads a Weight gets values that mean the same in every family.
 type Weight struct {
-	Name   string // canonical
-	Shape  []int64
-	Factor float64
-	Shift  float64
+	Name   string  // the canonical name, with the prefix of the layer
+	Shape  []int64 // of the view, which may have fewer rows than the tensor
+	Factor float64 // multiplies what is stored; 1 if nothing does
+	Shift  float64 // is added before Factor multiplies
 
 	stored *checkpoint.Tensor
 	rows   []rows
 }
 
-// rows are n rows of a tensor from the given one on; of a vector, elements.
+// rows names n neighbouring rows of a tensor, the first of them by its number. The rows
+// of a vector are its elements.
 type rows struct{ from, n int64 }
 
-// Whole views a tensor that is no weight of the decoder, as it is.
+// Whole returns a view of all of a tensor as it is stored. It serves tensors that are no
+// weight of the decoder.
 func Whole(t *checkpoint.Tensor) *Weight {
 	w := &Weight{Name: t.Name, Shape: t.Shape, Factor: 1, stored: t, rows: []rows{{0, 1}}}
 	if len(t.Shape) > 0 {
@@ -49,13 +52,13 @@ func (w *Weight) Elements() int64 { return checkpoint.Spec{Shape: w.Shape}.Eleme
 
 // Bytes is the size of the stored values.
 func (w *Weight) Bytes() int64 {
-	if w.Entire() { // of any type, also of those smaller than a byte
+	if w.Entire() { // only the tensor knows the size of types smaller than a byte
 		return w.stored.Bytes()
 	}
 	return w.Elements() * w.DType().Size()
 }
 
-// Entire reports whether w is all of a tensor.
+// Entire reports whether w views all of a tensor, in its order.
 func (w *Weight) Entire() bool { return len(w.rows) == 1 && w.Elements() == w.stored.Elements() }
 
 // Data returns the stored bytes of the rows, one after the other.
@@ -71,10 +74,11 @@ func (w *Weight) Data() io.Reader {
 	return io.MultiReader(parts...)
 }
 
-// ReadError explains a failed read of Data.
+// ReadError explains an error that reading Data returned: it names the tensor and the file.
 func (w *Weight) ReadError(err error) error { return w.stored.ReadError(err) }
 
-// Locate returns where a value is stored, row-major: the tensor and its index.
+// Locate returns where the value at a row-major index is stored: the tensor, and the
+// row-major index there.
 func (w *Weight) Locate(index int64) (*checkpoint.Tensor, int64) {
 	at := int64(0)
 	_ = w.segments(index, 1, func(from, _ int64) error { at = from; return nil })
@@ -89,7 +93,8 @@ func (w *Weight) width() int64 {
 	return checkpoint.Spec{Shape: w.Shape[1:]}.Elements()
 }
 
-// segments visits where n values from the given one on are stored, in order.
+// segments calls visit for each run of stored values that n values of w, starting with
+// the given one, consist of, in order. It stops at the first error and returns it.
 func (w *Weight) segments(first, n int64, visit func(from, n int64) error) error {
 	width := w.width()
 	for _, r := range w.rows {
@@ -107,13 +112,13 @@ func (w *Weight) segments(first, n int64, visit func(from, n int64) error) error
 	return nil
 }
 
-// ReadValues reads values of w from the given one on, in row-major order.
+// ReadValues fills dst with values of w in row-major order, starting with the given one.
 func ReadValues[T checkpoint.Real](w *Weight, first int64, dst []T) error {
 	return read(w, first, dst, checkpoint.Read[T])
 }
 
-// ReadFinite is ReadValues for values that are computed with: NaN and Inf are refused,
-// by the name and the position that they are stored at.
+// ReadFinite is ReadValues for values that are computed with. It returns an error for NaN
+// and Inf, which names the tensor and the position where such a value is stored.
 func ReadFinite[T checkpoint.Real](w *Weight, first int64, dst []T) error {
 	return read(w, first, dst, checkpoint.ReadFinite[T])
 }
@@ -134,24 +139,25 @@ func read[T checkpoint.Real](w *Weight, first int64, dst []T, from func(*checkpo
 	return nil
 }
 
-// stored says where a family keeps a canonical weight. Fields that are zero say
-// nothing special.
+// stored says where and how a family keeps a canonical weight. The zero value means that
+// it keeps the weight under its canonical name and as it is.
 type stored struct {
-	name   string // in the checkpoint, without the prefix of the layer
+	name   string // the name in the checkpoint, without the prefix of the layer
 	rows   []rows
 	factor float64
 	shift  float64
 }
 
-// keep says that a checkpoint keeps a canonical weight under another name, in
-// the given rows.
+// keep notes that a checkpoint keeps a canonical weight under another name, in the given
+// rows of that tensor; in all of them if none are given.
 func (m *Model) keep(canonical, name string, where ...rows) {
 	s := m.stored[canonical]
 	s.name, s.rows = name, where
 	m.setStored(canonical, s)
 }
 
-// multiply says that the stock class multiplies what a canonical weight yields.
+// multiply notes that the stock class multiplies the result of a canonical weight by a
+// factor, so that the weight is read as if it had been multiplied by it.
 func (m *Model) multiply(canonical string, factor float64) {
 	s := m.stored[canonical]
 	if s.factor == 0 {
@@ -161,7 +167,7 @@ func (m *Model) multiply(canonical string, factor float64) {
 	m.setStored(canonical, s)
 }
 
-// shift says that the stock class adds a constant to a canonical weight.
+// shift notes that the stock class adds a constant to each value of a canonical weight.
 func (m *Model) shift(canonical string, by float64) {
 	s := m.stored[canonical]
 	s.shift = by
@@ -175,7 +181,8 @@ func (m *Model) setStored(canonical string, s stored) {
 	m.stored[canonical] = s
 }
 
-// Weight returns a weight by its canonical name; nil if the model has none.
+// Weight returns the weight with a canonical name, prefix included; nil if the model has
+// none of that name.
 func (m *Model) Weight(name string) *Weight { return m.weights[name] }
 
 // Weights returns all weights in the order of their names.
@@ -188,8 +195,8 @@ func (m *Model) Weights() []*Weight {
 	return all
 }
 
-// view finds the stored values of a canonical weight; prefix is that of its
-// layer, empty for others.
+// view finds the tensor that holds a canonical weight. The prefix is that of the layer
+// that the weight belongs to, and empty if it belongs to none.
 func (m *Model) view(prefix string, want TensorShape) (*Weight, error) {
 	s := m.stored[want.Name]
 	if s.name == "" {
@@ -208,7 +215,8 @@ func (m *Model) view(prefix string, want TensorShape) (*Weight, error) {
 	if w.rows == nil {
 		w.rows = []rows{{0, want.Shape[0]}}
 	}
-	if w.stored = m.Source.Lookup(prefix + s.name); w.stored == nil {
+	w.stored = m.Source.Lookup(prefix + s.name)
+	if w.stored == nil {
 		return w, fmt.Errorf("tensor %q is missing", prefix+s.name)
 	}
 	return w, nil
