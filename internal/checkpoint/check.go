@@ -16,12 +16,12 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// ExistsError says that an output is already there.
+// ExistsError says that an output is there already.
 type ExistsError struct{ Path string }
 
 func (e *ExistsError) Error() string { return fmt.Sprintf("%q exists already", e.Path) }
 
-// Kind says that what was asked for cannot be meant.
+// Kind says that the request makes no sense here, so that the user has to change it.
 func (e *ExistsError) Kind() fault.Kind { return fault.Usage }
 
 // Remedy says what to do about the error.
@@ -36,18 +36,19 @@ func (e *SameFileError) Error() string {
 	return fmt.Sprintf("%q belongs to the input; a conversion never writes over its input", e.Path)
 }
 
-// Kind says that what was asked for cannot be meant.
+// Kind says that the request makes no sense here, so that the user has to change it.
 func (e *SameFileError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *SameFileError) Hint() string { return "name another output" }
 
-// NotAFileError says that an output is there and cannot be replaced.
+// NotAFileError says that something is in the place of an output that is no file or folder
+// and cannot be replaced.
 type NotAFileError struct{ Path, What string }
 
 func (e *NotAFileError) Error() string { return fmt.Sprintf("%q is %s", e.Path, e.What) }
 
-// Kind says that what was asked for cannot be meant.
+// Kind says that the request makes no sense here, so that the user has to change it.
 func (e *NotAFileError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
@@ -61,18 +62,23 @@ func (e *OwnedError) Error() string {
 	return fmt.Sprintf("%q belongs to %q, which would be left with parts of another", e.Path, e.Owner)
 }
 
-// Kind says that what was asked for cannot be meant.
+// Kind says that the request makes no sense here, so that the user has to change it.
 func (e *OwnedError) Kind() fault.Kind { return fault.Usage }
 
 // Hint says what to do about the error.
 func (e *OwnedError) Hint() string { return "name another output" }
 
-// CheckOutput makes sure that files of the given names may be written to
-// folder. It refuses a folder without a parent, every name that is, through any
-// link, a file of in, every name that is no regular file, and every name that
-// belongs to another output; and, unless force, whatever exists: the folder itself if
-// whole says that it is the output, else the names, of which the first is the one
-// that the others come with. It touches nothing.
+// CheckOutput returns an error if files of the given names must not be written to folder.
+// If whole is true, the folder is the output. Otherwise the first name is the output, and
+// the other files come with it. CheckOutput refuses
+//
+//   - a folder without a parent;
+//   - a name that leads, through any link, to a file of in: a SameFileError;
+//   - a name that is no regular file: a NotAFileError;
+//   - a name that belongs to another output: an OwnedError;
+//   - unless force is true, an output that exists: an ExistsError.
+//
+// It changes nothing on the disk.
 func CheckOutput(in *Source, folder string, names []string, whole, force bool) error {
 	return checkOutput(fsys.OS{}, in, folder, names, whole, force)
 }
@@ -81,10 +87,11 @@ func checkOutput(files fsys.FS, in *Source, folder string, names []string, whole
 	info, err := files.Stat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && whole:
-		if there, err := fsys.ExistsAt(files, folder); there || err != nil {
+		there, err := fsys.ExistsAt(files, folder)
+		if there || err != nil {
 			return cmp.Or(err, error(&NotAFileError{folder, "a symbolic link to nothing"}))
 		}
-		_, err := files.Stat(filepath.Dir(filepath.Clean(folder)))
+		_, err = files.Stat(filepath.Dir(filepath.Clean(folder)))
 		return err
 	case err != nil:
 		return err
@@ -100,7 +107,7 @@ func checkOutput(files fsys.FS, in *Source, folder string, names []string, whole
 		if err != nil {
 			return err
 		}
-		names = append(stale, names...) // they will be removed
+		names = append(stale, names...) // Commit removes the stale ones, so they are checked as well
 	} else if err := belongsElsewhere(folder, names); err != nil {
 		return err
 	}
@@ -117,7 +124,7 @@ func checkFile(files fsys.FS, in *Source, path string, force bool) error {
 	info, err := files.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		there, err := fsys.ExistsAt(files, path)
-		if there && !force { // be it a link to nothing
+		if there && !force { // it is a link to nothing
 			return &ExistsError{path}
 		}
 		return err
@@ -137,15 +144,15 @@ func checkFile(files fsys.FS, in *Source, path string, force bool) error {
 	return nil
 }
 
-// PlainName reports whether name, from a file of a stranger, is that of a file in
-// its folder and leads nowhere else, on any system.
+// PlainName reports whether a name that was read from a stranger's file is the plain name
+// of a file, which leads to no other folder on any system.
 func PlainName(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) <= 255 &&
 		!strings.ContainsAny(name, `/\:`) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// refuseOwn is an error if what info says is at path is, through any link, a file that
-// the source is read from.
+// refuseOwn returns an error if the file at path, which info describes, is a file that the
+// source is read from, through whatever links.
 func (s *Source) refuseOwn(files fsys.FS, path string, info fs.FileInfo) error {
 	for _, own := range append(s.Files(), s.config, filepath.Join(s.Dir, ConfigFile), filepath.Join(s.Dir, IndexFile)) {
 		if own == "" {
@@ -162,8 +169,8 @@ func (s *Source) refuseOwn(files fsys.FS, path string, info fs.FileInfo) error {
 	return nil
 }
 
-// weightsIn lists what a loader takes for the weights of a folder, under the
-// names that this program gives them.
+// weightsIn lists the files of a folder that have the names that this program gives to
+// weights, which a loader would read.
 func weightsIn(files fsys.FS, folder string) ([]string, error) {
 	open, err := files.Open(folder)
 	if err != nil {

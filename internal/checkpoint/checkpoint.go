@@ -9,7 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// FormatError says what is malformed in which file.
+// FormatError says that a file is malformed, and what is wrong with it.
 type FormatError struct {
 	Path string // the file
 	What string // what is wrong, and where
@@ -24,7 +24,8 @@ func (e *FormatError) Kind() fault.Kind { return fault.Malformed }
 // Hint says what to do about the error.
 func (e *FormatError) Hint() string { return e.Tip }
 
-// malformed is a FormatError, unless err is that the file cannot be read.
+// malformed returns a FormatError for a file with err in its content. It returns err itself
+// if that says that the file could not be read.
 func malformed(path string, err error) error {
 	if errors.As(err, new(*fs.PathError)) {
 		return err
@@ -50,7 +51,7 @@ func (e *NoModelError) Remedy() option.Text { return e.Tip }
 // ValueError says that a tensor holds a value that cannot be used.
 type ValueError struct {
 	Tensor string
-	Index  []int64 // position in the tensor's shape
+	Index  []int64 // position of the value, one number for each dimension
 	Value  float64
 	What   string      // why it cannot be used
 	Tip    option.Text // what to do about it; may be empty
@@ -66,7 +67,8 @@ func (e *ValueError) Kind() fault.Kind { return fault.Malformed }
 // Remedy says what to do about the error.
 func (e *ValueError) Remedy() option.Text { return e.Tip }
 
-// position converts a flat index into a position in shape.
+// position converts a row-major index into a position in shape, one number for each
+// dimension.
 func position(flat int64, shape []int64) []int64 {
 	pos := make([]int64, len(shape))
 	for i := len(shape) - 1; i >= 0; i-- {

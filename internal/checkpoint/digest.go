@@ -16,14 +16,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
-// Digests are SHA-256 of the parts of a safetensors file, in hexadecimal. All
-// bytes of the file count.
+// Digests holds the SHA-256 of each part of a safetensors file, in hexadecimal. Together
+// they cover all bytes of the file.
 type Digests struct {
-	Header  string            `json:"header_sha256"` // length and padding included
-	Tensors map[string]string `json:"tensors"`       // of the data, by name
+	Header  string            `json:"header_sha256"` // of the header with its length and padding
+	Tensors map[string]string `json:"tensors"`       // of each tensor's data, by its name
 }
 
-// Digest reads a whole safetensors file, of which the header must be sound.
+// Digest reads a whole safetensors file and returns its digests. It returns an error if the
+// header is malformed.
 func Digest(ctx context.Context, path string) (*Digests, error) {
 	f, _, err := OpenRegular(path)
 	if err != nil {
@@ -33,7 +34,7 @@ func Digest(ctx context.Context, path string) (*Digests, error) {
 	return digestFile(ctx, path, f)
 }
 
-// digestFile is Digest of a file that is open.
+// digestFile is Digest for a file that is open.
 func digestFile(ctx context.Context, path string, in fsys.Input) (*Digests, error) {
 	f, err := readFile(path, in)
 	if err != nil {
@@ -45,7 +46,8 @@ func digestFile(ctx context.Context, path string, in fsys.Input) (*Digests, erro
 	return f.digest(ctx, func(string) bool { return false })
 }
 
-// digest reads the file, but for tensors that are known.
+// digest reads the file and returns its digests. It leaves out the tensors that known
+// reports, whose digests the caller has already.
 func (f *file) digest(ctx context.Context, known func(tensor string) bool) (*Digests, error) {
 	header, err := DigestReader(ctx, io.NewSectionReader(f.f, 0, f.data))
 	if err != nil {
@@ -70,16 +72,15 @@ func (f *file) digest(ctx context.Context, known func(tensor string) bool) (*Dig
 	return d, group.Wait()
 }
 
-// Identity tells a file from others, and from what it was, without reading all of
-// it.
+// Identity tells whether a file is another or has changed, without reading all of it.
 type Identity struct {
 	File    string `json:"file"` // name without folder
 	Bytes   int64  `json:"bytes"`
-	Changed int64  `json:"changed"` // nanoseconds
+	Changed int64  `json:"changed"` // time of the last change, in nanoseconds since 1970
 	Header  string `json:"header_sha256"`
 }
 
-// Identities are those of the source's files as they are now.
+// Identities returns the identity of each of the source's files as it is now.
 func (s *Source) Identities(ctx context.Context) ([]Identity, error) {
 	var all []Identity
 	for _, f := range s.files {
@@ -103,8 +104,8 @@ type WeightsDigest struct {
 	*Digests
 }
 
-// Digests are those of the source's files, but for tensors that known says are
-// digested elsewhere.
+// Digests returns the digests of the source's files. It leaves out the tensors that known
+// reports, whose digests the caller has already.
 func (s *Source) Digests(ctx context.Context, known func(tensor string) bool) ([]WeightsDigest, error) {
 	var all []WeightsDigest
 	for _, f := range s.files {
@@ -121,15 +122,15 @@ func (s *Source) Digests(ctx context.Context, known func(tensor string) bool) ([
 	return all, nil
 }
 
-// FileDigest is the digest of a whole file, whatever it is, and its size.
+// FileDigest is the digest of a whole file of any kind, and its size.
 type FileDigest struct {
 	File  string `json:"file"` // name without folder
 	Bytes int64  `json:"bytes"`
 	SHA   string `json:"sha256"`
 }
 
-// DigestFile reads a whole file. What is no file is a FormatError: a pipe may never
-// end.
+// DigestFile reads a whole file and returns its digest. It returns a FormatError for
+// anything but a regular file, because a pipe may never end.
 func DigestFile(ctx context.Context, path string) (FileDigest, error) {
 	f, info, err := OpenRegular(path)
 	if err != nil {
@@ -140,7 +141,8 @@ func DigestFile(ctx context.Context, path string) (FileDigest, error) {
 	return FileDigest{filepath.Base(path), info.Size(), sum}, err
 }
 
-// DigestReader is the SHA-256 of all that r gives.
+// DigestReader returns the SHA-256, in hexadecimal, of all bytes that r gives. It fails once
+// ctx has ended.
 func DigestReader(ctx context.Context, r io.Reader) (string, error) {
 	h, buf := sha256.New(), make([]byte, chunk)
 	for {
@@ -158,7 +160,7 @@ func DigestReader(ctx context.Context, r io.Reader) (string, error) {
 	}
 }
 
-// DigestBytes is the SHA-256 of b.
+// DigestBytes returns the SHA-256 of b in hexadecimal.
 func DigestBytes(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

@@ -11,7 +11,8 @@ import (
 // spells it.
 type DType string
 
-// The types the program computes with. Every other one is only copied.
+// These are the types that the program computes with. It only copies tensors of other
+// types.
 const (
 	F64  DType = "F64"
 	F32  DType = "F32"
@@ -33,10 +34,10 @@ func (t DType) Known() bool { return dtypeBits[t] != 0 }
 // Float reports whether the program computes with tensors of type t.
 func (t DType) Float() bool { return t == F64 || t == F32 || t == F16 || t == BF16 }
 
-// Size is the number of bytes an element of a float type t takes.
+// Size returns the number of bytes that an element of a float type t takes.
 func (t DType) Size() int64 { return int64(dtypeBits[t] / 8) }
 
-// Largest is the largest finite value of float type t.
+// Largest returns the largest finite value of a float type t.
 func (t DType) Largest() float64 {
 	switch t {
 	case F16:
@@ -53,7 +54,7 @@ func (t DType) Largest() float64 {
 // Real is the element type of decoded tensors.
 type Real = floatconv.Real
 
-// format is how elements of float type t are stored.
+// format returns the format in which elements of a float type t are stored.
 func (t DType) format() floatconv.Format {
 	switch t {
 	case F64:
@@ -69,9 +70,9 @@ func (t DType) format() floatconv.Format {
 	}
 }
 
-// encode converts src to little-endian elements of float type t in dst,
-// rounding to nearest even. A finite value that t has no finite neighbour for
-// is an error: silently writing Inf would ruin the model.
+// encode converts src to little-endian elements of a float type t in dst, which has room
+// for all of them, rounding to nearest even. It returns a rangeError for a finite value
+// that would become Inf, because an Inf that nobody hears of would ruin the model.
 func encode(dst []byte, src []float64, t DType) error {
 	if i := floatconv.Encode(dst, src, t.format()); i >= 0 {
 		return &rangeError{index: i, value: src[i], dtype: t}
@@ -90,7 +91,7 @@ func (e *rangeError) Error() string {
 	return fmt.Sprintf("%g does not fit %s", e.value, e.dtype)
 }
 
-// Round returns v as it reads back after being written as t.
+// Round returns v as it would read back after it was written as the float type t.
 func Round(v float64, t DType) float64 {
 	var stored [8]byte
 	value := []float64{v}

@@ -17,16 +17,17 @@ import (
 )
 
 const (
-	// maxHeader is the length of the longest header the reference reader accepts.
+	// maxHeader is the length in bytes of the longest header that the reference reader
+	// accepts.
 	maxHeader = 100_000_000
-	// largeHeader is the length from which a header or an index takes memory that
-	// matters.
+	// largeHeader is the length in bytes above which parsing a header or an index takes
+	// so much memory that the program spares it.
 	largeHeader = 10_000_000
-	// headerMemory is what the program tries to stay below while it reads a large
-	// header.
+	// headerMemory is the limit in bytes that the program sets for its memory while it
+	// reads a large header.
 	headerMemory = 400 << 20
-	// maxMetadata bounds the entries of __metadata__, of which checkpoints have a
-	// handful.
+	// maxMetadata is the largest number of entries in __metadata__. Sound checkpoints
+	// have a handful.
 	maxMetadata = 100_000
 )
 
@@ -36,14 +37,14 @@ type Tensor struct {
 	DType DType
 	Shape []int64
 	begin int64 // first byte, counted from the start of the data
-	end   int64 // first byte after it
+	end   int64 // first byte after the tensor's data
 	file  *file // set when the file is part of a Source
 }
 
-// Bytes is the size of the tensor's data.
+// Bytes returns the size of the tensor's data in bytes.
 func (t *Tensor) Bytes() int64 { return t.end - t.begin }
 
-// Elements is the number of the tensor's elements.
+// Elements returns the number of the tensor's elements.
 func (t *Tensor) Elements() int64 { return elements(t.Shape) }
 
 func elements(shape []int64) int64 {
@@ -61,8 +62,8 @@ type header struct {
 	data     int64 // where the data begin in the file
 }
 
-// readHeader reads and checks the header of a safetensors file of size bytes.
-// Its errors are about the content; the caller adds the file's name.
+// readHeader reads and checks the header of a safetensors file of size bytes. Its errors
+// say what is wrong with the content, and the caller adds the file's name.
 func readHeader(r io.Reader, size int64) (*header, error) {
 	prefix := make([]byte, 8)
 	if _, err := io.ReadFull(r, prefix); err != nil {
@@ -90,9 +91,9 @@ func readHeader(r io.Reader, size int64) (*header, error) {
 	return h, h.check(size - h.data)
 }
 
-// sparingly makes the runtime spare memory while so many bytes of JSON are read, if
-// these are many, until the function it returns is called. Bounded memory is worth
-// some time here, on a busy machine too.
+// sparingly makes the runtime spare memory while size bytes of JSON are read, if size is
+// large. The caller ends this with the function that it returns. Collecting garbage more
+// often costs time, and a bounded memory is worth it here.
 func sparingly(size int64) (done func()) {
 	if size <= largeHeader {
 		return func() {}
@@ -105,8 +106,8 @@ func sparingly(size int64) (done func()) {
 	}
 }
 
-// foreign recognises the files people mistake for safetensors by their first
-// bytes.
+// foreign recognises, by its first bytes, a file that people mistake for safetensors, and
+// says what it is. It returns an empty text for all others.
 func foreign(prefix []byte) string {
 	switch {
 	case bytes.HasPrefix(prefix, []byte("version ")):
@@ -130,8 +131,8 @@ func foreign(prefix []byte) string {
 	}
 }
 
-// parseHeader parses the JSON of a header. Tensors come back in the order of
-// the JSON, their byte ranges not yet compared.
+// parseHeader parses the JSON of a header. It returns the tensors in the order of the JSON
+// and does not compare their byte ranges yet; check does.
 func parseHeader(r io.Reader) (*header, error) {
 	h := &header{}
 	var room arena
@@ -177,8 +178,8 @@ func parseMetadata(in *strictjson.Reader) (map[string]string, error) {
 	return metadata, err
 }
 
-// checkName refuses names that would garble a terminal or a log, or that no
-// two readers would agree on.
+// checkName refuses names that would garble a terminal or a log, and the empty name, which
+// readers treat differently.
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -189,8 +190,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// arena hands out tensors and shapes from large blocks: a header may have a
-// million of them.
+// arena hands out tensors and shapes from large blocks, because a header may have a million
+// of them and one allocation for each would be slow.
 type arena struct {
 	tensors []Tensor
 	dims    []int64
@@ -207,7 +208,7 @@ func (a *arena) tensor() *Tensor {
 	return t
 }
 
-// keep returns a copy of shape.
+// keep returns a copy of shape that lies in one of the blocks.
 func (a *arena) keep(shape []int64) []int64 {
 	if len(a.dims) < len(shape) {
 		a.dims = make([]int64, max(arenaBlock, len(shape)))
@@ -218,7 +219,8 @@ func (a *arena) keep(shape []int64) []int64 {
 	return kept
 }
 
-// parseTensor parses the entry of one tensor into t and checks it by itself.
+// parseTensor parses the entry of one tensor into t and checks all that can be checked
+// without the other entries.
 func parseTensor(in *strictjson.Reader, t *Tensor, room *arena) error {
 	var shape, offsets []int64
 	integers := func(into *[]int64) error {
@@ -274,8 +276,9 @@ func parseTensor(in *strictjson.Reader, t *Tensor, room *arena) error {
 	return err
 }
 
-// byteSize is the size of a tensor, multiplied up from the left and checked at
-// every step as the reference reader does.
+// byteSize returns the size of a tensor in bytes. It multiplies the dimensions from the
+// left and checks for an overflow at every step, so that it refuses the same shapes as the
+// reference reader.
 func byteSize(t DType, shape []int64) (uint64, error) {
 	total := uint64(1)
 	for _, d := range append(slices.Clip(shape), int64(dtypeBits[t])) {
@@ -291,8 +294,8 @@ func byteSize(t DType, shape []int64) (uint64, error) {
 	return total / 8, nil
 }
 
-// check sorts the tensors by their data and makes sure that these fill size
-// bytes without hole or overlap.
+// check sorts the tensors by the places of their data. It returns an error unless the data
+// fill size bytes without a hole and without an overlap.
 func (h *header) check(size int64) error {
 	if len(h.tensors) == 0 {
 		return fmt.Errorf("header: no tensors")

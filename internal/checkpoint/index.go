@@ -14,15 +14,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/strictjson"
 )
 
-// maxIndex is the size of the largest index that is read: as large as a header may
-// be.
+// maxIndex is the size in bytes of the largest index that is read, which is that of the
+// largest header.
 const maxIndex = maxHeader
 
-// index is the content of model.safetensors.index.json: which shard holds which
-// tensor. A nil index is that of a checkpoint without one.
+// index is the content of model.safetensors.index.json, which says which shard holds which
+// tensor. It is nil for a checkpoint without an index.
 type index struct {
 	path  string
-	shard map[string]string // by tensor
+	shard map[string]string // the name of the shard, by the name of the tensor
 }
 
 // readIndex reads and checks the index file at path.
@@ -47,7 +47,7 @@ func readIndex(path string) (*index, error) {
 // name.
 func parseIndex(r io.Reader) (map[string]string, error) {
 	var shard map[string]string
-	last := "" // neighbours are in one shard, whose name need not be held twice
+	last := "" // neighbours share a shard mostly, and then share one copy of its name
 	in := strictjson.NewReader(r)
 	err := in.Object(func(key string) error {
 		if key != "weight_map" {
@@ -79,8 +79,8 @@ func parseIndex(r io.Reader) (map[string]string, error) {
 	return shard, err
 }
 
-// checkShard accepts plain names of safetensors files and nothing that leads
-// out of the folder on any system.
+// checkShard returns an error for anything but the plain name of a safetensors file. No
+// name that it accepts leads out of the folder, on any system.
 func checkShard(name string) error {
 	switch {
 	case name == "", strings.ContainsAny(name, `/\:`), strings.HasPrefix(name, "."), strings.ContainsFunc(name, unicode.IsControl):
@@ -98,7 +98,8 @@ func (x *index) shards() []string {
 	return slices.Compact(slices.Sorted(maps.Values(x.shard)))
 }
 
-// explain says of a missing shard that it is the index that names it.
+// explain replaces the error of opening a missing shard by one that says that the index
+// names the shard. It returns other errors as they are.
 func (x *index) explain(name string, err error) error {
 	if x == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -106,15 +107,16 @@ func (x *index) explain(name string, err error) error {
 	return &FormatError{x.path, fmt.Sprintf("shard %q is missing", name), "download it again"}
 }
 
-// check makes sure that the tensors of s are those of the index, each where
-// the index says.
+// check returns an error unless the tensors of s are those of the index and each lies in
+// the shard that the index names.
 func (x *index) check(s *Source) error {
 	if x == nil {
 		return nil
 	}
 	for _, t := range s.tensors {
 		stored := filepath.Base(t.file.path)
-		switch indexed, ok := x.shard[t.Name]; {
+		indexed, ok := x.shard[t.Name]
+		switch {
 		case !ok:
 			return &FormatError{Path: x.path, What: fmt.Sprintf("tensor %q is stored in %q and not indexed", t.Name, stored)}
 		case indexed != stored:

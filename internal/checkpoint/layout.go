@@ -12,30 +12,30 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// Names of the files of a Hugging Face directory.
+// These are the names of files in a directory that the program reads or writes.
 const (
 	SingleFile = "model.safetensors"
 	IndexFile  = "model.safetensors.index.json"
 	ConfigFile = "config.json"
 
-	// ManifestFile says where a converted checkpoint is from and what is in it.
+	// ManifestFile says from which model a checkpoint was converted, and what is in it.
 	ManifestFile = "mha2mla.json"
 )
 
-// shardName is what the parts of a sharded checkpoint are called.
+// shardName matches the names of the parts of a sharded checkpoint.
 var shardName = regexp.MustCompile(`-\d{5}-of-\d{5}\.safetensors$`)
 
-// listing is what a directory holds that may be weights.
+// listing names the files of a directory that may be weights.
 type listing struct {
 	dir     string
-	single  bool     // model.safetensors
-	indexed bool     // the index
-	shards  []string // by their names
+	single  bool     // model.safetensors is there
+	indexed bool     // the index is there
+	shards  []string // files with names of shards
 	files   []string // other safetensors files
 	foreign []string // weights of other formats
 }
 
-// weightFormats are the ends of the names of weights.
+// weightFormats lists the extensions that files of weights have.
 var weightFormats = []string{".safetensors", ".bin", ".gguf", ".ggml", ".pth", ".pt", ".ckpt", ".h5", ".msgpack", ".onnx", ".npz", ".nemo", ".pdparams"}
 
 // isWeights reports whether a file of such a name holds weights of some form.
@@ -43,7 +43,7 @@ func isWeights(name string) bool {
 	return strings.HasPrefix(name, "consolidated") || slices.Contains(weightFormats, strings.ToLower(filepath.Ext(name)))
 }
 
-// list lists the directory.
+// list reads the directory and sorts its files into a listing.
 func list(dir string) (*listing, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -51,13 +51,14 @@ func list(dir string) (*listing, error) {
 	}
 	l := &listing{dir: dir}
 	for _, e := range entries {
-		switch name := e.Name(); {
-		case strings.HasPrefix(name, "."): // what other systems leave, as ._model.safetensors
+		name := e.Name()
+		switch {
+		case strings.HasPrefix(name, "."): // such as ._model.safetensors, which other systems leave
 		case name == IndexFile:
 			l.indexed = true
 		case name == SingleFile:
 			l.single = true
-		case strings.HasPrefix(name, "consolidated"): // another layout of the same weights
+		case strings.HasPrefix(name, "consolidated"): // the same weights in another layout
 		case shardName.MatchString(name):
 			l.shards = append(l.shards, name)
 		case filepath.Ext(name) == ".safetensors":
@@ -69,8 +70,8 @@ func list(dir string) (*listing, error) {
 	return l, nil
 }
 
-// weights says which files hold the weights, and returns the index if there is
-// one.
+// weights returns the names of the files that hold the weights, and the index if there is
+// one. It returns an error if the listing does not say clearly which files these are.
 func (l *listing) weights() ([]string, *index, error) {
 	loose := len(l.shards) + len(l.files)
 	switch {
@@ -91,11 +92,12 @@ func (l *listing) weights() ([]string, *index, error) {
 	}
 }
 
-// elsewhere says where below there are weights, in a folder of checkpoints or of the
-// hub's cache; else what should be named.
+// elsewhere is the advice for a directory without weights. If a folder below has some, as in
+// a folder of checkpoints or in the cache of a hub, it names that folder.
 func (l *listing) elsewhere() string {
 	for _, pattern := range []string{"*/*.safetensors", "*/*/*.safetensors"} {
-		if found, _ := fs.Glob(os.DirFS(l.dir), pattern); len(found) > 0 {
+		found, _ := fs.Glob(os.DirFS(l.dir), pattern)
+		if len(found) > 0 {
 			return fmt.Sprintf("there are weights below it: name %q", filepath.Join(l.dir, filepath.Dir(found[len(found)-1])))
 		}
 	}

@@ -7,17 +7,19 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
-// mostOpen is how many files of an output are open at once. A model may have more
-// shards than a process may have files.
+// mostOpen is how many files of an output are open at once. A model may have more shards
+// than a process may have open files.
 const mostOpen = 128
 
-// openFiles are the files of an output that are open, the one longest unused first.
+// openFiles holds the files of an output that are open, the one that was unused for the
+// longest time first.
 type openFiles struct {
 	mu    sync.Mutex
 	files []*parked
 }
 
-// parked is a file that is closed while others are used, and opened again when it is.
+// parked is a file that may be closed while others are used. It is opened again when it is
+// used itself.
 type parked struct {
 	all  *openFiles
 	in   fsys.Folder
@@ -27,7 +29,7 @@ type parked struct {
 	f  fsys.File // nil while it is closed
 }
 
-// create creates a file.
+// create creates a file in a folder and keeps it among the open ones.
 func (o *openFiles) create(in fsys.Folder, name string) (fsys.File, error) {
 	f, err := in.Create(name)
 	if err != nil {
@@ -37,8 +39,8 @@ func (o *openFiles) create(in fsys.Folder, name string) (fsys.File, error) {
 	return p, o.used(p)
 }
 
-// used makes p the last to be closed, and closes the first if there are too many. A
-// file that is in use stays.
+// used makes p the last file to be closed. If too many are open, it closes the first of
+// those that nobody is using.
 func (o *openFiles) used(p *parked) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,7 +52,8 @@ func (o *openFiles) used(p *parked) error {
 		}
 		err := first.park()
 		first.mu.Unlock()
-		if o.files = slices.Delete(o.files, i, i+1); err != nil {
+		o.files = slices.Delete(o.files, i, i+1)
+		if err != nil {
 			return err
 		}
 		i--
@@ -68,7 +71,7 @@ func (p *parked) park() error {
 	return err
 }
 
-// with calls do with the open file.
+// with calls do with the open file, which it opens again if it was parked.
 func (p *parked) with(do func(fsys.File) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +94,7 @@ func (p *parked) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// WriteAt writes at a place.
+// WriteAt writes b at a byte of the file.
 func (p *parked) WriteAt(b []byte, at int64) (n int, err error) {
 	err = p.with(func(f fsys.File) error {
 		n, err = f.WriteAt(b, at)
@@ -101,7 +104,7 @@ func (p *parked) WriteAt(b []byte, at int64) (n int, err error) {
 	return n, err
 }
 
-// Sync puts the file on the disk, whenever it was written.
+// Sync puts the file on the disk, with what was written before it was parked, too.
 func (p *parked) Sync() error { return p.with(fsys.File.Sync) }
 
 // Close closes the file for good.

@@ -13,7 +13,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
-// What is in a temporary folder.
+// These are the names of what lies in a temporary folder.
 const (
 	lockFile     = "lock"
 	stagedFolder = "new"
@@ -23,48 +23,49 @@ const (
 	keptFolder   = "kept"
 )
 
-// Output is files that get their final names together. Until then they are in a
-// folder of a temporary name beside them, which belongs to this process alone:
+// Output is a group of files that get their final names together (design §12). Until then
+// they lie in a temporary folder beside their final places, which belongs to this process
+// alone:
 //
-//	lock     says so
-//	new/     the files
-//	old/     what they replace, while they do
-//	commit   is there while they do; what died with it is undone by the next run
-//	journal  of a run that may be resumed
-//	kept/    what else such a run has done
-//	…/       whatever else the run puts there, under a name nobody has twice
+//	lock     tells other processes that the folder is taken
+//	new/     the new files
+//	old/     the files that they replace, during the exchange
+//	commit   is there during the exchange; if a run dies then, the next one undoes it
+//	journal  says what a run that may be resumed has finished
+//	kept/    other results of such a run
+//	…/       whatever else this attempt puts there, under a random name
 //
-// An output directory that does not exist yet is new/, renamed. Otherwise the
-// files that are replaced are set aside, then the new ones get their names.
+// If the output is a directory that does not exist yet, Commit renames new/ to it.
+// Otherwise Commit sets the old files aside, and then gives the new ones their names.
 //
-// The folder is reached by its handle and nothing in it is followed elsewhere. The lock
-// saves work; that what is published is whole does not depend on it: no name is ever
-// given to anything that another run may have put there, and no name that has a file
-// is given to another.
+// The folder is reached by its handle, and no link in it is followed. The lock only saves
+// work: two runs that both believe to hold it still publish nothing but whole outputs. For
+// no run publishes a file that another may have put there, and none gives a file a name
+// that another file has.
 type Output struct {
 	fs     fsys.FS
 	in     *Source
 	folder string   // final folder of the files
-	main   string   // name of the file that is the output; empty: folder is
-	path   string   // of the output
-	names  []string // of all files, in the order in which they appear
-	whole  bool     // folder is the output, not only where it goes
-	force  bool     // what exists may be replaced
+	main   string   // name of the file that is the output; empty if folder is the output
+	path   string   // path of the output
+	names  []string // names of all files, in the order in which they appear
+	whole  bool     // folder is the output, and not only the place of a file
+	force  bool     // existing files may be replaced
 	fresh  bool     // folder does not exist yet
-	resume bool     // what an earlier run left is kept
+	resume bool     // this run continues what an earlier run left
 
-	id       string      // of this attempt
-	base     fsys.Folder // in which the temporary folder is: folder, unless it is fresh
-	workName string
+	id       string      // random name of this attempt
+	base     fsys.Folder // holds the temporary folder; it is folder, or its parent if folder is fresh
+	workName string      // name of the temporary folder
 	work     fsys.Folder // the temporary folder
-	mine     fsys.Folder // in it, of this attempt alone
-	staged   fsys.Folder // from Declare to Commit
+	mine     fsys.Folder // the folder in it that only this attempt uses
+	staged   fsys.Folder // new/, from Declare to Commit
 	lock     fsys.Lock
 	open     openFiles
 }
 
-// NewOutput prepares to write files of the given names to folder: Reserve and
-// Declare in one.
+// NewOutput prepares to write files of the given names to folder. It does what Reserve and
+// Declare do.
 func NewOutput(in *Source, folder string, names []string, whole, force bool) (*Output, error) {
 	main := ""
 	if !whole {
@@ -80,8 +81,10 @@ func NewOutput(in *Source, folder string, names []string, whole, force bool) (*O
 	return o, nil
 }
 
-// Declare says which files will be written, in the order in which they are to
-// appear, after the checks of CheckOutput. From here on the run is accepted: what one that died has left is undone, and removed or resumed.
+// Declare says which files the run will write, in the order in which they shall appear. It
+// makes the checks of CheckOutput and returns their errors. From then on the run is
+// accepted: Declare undoes the exchange that a run left half-done when it died, and removes
+// the rest that it left, unless this run resumes it.
 func (o *Output) Declare(names []string) error {
 	if err := checkOutput(o.fs, o.in, o.folder, names, o.whole, o.force); err != nil {
 		return err
@@ -101,18 +104,17 @@ func (o *Output) Declare(names []string) error {
 	return err
 }
 
-// Retain removes all that an earlier run has left of the files but for the given
-// ones.
+// Retain removes those of the files that an earlier run has left, but keeps the given ones.
 func (o *Output) Retain(names []string) error {
 	return fsys.RemoveIn(o.staged, func(name string) bool { return slices.Contains(names, name) })
 }
 
-// CheckSpace makes sure that so many bytes can be written, as far as the system
-// says. What will be removed before counts as free.
+// CheckSpace returns a SpaceError if the system says that it has no room for so many bytes.
+// Files that the run will remove before it writes count as free room.
 func (o *Output) CheckSpace(bytes int64) error {
 	free, err := o.work.Free()
 	if err != nil {
-		return nil // nobody knows
+		return nil // the system does not tell, so the run has to try
 	}
 	if o.staged == nil && !o.resume {
 		free += size(o.work)
@@ -123,7 +125,8 @@ func (o *Output) CheckSpace(bytes int64) error {
 	return nil
 }
 
-// size adds up the files in a folder and below, as far as they can be seen.
+// size returns how many bytes the files in a folder and below it have, as far as this user
+// can see them.
 func size(in fsys.Folder) int64 {
 	names, _ := in.List()
 	total := int64(0)
@@ -143,7 +146,7 @@ func size(in fsys.Folder) int64 {
 	return total
 }
 
-// SpaceError says that there is no room for what would be written.
+// SpaceError says that a disk has no room for an output.
 type SpaceError struct {
 	Folder       string
 	Needed, Free int64 // bytes
@@ -159,21 +162,23 @@ func (e *SpaceError) Kind() fault.Kind { return fault.NoSpace }
 // Hint says what to do about the error.
 func (e *SpaceError) Hint() string { return "free space, or name an output elsewhere" }
 
-// Scratch is the path of something that goes when the output is done, in a folder of
-// this attempt alone.
+// Scratch returns the path for a temporary file in the folder that only this attempt uses.
+// The file is removed with the folder when the output is done.
 func (o *Output) Scratch(name string) string { return filepath.Join(o.mine.Path(), name) }
 
-// Staged is where a file is until Commit, to be read before it is published; without a
-// name, the folder.
+// Staged returns the path of a file until Commit, so that it can be read before it is
+// published. Without a name, it returns the path of the folder.
 func (o *Output) Staged(name string) string { return filepath.Join(o.staged.Path(), name) }
 
-// Journal is where a run puts down what it has done, for another to resume.
+// Journal returns the folder and the name of the file in which a run notes what it has
+// done, so that another run can resume it.
 func (o *Output) Journal() (in fsys.Folder, name string) { return o.work, journalFile }
 
-// Forget removes the journal: there is nothing to be resumed.
+// Forget removes the journal, so that no other run resumes this one.
 func (o *Output) Forget() error { return fsys.RemoveAll(o.work, journalFile) }
 
-// Keep writes a file for another run to resume, in the place of one of its name.
+// Keep writes a file that another run can use when it resumes this one. It replaces a file
+// of the same name.
 func (o *Output) Keep(name string, content []byte) error {
 	if err := o.work.Mkdir(keptFolder, true); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -189,8 +194,8 @@ func (o *Output) Keep(name string, content []byte) error {
 	return fsys.WriteFile(kept, name, content)
 }
 
-// Kept returns what Keep wrote in this run or an earlier one, which has at most so many
-// bytes; the error is fs.ErrNotExist if there is nothing.
+// Kept returns what Keep wrote in this run or in an earlier one. It returns an error if that
+// has more than most bytes, and fs.ErrNotExist if there is nothing.
 func (o *Output) Kept(name string, most int64) ([]byte, error) {
 	kept, err := o.work.Enter(keptFolder)
 	if err != nil {
@@ -208,7 +213,7 @@ func (o *Output) WriteFile(name string, content []byte) error {
 	return fsys.WriteFile(o.staged, name, content)
 }
 
-// Size is that of the file that will be published as name.
+// Size returns the size in bytes of the file that will be published as name.
 func (o *Output) Size(name string) (int64, error) {
 	info, err := o.staged.Stat(name)
 	if err != nil {
@@ -217,8 +222,8 @@ func (o *Output) Size(name string) (int64, error) {
 	return info.Size(), nil
 }
 
-// Digest reads the safetensors file that an earlier run left to be published as name,
-// as Digest does.
+// Digest returns the digests of the safetensors file that will be published as name, which
+// an earlier run has left.
 func (o *Output) Digest(ctx context.Context, name string) (*Digests, error) {
 	f, err := o.staged.Open(name)
 	if err != nil {
@@ -228,7 +233,7 @@ func (o *Output) Digest(ctx context.Context, name string) (*Digests, error) {
 	return digestFile(ctx, filepath.Join(o.staged.Path(), name), f)
 }
 
-// PublishedError says that an output is complete, and what failed after that.
+// PublishedError says that an output is complete, and that something failed afterwards.
 type PublishedError struct {
 	Path string
 	Err  error
@@ -238,7 +243,7 @@ func (e *PublishedError) Error() string {
 	return fmt.Sprintf("%q is complete; what failed is to tidy up after it: %v", e.Path, e.Err)
 }
 
-// Unwrap is what failed.
+// Unwrap returns the error of what failed.
 func (e *PublishedError) Unwrap() error { return e.Err }
 
 // Hint says what to do about the error.
@@ -246,9 +251,9 @@ func (e *PublishedError) Hint() string {
 	return "see that the disk is sound: whether a power cut would undo it is not known"
 }
 
-// Commit gives every file its final name and puts the names on the disk. If that
-// fails, whatever was there before is there again, unless the error is a
-// PublishedError.
+// Commit gives every file its final name and puts the names on the disk. If that fails, the
+// files that were there before are there again. Only a PublishedError means that the new
+// ones are.
 func (o *Output) Commit() error {
 	if !o.lock.Held() {
 		return &BusyError{o.path, o.work.Path(), &fsys.HeldError{}}
@@ -269,8 +274,8 @@ func (o *Output) Commit() error {
 	return nil
 }
 
-// appear makes the new folder the output. It takes it out of everybody's sight first,
-// to make sure that it is the one it has filled.
+// appear renames the new folder to the output. First it moves the folder to a place that
+// only this attempt uses, and makes sure there that it is the folder that it has filled.
 func (o *Output) appear() error {
 	filled, err := o.staged.Stat(".")
 	if err := errors.Join(err, o.staged.Close()); err != nil { // some systems rename no folder that is open
@@ -295,10 +300,10 @@ func (o *Output) appear() error {
 	return nil
 }
 
-// Discard removes whatever has not been published and gives the output up. What
-// may be resumed stays if the output was reserved for that, and so does an old
-// checkpoint that could not be put back, and all that another run left if this one was
-// never accepted. After Commit it does nothing.
+// Discard removes whatever has not been published and gives the output up. Some things
+// stay: what another run can resume, if the output was reserved for that; an old checkpoint
+// that could not be put back; and all that another run left, if this one was never
+// accepted. After Commit it does nothing.
 func (o *Output) Discard() error {
 	if o.base == nil {
 		return nil
@@ -307,13 +312,13 @@ func (o *Output) Discard() error {
 	if !stay {
 		marked, err := fsys.Exists(o.work, markerFile)
 		resumable, journalErr := fsys.Exists(o.work, journalFile)
-		// of what cannot be seen nothing is removed
+		// Where the folder cannot be read, nobody knows what it holds, so nothing is removed.
 		stay = marked || err != nil || o.resume && (resumable || journalErr != nil)
 	}
 	return o.close(stay)
 }
 
-// close gives the temporary folder up, with what is in it if that is to stay.
+// close gives the temporary folder up. Unless stay is true, it removes what is in it.
 func (o *Output) close(stay bool) error {
 	var errs []error
 	if o.lock != nil && o.lock.Held() {
@@ -337,7 +342,7 @@ func (o *Output) close(stay bool) error {
 	return errors.Join(errs...)
 }
 
-// leave removes the temporary folder if it is empty, and closes what it is in.
+// leave removes the temporary folder if it is empty, and closes the folder around it.
 func (o *Output) leave() error {
 	if o.base == nil {
 		return nil
@@ -346,7 +351,7 @@ func (o *Output) leave() error {
 		o.work.Close() //nolint:errcheck // only names were changed
 	}
 	err := o.base.Remove(o.workName)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) { // gone, or what is in it stays
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) { // it is gone, or what is in it stays
 		err = nil
 	}
 	o.base.Close() //nolint:errcheck

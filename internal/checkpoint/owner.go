@@ -10,18 +10,19 @@ import (
 	"strings"
 )
 
-// maxManifest is the size of the largest manifest that is looked at.
+// maxManifest is the size in bytes of the largest manifest that is read.
 const maxManifest = 100_000_000
 
-// belongings is what of a manifest says which files an output has. The package manifest
-// knows the whole.
+// belongings holds those members of a manifest that say which files an output has. The
+// package manifest knows all members.
 type belongings struct {
 	Whole   bool
 	Weights []struct{ File string }
 	Files   []FileDigest
 }
 
-// belongingsOf reads the manifest of the directory at folder; empty if it has none.
+// belongingsOf reads the manifest of the directory at folder. It returns nothing for a
+// directory without a manifest that can be read as one.
 func belongingsOf(folder string) (belongings, error) {
 	var b belongings
 	text, err := ReadFile(filepath.Join(folder, ManifestFile), maxManifest)
@@ -31,14 +32,15 @@ func belongingsOf(folder string) (belongings, error) {
 	if err != nil {
 		return b, err
 	}
-	if json.Unmarshal(text, &b) != nil { // not of this program's making, whatever it is
+	if json.Unmarshal(text, &b) != nil { // this program did not write it
 		return belongings{}, nil
 	}
 	return b, nil
 }
 
-// belongsElsewhere is an error if one of the files to be written to folder belongs to another
-// output: to the directory itself, or as the configuration to a file beside it.
+// belongsElsewhere returns an error if one of the files to be written to folder belongs to
+// another output. That may be the directory itself, or another file of weights whose
+// configuration config.json is.
 func belongsElsewhere(folder string, names []string) error {
 	b, err := belongingsOf(folder)
 	if err != nil {
@@ -55,14 +57,15 @@ func belongsElsewhere(folder string, names []string) error {
 		return nil
 	}
 	main := filepath.Join(folder, names[0])
-	if ok, err := SharesConfig(main); ok || err != nil {
+	ok, err := SharesConfig(main)
+	if ok || err != nil {
 		return err
 	}
 	return &OwnedError{filepath.Join(folder, ConfigFile), "another checkpoint beside " + names[0]}
 }
 
-// SharesConfig reports whether config.json beside a file of weights is that file's, or
-// free to become it.
+// SharesConfig reports whether the config.json beside a file of weights is the configuration
+// of that file, or may become it because there is none.
 func SharesConfig(file string) (bool, error) {
 	there, err := ReadFile(filepath.Join(filepath.Dir(file), ConfigFile), MaxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,15 +75,16 @@ func SharesConfig(file string) (bool, error) {
 		return false, err
 	}
 	old, err := Open(file)
-	if err != nil { // nothing that this program wrote
+	if err != nil { // this program did not write it
 		return false, nil
 	}
 	return old.Embedded() == string(there), old.Close()
 }
 
-// Leftovers lists what is in the directory at folder of the output that one of the
-// files named replaces: files of it that the new one has not, as they were written,
-// and those that came with a file of its weights.
+// Leftovers lists the files that an old output leaves in the directory at folder when a new
+// one with the given files replaces it. These are the files of the old output that the new
+// one does not have, unless somebody has edited them, and the configuration and manifest
+// that came with a file of its weights.
 func Leftovers(folder string, names []string) ([]string, error) {
 	b, err := belongingsOf(folder)
 	if err != nil || !b.Whole {
@@ -92,7 +96,7 @@ func Leftovers(folder string, names []string) ([]string, error) {
 			continue
 		}
 		text, readErr := ReadFile(filepath.Join(folder, f.File), f.Bytes)
-		if readErr == nil && int64(len(text)) == f.Bytes && DigestBytes(text) == f.SHA { // what was edited is the user's
+		if readErr == nil && int64(len(text)) == f.Bytes && DigestBytes(text) == f.SHA { // an edited file is the user's, and stays
 			left = append(left, f.File)
 		}
 	}
@@ -108,14 +112,14 @@ func Leftovers(folder string, names []string) ([]string, error) {
 	return left, err
 }
 
-// Loadable reports whether a loader of a folder may read a file of such a name beside
-// the weights that it is after: weights of another form, code, adapters.
+// Loadable reports whether a loader of a folder may read a file of such a name besides the
+// weights that it should read: weights in another form, code, or an adapter.
 func Loadable(name string) bool {
 	return strings.HasPrefix(name, "adapter_") || filepath.Ext(name) == ".py" || isWeights(name)
 }
 
-// OwnWeights reports whether this program gives a file in a directory such a name, as
-// its weights or their index.
+// OwnWeights reports whether this program gives such a name to weights, or to their index,
+// when it writes a directory.
 func OwnWeights(name string) bool {
 	shard := strings.HasPrefix(name, "model-") && len(name) == len("model-00001-of-00001.safetensors") && shardName.MatchString(name)
 	return shard || name == SingleFile || name == IndexFile

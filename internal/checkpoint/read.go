@@ -19,20 +19,21 @@ func (t *Tensor) Data() io.Reader {
 	return io.NewSectionReader(t.file.f, t.file.data+t.begin, t.Bytes())
 }
 
-// Section returns the bytes of n elements of a float tensor from the given one on.
+// Section returns the bytes of n elements of a float tensor, starting with the given one.
 func (t *Tensor) Section(first, n int64) io.Reader {
 	size := t.DType.Size()
 	return io.NewSectionReader(t.file.f, t.file.data+t.begin+first*size, n*size)
 }
 
-// Read converts the elements of float tensor t from first on, in row-major
-// order, to dst. It allocates no more than a small buffer.
+// Read fills dst with elements of the float tensor t in row-major order, starting with
+// element first. It allocates no more than a small buffer. It returns an error if the file
+// cannot be read or has become shorter.
 func Read[T Real](t *Tensor, first int64, dst []T) error {
 	return read(t, first, dst, func([]T, int64) error { return nil })
 }
 
-// ReadFinite is Read for values that are computed with: NaN and Inf are
-// refused, by name and position.
+// ReadFinite is Read for values that are computed with. It returns a ValueError, with the
+// name and the position, for NaN and Inf.
 func ReadFinite[T Real](t *Tensor, first int64, dst []T) error {
 	return read(t, first, dst, func(part []T, first int64) error {
 		if i := floatconv.FirstNonFinite(part); i >= 0 {
@@ -42,8 +43,8 @@ func ReadFinite[T Real](t *Tensor, first int64, dst []T) error {
 	})
 }
 
-// read is Read that shows each part of dst, and the index of its first element,
-// to look while the part is in the cache.
+// read is Read, and calls look with each part of dst that it has filled and the index of
+// the part's first element. The part is still in the processor's cache then.
 func read[T Real](t *Tensor, first int64, dst []T, look func(part []T, first int64) error) error {
 	size := t.DType.Size()
 	begin := t.file.data + t.begin
@@ -64,14 +65,14 @@ func read[T Real](t *Tensor, first int64, dst []T, look func(part []T, first int
 	return nil
 }
 
-// File is the name, without folder, of the file that holds the tensor.
+// File returns the name, without folder, of the file that holds the tensor.
 func (t *Tensor) File() string { return filepath.Base(t.file.path) }
 
 // Position converts a row-major index into a position in the tensor's shape.
 func (t *Tensor) Position(index int64) []int64 { return position(index, t.Shape) }
 
-// ReadError explains a failed read; a file that ends early has changed since
-// its header was checked.
+// ReadError explains an error of reading the tensor. If the file ended early, it has become
+// shorter since its header was checked, and the result is a FormatError.
 func (t *Tensor) ReadError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &FormatError{Path: t.file.path, What: fmt.Sprintf("file became shorter while tensor %q was read", t.Name)}
@@ -79,6 +80,6 @@ func (t *Tensor) ReadError(err error) error {
 	return fmt.Errorf("reading tensor %q: %w", t.Name, err)
 }
 
-// FirstNonFinite returns the index of the first element of float type t in src
-// that is NaN or Inf, or -1.
+// FirstNonFinite returns the index of the first element in src that is NaN or Inf; -1 if
+// there is none. The elements are stored as the float type t.
 func FirstNonFinite(src []byte, t DType) int { return floatconv.FirstNonFiniteStored(src, t.format()) }

@@ -9,13 +9,13 @@ import (
 	"os"
 )
 
-// OpenRegular opens a file for reading, which must be a regular one: pipes, devices
-// and sockets have no size, and may have no end.
+// OpenRegular opens a regular file for reading. It refuses pipes, devices and sockets,
+// which have no size and may have no end.
 func OpenRegular(path string) (*os.File, fs.FileInfo, error) { return open(path, 0) }
 
-// OpenStream is OpenRegular for what is read once from its beginning: it may be a
-// pipe, too. Whoever is at its other end may stay silent: opening and reading end with
-// ctx.
+// OpenStream is OpenRegular for content that is read once, from its beginning, so that it
+// may come from a pipe, too. The other end of a pipe may stay silent forever. Therefore
+// opening and reading fail once ctx has ended.
 func OpenStream(ctx context.Context, path string) (io.ReadCloser, error) {
 	opened := make(chan func() (*os.File, error), 1)
 	go func() {
@@ -34,15 +34,15 @@ func OpenStream(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 }
 
-// stream is a file that may never answer. Once its context has ended, a read that goes
-// on has the buffer for itself.
+// stream is a file that may never answer. A read that still waits when the context ends
+// cannot be stopped. It keeps the buffer, which nobody else touches from then on.
 type stream struct {
 	ctx context.Context
 	f   *os.File
 	buf []byte
 }
 
-// Read reads what there is.
+// Read reads into p as much as one read of the file gives.
 func (s *stream) Read(p []byte) (int, error) {
 	p = p[:min(len(p), chunk)]
 	if cap(s.buf) < len(p) {
@@ -66,7 +66,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 }
 
-// Close closes the file, unless it is still being read.
+// Close closes the file, unless a read may still wait for it.
 func (s *stream) Close() error {
 	if s.ctx.Err() != nil {
 		return nil
@@ -80,12 +80,13 @@ func open(path string, allowed fs.FileMode) (*os.File, fs.FileInfo, error) {
 		if err != nil {
 			return err
 		}
-		if kind := info.Mode().Type(); kind != 0 && kind != allowed {
+		kind := info.Mode().Type()
+		if kind != 0 && kind != allowed {
 			return &FormatError{Path: path, What: "not a regular file, but " + kindOf(kind)}
 		}
 		return nil
 	}
-	if err := check(os.Stat(path)); err != nil { // before it waits for the other end of a pipe
+	if err := check(os.Stat(path)); err != nil { // opening a pipe would wait for its other end
 		return nil, nil, err
 	}
 	f, err := os.Open(path)
@@ -93,7 +94,7 @@ func open(path string, allowed fs.FileMode) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	info, err := f.Stat()
-	if err := check(info, err); err != nil { // what was opened may be another file
+	if err := check(info, err); err != nil { // another file may have taken the name since
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return f, info, nil
@@ -115,14 +116,15 @@ func kindOf(t fs.FileMode) string {
 	}
 }
 
-// ReadFile returns the content of a regular file of at most so many bytes.
+// ReadFile returns the content of a regular file. It returns a FormatError if the file has
+// more than most bytes.
 func ReadFile(path string, most int64) ([]byte, error) {
 	f, info, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info.Size() > most { // some files of the system have none
+	if info.Size() > most { // files of the system may state none, so reading is limited as well
 		return nil, tooLarge(path, info.Size(), most)
 	}
 	content, err := io.ReadAll(io.LimitReader(f, most+1))

@@ -14,30 +14,32 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// exchange is what the file commit says: which files take the place of which.
+// exchange is the content of the file commit: it says which files take the place of which.
 type exchange struct {
 	New []string         `json:"new"` // in the order in which they appear
 	Old []string         `json:"old"` // in the order in which they go
-	Is  map[string]state `json:"is"`  // what the new ones are
+	Is  map[string]state `json:"is"`  // size and time of each new file, by its name
 }
 
-// state tells a file from another that has its name.
+// state tells a file from another file that has the same name.
 type state struct {
 	Bytes   int64 `json:"bytes"`
-	Changed int64 `json:"changed"` // nanoseconds
+	Changed int64 `json:"changed"` // time of the last change, in nanoseconds since 1970
 }
 
 func stateOf(info fs.FileInfo) state { return state{info.Size(), info.ModTime().UnixNano()} }
 
-// maxExchange is the size of the longest list: of more shards than a name can count.
+// maxExchange is the size in bytes of the largest file commit that is read. It has room for
+// more shards than the names of shards can count.
 const maxExchange = 64 << 20
 
-// replace sets the old files aside and gives the new ones their names. At no time
-// does a loader find parts of both, and killed at any time, it leaves the old ones
-// where the next run puts them back from.
+// replace sets the old files aside and gives the new ones their names (design §12). At no
+// time does a loader find parts of both. If the process is killed at any time, the old
+// files lie where the next run finds them and puts them back.
 func (o *Output) replace() error {
 	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		// hours later, there may be files that were not, of another output beside this
+		// The conversion may have taken hours, in which another output may have put its
+		// files beside this one.
 		if err := checkOutput(o.fs, o.in, o.folder, o.names, o.whole, o.force); err != nil {
 			return err
 		}
@@ -61,7 +63,7 @@ func (o *Output) replace() error {
 	}
 }
 
-// RivalError says that another run is exchanging files that are this one's, too.
+// RivalError says that another run is exchanging some of the files that this run exchanges.
 type RivalError struct{ Path, Folder string }
 
 func (e *RivalError) Error() string {
@@ -73,14 +75,15 @@ func (e *RivalError) Remedy() option.Text {
 	return option.Textf("run the other again with %v, which puts in order what it left, or name another output", option.Force)
 }
 
-// patience is how long a run waits for another that exchanges files in the same
-// folder, which takes moments.
+// patience is how long a run waits for another that exchanges files in the same folder. An
+// exchange takes moments, so a run that takes longer has probably died.
 const patience = 5 * time.Second
 
-// carryOut exchanges the files as announced, or not at all.
+// carryOut exchanges the files as announced. If that fails, it puts everything back.
 func (o *Output) carryOut(x *exchange) error {
 	if err := o.exchange(x); err != nil {
-		if marked, statErr := fsys.Exists(o.work, markerFile); statErr == nil && !marked { // only the last call failed
+		marked, statErr := fsys.Exists(o.work, markerFile)
+		if statErr == nil && !marked { // only the last call failed: the new files hold
 			return errors.Join(&PublishedError{o.path, err}, o.close(false))
 		}
 		return errors.Join(err, o.undo(x))
@@ -91,8 +94,8 @@ func (o *Output) carryOut(x *exchange) error {
 	return nil
 }
 
-// plan lists the files to be exchanged. Old ones go in the opposite order of the
-// new, so that what loaders begin with is the first to go and the last to come.
+// plan lists the files to be exchanged. The old files go in the opposite order in which the
+// new ones come, so that the file that loaders read first goes first and comes last.
 func (o *Output) plan() (*exchange, error) {
 	x := &exchange{New: o.names, Old: slices.Clone(o.names)}
 	if o.whole {
@@ -109,7 +112,8 @@ func (o *Output) plan() (*exchange, error) {
 				x.Old = append([]string{name}, x.Old...)
 			}
 		}
-		if i := slices.Index(x.Old, IndexFile); i >= 0 { // shards are useless without
+		i := slices.Index(x.Old, IndexFile)
+		if i >= 0 { // no loader takes shards without the index, so it goes first
 			x.Old = append(slices.Delete(x.Old, i, i+1), IndexFile)
 		}
 	}
@@ -117,7 +121,7 @@ func (o *Output) plan() (*exchange, error) {
 	return x, errors.Join(o.onlyThere(x), o.identify(x))
 }
 
-// identify puts down what the new files are.
+// identify notes the size and time of each new file.
 func (o *Output) identify(x *exchange) error {
 	x.Is = make(map[string]state, len(x.New))
 	for _, name := range x.New {
@@ -130,7 +134,7 @@ func (o *Output) identify(x *exchange) error {
 	return nil
 }
 
-// onlyThere leaves of the old files those that there are.
+// onlyThere removes from the list of old files those that do not exist.
 func (o *Output) onlyThere(x *exchange) error {
 	var errs []error
 	x.Old = slices.DeleteFunc(x.Old, func(name string) bool {
@@ -141,7 +145,7 @@ func (o *Output) onlyThere(x *exchange) error {
 	return errors.Join(errs...)
 }
 
-// announce writes the file commit, whole or not at all.
+// announce writes the file commit. It appears whole or not at all.
 func (o *Output) announce(x *exchange) error {
 	text, err := json.Marshal(x)
 	if err != nil {
@@ -159,14 +163,14 @@ func (o *Output) announce(x *exchange) error {
 	return o.work.Sync()
 }
 
-// withdraw takes back what was announced and not begun.
+// withdraw takes back an exchange that was announced and not begun.
 func (o *Output) withdraw() error {
 	return errors.Join(fsys.RemoveAll(o.mine, markerFile), fsys.RemoveAll(o.work, markerFile), fsys.RemoveAll(o.work, asideFolder))
 }
 
-// rival returns where another run exchanges some of the same files, as far as this
-// user may look, or has died while it did. Whoever announces first and looks then, as
-// all do, is seen by whoever else does.
+// rival returns the folder of another run that exchanges some of the same files, or has
+// died while it did; empty if this user can see none. Every run announces its exchange
+// before it looks for others, so of two runs at least one sees the other.
 func (o *Output) rival(x *exchange) (string, error) {
 	names, err := o.base.List()
 	if err != nil {
@@ -178,7 +182,7 @@ func (o *Output) rival(x *exchange) (string, error) {
 		}
 		other, err := o.base.Enter(name)
 		if err != nil {
-			continue // gone, or nothing of this user's
+			continue // it is gone, or another user's
 		}
 		theirs, err := readExchange(other)
 		other.Close() //nolint:errcheck // nothing was written
@@ -192,13 +196,14 @@ func (o *Output) rival(x *exchange) (string, error) {
 	return "", nil
 }
 
-// meets reports whether a file is in both exchanges.
+// meets reports whether both exchanges contain the same file.
 func (x *exchange) meets(y *exchange) bool {
 	all := slices.Concat(y.New, y.Old)
 	return slices.ContainsFunc(slices.Concat(x.New, x.Old), func(name string) bool { return slices.Contains(all, name) })
 }
 
-// exchange exchanges the files. Without the file commit, the new ones hold.
+// exchange exchanges the files. Its last step removes the file commit: from then on the new
+// files hold.
 func (o *Output) exchange(x *exchange) error {
 	aside, err := o.work.Enter(asideFolder)
 	if err != nil {
@@ -224,8 +229,8 @@ func (o *Output) exchange(x *exchange) error {
 	return o.work.Remove(markerFile)
 }
 
-// undo puts everything back as it was before the exchange. It may itself be cut
-// short and done again: new files go before any old one comes back.
+// undo puts everything back as it was before the exchange. All new files go before any old
+// one comes back, so that undo may itself be cut short and be done again.
 func (o *Output) undo(x *exchange) error {
 	staged, err := o.work.Enter(stagedFolder)
 	if err != nil {
@@ -253,8 +258,8 @@ func (o *Output) undo(x *exchange) error {
 	return o.work.Remove(markerFile)
 }
 
-// restage takes the name of a new file back, if it has it already. A file that has it
-// and is another is nobody's to take.
+// restage takes the name of a new file back, if the exchange has given it already. Another
+// file that has the name by now belongs to somebody else, and stays.
 func (x *exchange) restage(base, staged fsys.Folder, name string) error {
 	waiting, err := fsys.Exists(staged, name)
 	if err != nil || waiting {
@@ -287,14 +292,14 @@ func readExchange(work fsys.Folder) (*exchange, error) {
 		return nil, damaged(err.Error())
 	}
 	for _, name := range slices.Concat(x.New, x.Old) {
-		if !PlainName(name) { // never beyond the folder, whoever wrote this
+		if !PlainName(name) { // a false list must not lead out of the folder
 			return nil, damaged(fmt.Sprintf("%q is not the name of a file", name))
 		}
 	}
 	return &x, nil
 }
 
-// recover undoes an exchange that a dead run has left half-done.
+// recover undoes an exchange that a run left half-done when it died.
 func (o *Output) recover() error {
 	x, err := readExchange(o.work)
 	if err != nil || x == nil {

@@ -15,23 +15,23 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// tempSuffix ends the name of everything that is not published yet.
+// tempSuffix ends the names of the folders that hold what is not published yet.
 const tempSuffix = ".mha2mla-tmp"
 
-// maxName is the size of the longest name that file systems take.
+// maxName is the length in bytes of the longest name that file systems take.
 const maxName = 255
 
-// Replace says what may be done about what is there already.
+// Replace says what Reserve may do with files that are there already.
 type Replace struct {
 	Force  bool    // replace the output
-	Resume bool    // keep what an earlier run has left unfinished
-	FS     fsys.FS // to write to; nil: the operating system's
+	Resume bool    // continue with what an earlier run has left unfinished
+	FS     fsys.FS // the file system to write to; nil: that of the operating system
 }
 
 // BusyError says that another process is writing an output.
 type BusyError struct {
 	Path   string
-	Folder string // where it does, if nobody can tell whether it still does
+	Folder string // its temporary folder, which the user may have to remove
 	Held   *fsys.HeldError
 }
 
@@ -54,14 +54,14 @@ func (e *BusyError) Hint() string {
 	return "wait for it, or name another output"
 }
 
-// CutShortError says that a run that died was replacing an output.
+// CutShortError says that a run died while it replaced an output.
 type CutShortError struct{ Path, Folder string }
 
 func (e *CutShortError) Error() string {
 	return fmt.Sprintf("%q was being replaced when that run was cut short; what it held is set aside in %q", e.Path, e.Folder)
 }
 
-// Kind says that what was asked for cannot be meant.
+// Kind says that the request makes no sense here, so that the user has to change it.
 func (e *CutShortError) Kind() fault.Kind { return fault.Usage }
 
 // Remedy says what to do about the error.
@@ -69,10 +69,11 @@ func (e *CutShortError) Remedy() option.Text {
 	return option.Textf("with %v it is put back, and replaced once the new one is whole; or name another output", option.Force)
 }
 
-// Reserve makes the output in folder, a directory or if main is not empty that
-// file and others with it, this process's own until Commit or Discard. What a run
-// that died has left stays as it is until Declare. The checks are those of
-// CheckOutput.
+// Reserve makes an output this process's own until Commit or Discard. If main is empty, the
+// output is the directory folder; otherwise it is the file main in folder, and others with
+// it. Whatever a run that died has left stays as it is until Declare. Reserve makes the
+// checks of CheckOutput and returns their errors. It returns a BusyError if another process
+// writes the output, and a CutShortError if one died while it replaced it.
 func Reserve(in *Source, folder, main string, r Replace) (*Output, error) {
 	o := &Output{fs: r.FS, in: in, folder: filepath.Clean(folder), path: filepath.Join(folder, main), main: main, whole: main == "", force: r.Force, resume: r.Resume, id: rand.Text()[:12]}
 	if o.fs == nil {
@@ -87,7 +88,7 @@ func Reserve(in *Source, folder, main string, r Replace) (*Output, error) {
 	return o, nil
 }
 
-// Names lists the main file of an output, if it is not a directory.
+// Names lists the main file of an output; it is empty for an output that is a directory.
 func Names(main string) []string {
 	if main == "" {
 		return nil
@@ -95,8 +96,9 @@ func Names(main string) []string {
 	return []string{main}
 }
 
-// place is the temporary folder: inside an output directory that is there already,
-// whatever kind of link or mount it is, else beside the output.
+// place returns where the temporary folder belongs. It lies inside an output directory that
+// is there already, since only there files are renamed within one file system, whatever
+// link or mount the directory is. Otherwise it lies beside the output.
 func (o *Output) place() (folder, name string, err error) {
 	if !o.whole {
 		return o.folder, temporaryName(o.main), nil
@@ -109,13 +111,14 @@ func (o *Output) place() (folder, name string, err error) {
 	return folder, name, err
 }
 
-// beside is the temporary folder of a directory that does not exist yet.
+// beside returns the temporary folder of a directory that does not exist yet.
 func (o *Output) beside() (folder, name string) {
 	return filepath.Dir(o.folder), temporaryName(filepath.Base(o.folder))
 }
 
-// temporaryName is the name of the temporary folder beside an output. A name of which
-// no more is possible is cut, and told from others by its digest.
+// temporaryName returns the name of the temporary folder beside an output of a name. If that
+// would be too long, it is cut and completed with a digest of the whole, so that different
+// outputs have different folders.
 func temporaryName(name string) string {
 	if len(name)+len(".")+len(tempSuffix) > maxName {
 		sum := sha256.Sum256([]byte(name))
@@ -124,8 +127,8 @@ func temporaryName(name string) string {
 	return "." + name + tempSuffix
 }
 
-// enter takes the temporary folder. While somebody else makes the output directory,
-// its place changes.
+// enter takes the temporary folder. The folder's place changes if somebody else makes the
+// output directory at the same time; then enter takes the other.
 func (o *Output) enter() error {
 	for {
 		folder, name, err := o.place()
@@ -157,9 +160,9 @@ func (o *Output) enter() error {
 	return nil
 }
 
-// take locks the temporary folder, which it creates if need be, and makes a folder of
-// this attempt's own in it. Nobody else may put anything there: what there is is taken
-// for this user's work.
+// take creates the temporary folder if need be, locks it, and makes a folder in it for this
+// attempt alone. The permissions allow nobody else to put anything there, because whatever
+// lies there is taken for this user's work.
 func (o *Output) take(folder, name string) (err error) {
 	if o.base, err = o.fs.Open(folder); err != nil {
 		return err
@@ -179,7 +182,7 @@ func (o *Output) take(folder, name string) (err error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
-		// its owner has just removed it
+		// Its owner has just removed the folder, so it is made again.
 	}
 }
 
@@ -188,13 +191,14 @@ func (o *Output) lockIn(name string) (err error) {
 	if o.work, err = o.base.Enter(name); err != nil {
 		return err
 	}
-	if o.lock, err = o.work.Lock(lockFile); errors.Is(err, fs.ErrNotExist) {
+	o.lock, err = o.work.Lock(lockFile)
+	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.Join(err, o.work.Close())
 	}
 	return err
 }
 
-// settle makes the folder of this attempt.
+// settle makes the folder of this attempt in the temporary folder.
 func (o *Output) settle() (err error) {
 	if err := o.work.Mkdir(o.id, true); err != nil {
 		return err
@@ -203,8 +207,8 @@ func (o *Output) settle() (err error) {
 	return err
 }
 
-// accept puts the temporary folder in order: it undoes what a run that died has left
-// half-done and removes the rest of it, unless it is to be resumed.
+// accept puts the temporary folder in order. It undoes an exchange that a run left half-done
+// when it died, and removes the rest of what that run left, unless this run resumes it.
 func (o *Output) accept() error {
 	if err := o.recover(); err != nil {
 		return err
@@ -225,9 +229,9 @@ func (o *Output) accept() error {
 	return o.sweep()
 }
 
-// clear removes what is in the temporary folder but for the given names. Each goes
-// out of everybody's sight first: a run that has lost its lock must not publish what
-// is left of its files.
+// clear removes everything in the temporary folder but the given names. It moves each file
+// into the folder of this attempt first, where no other run looks. A run that has lost its
+// lock and still goes on must not publish its files when some of them are removed.
 func (o *Output) clear(keep ...string) error {
 	names, err := o.work.List()
 	errs := []error{err}
@@ -244,8 +248,8 @@ func (o *Output) clear(keep ...string) error {
 	return errors.Join(errs...)
 }
 
-// sweep removes the temporary folder that a dead run left beside a directory that has
-// appeared since.
+// sweep removes the temporary folder that a run left beside a directory when it died, if
+// the directory has appeared since.
 func (o *Output) sweep() error {
 	folder, name := o.beside()
 	there, err := fsys.ExistsAt(o.fs, filepath.Join(folder, name))

@@ -19,19 +19,19 @@ import (
 // configuration.
 const MetadataConfig = "config"
 
-// MaxConfig is the size of the largest configuration that is read. Those of models
-// have a few kilobytes.
+// MaxConfig is the size in bytes of the largest configuration that the program reads. The
+// configurations of models have a few kilobytes.
 const MaxConfig = 16 << 20
 
-// Source is a checkpoint open for reading: one safetensors file, or the shards
-// of a directory. Headers are read and checked by Open; data only on request.
+// Source is a checkpoint open for reading: one safetensors file, or the shards of a
+// directory. Open has read and checked the headers. Data are read only on request.
 type Source struct {
-	Path    string      // as given to Open
-	Dir     string      // the folder it is in: Path itself for a directory
-	folder  os.FileInfo // of Dir
+	Path    string      // the path that was given to Open
+	Dir     string      // the folder of the weights, which is Path itself for a directory
+	folder  os.FileInfo // identifies Dir, whatever links lead to it
 	config  string      // path of the configuration that was read
 	files   []*file
-	tensors []*Tensor // by name
+	tensors []*Tensor // in the order of their names
 }
 
 // file is one open safetensors file.
@@ -39,11 +39,13 @@ type file struct {
 	*header
 	path  string
 	f     fsys.Input
-	state os.FileInfo // when it was opened
+	state os.FileInfo // its size and time when it was opened
 }
 
-// Open opens the checkpoint at path: a safetensors file, or a directory of the
-// Hugging Face layout, sharded or not. Symbolic links are followed.
+// Open opens the checkpoint at path: a safetensors file, or a directory in the layout of
+// Hugging Face, sharded or not. It follows symbolic links. It returns a MissingError if
+// nothing is there, a NoModelError if a directory holds no weights that the program reads,
+// and a FormatError for a file that is malformed.
 func Open(path string) (*Source, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +82,7 @@ func Open(path string) (*Source, error) {
 	return s, nil
 }
 
-// MissingError says that there is no checkpoint of a name.
+// MissingError says that nothing is there under the path of a checkpoint.
 type MissingError struct {
 	Path string
 	Err  error
@@ -88,10 +90,10 @@ type MissingError struct {
 
 func (e *MissingError) Error() string { return e.Err.Error() }
 
-// Unwrap is what the system said.
+// Unwrap returns the error of the operating system.
 func (e *MissingError) Unwrap() error { return e.Err }
 
-// hubName is how models are called on a hub.
+// hubName matches the name or the address that a model has on a hub.
 var hubName = regexp.MustCompile(`^(https?://.*|[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)$`)
 
 // Hint says what to do about the error.
@@ -128,7 +130,7 @@ func readFile(path string, f fsys.Input) (*file, error) {
 	return &file{header: h, path: path, f: f, state: info}, nil
 }
 
-// collect gathers the tensors of all files and holds them against the index.
+// collect gathers the tensors of all files and compares them with the index.
 func (s *Source) collect(index *index) error {
 	for _, f := range s.files {
 		for _, t := range f.tensors {
@@ -140,15 +142,16 @@ func (s *Source) collect(index *index) error {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.file.path, b.file.path))
 	})
 	for i := 1; i < len(s.tensors); i++ {
-		if a, b := s.tensors[i-1], s.tensors[i]; a.Name == b.Name {
+		a, b := s.tensors[i-1], s.tensors[i]
+		if a.Name == b.Name {
 			return &FormatError{s.Path, fmt.Sprintf("tensor %q is stored twice, in %q and %q", a.Name, filepath.Base(a.file.path), filepath.Base(b.file.path)), ""}
 		}
 	}
 	return index.check(s)
 }
 
-// Unchanged is an error if a file of weights is no longer what it was when it was
-// opened, as far as size and time tell: what was read of it may be of two minds.
+// Unchanged returns an error if a file of weights has changed since it was opened, as far
+// as its size and time tell. Then some of what was read may be old and some new.
 func (s *Source) Unchanged() error {
 	for _, f := range s.files {
 		held, err := f.f.Stat()
@@ -198,16 +201,16 @@ func (s *Source) Files() []string {
 	return paths
 }
 
-// In reports whether folder is where the source is.
+// In reports whether folder is the folder that the source lies in.
 func (s *Source) In(folder string) bool {
 	info, err := os.Stat(folder)
 	return err == nil && os.SameFile(info, s.folder)
 }
 
-// Holds reports whether a file beside the weights is the source's own: it lies, once
-// links are followed, in the source's folder, or if that is a revision in a cache of the
-// Hugging Face hub, among the cache's blobs. A link that leads elsewhere may have come
-// with a checkpoint of a stranger, to whatever its user has.
+// Holds reports whether a file beside the weights belongs to the source. Once links are
+// followed, it must lie in the source's folder. If that folder is a revision in a cache of
+// the Hugging Face hub, it may lie among the blobs of the cache, too. A stranger's
+// checkpoint may come with links that lead elsewhere, to private files of the user.
 func (s *Source) Holds(name string) (bool, error) {
 	dir, err := filepath.EvalSymlinks(s.Dir)
 	if err != nil {
@@ -224,7 +227,8 @@ func (s *Source) Holds(name string) (bool, error) {
 		return false, err
 	}
 	homes := []string{dir}
-	if snapshots := filepath.Dir(dir); filepath.Base(snapshots) == "snapshots" {
+	snapshots := filepath.Dir(dir)
+	if filepath.Base(snapshots) == "snapshots" {
 		homes = append(homes, filepath.Join(filepath.Dir(snapshots), "blobs"))
 	}
 	return slices.ContainsFunc(homes, func(home string) bool {
@@ -235,9 +239,11 @@ func (s *Source) Holds(name string) (bool, error) {
 // IsDir reports whether the source is a directory rather than one file.
 func (s *Source) IsDir() bool { return s.Dir == s.Path }
 
-// Config returns the text of the checkpoint's configuration and where it is
-// from. It is, of these, the first that exists: override if not empty; beside a
-// file NAME.safetensors, NAME.config.json; config.json; the file's __metadata__.
+// Config returns the text of the checkpoint's configuration and the path that it was read
+// from. If override is not empty, it names the configuration. Otherwise Config takes the
+// first of these that exists: NAME.config.json beside a file NAME.safetensors;
+// config.json; and the one in the file's __metadata__. It returns a NoModelError if none
+// does.
 func (s *Source) Config(override string) (text []byte, from string, err error) {
 	paths := []string{filepath.Join(s.Dir, ConfigFile)}
 	switch {
@@ -253,23 +259,26 @@ func (s *Source) Config(override string) (text []byte, from string, err error) {
 			return text, path, err
 		}
 	}
-	if embedded := s.Embedded(); int64(len(embedded)) > MaxConfig {
+	embedded := s.Embedded()
+	if int64(len(embedded)) > MaxConfig {
 		return nil, s.Path, tooLarge(s.Path+": __metadata__", int64(len(embedded)), MaxConfig)
-	} else if embedded != "" {
+	}
+	if embedded != "" {
 		return []byte(embedded), s.Path, nil
 	}
 	return nil, "", &NoModelError{s.Path, "no configuration: there is no config.json and the file carries none", option.Textf("name it with %v", option.Config)}
 }
 
-// Embedded is the configuration that the checkpoint carries in its
-// __metadata__, or empty.
+// Embedded returns the configuration that the checkpoint carries in its __metadata__; empty
+// if it carries none.
 func (s *Source) Embedded() string { return s.Metadata(MetadataConfig) }
 
-// Metadata is the value of a key of the __metadata__ of the first file, or empty.
+// Metadata returns the value of a key in the __metadata__ of the first file; empty if the
+// key is not there.
 func (s *Source) Metadata(key string) string { return s.files[0].metadata[key] }
 
-// Without returns the path of the first file whose __metadata__ does not have
-// value at key; empty if all have.
+// Without returns the path of the first file whose __metadata__ does not have the value at
+// key; empty if all files have it.
 func (s *Source) Without(key, value string) string {
 	for _, f := range s.files {
 		if f.metadata[key] != value {
@@ -279,11 +288,11 @@ func (s *Source) Without(key, value string) string {
 	return ""
 }
 
-// OwnConfig is the name of the configuration that belongs to one safetensors
-// file alone.
+// OwnConfig returns the path of the configuration that belongs to one safetensors file
+// alone, which lies beside it.
 func OwnConfig(path string) string { return own(path, ConfigFile) }
 
-// OwnManifest is the name of the manifest of one safetensors file.
+// OwnManifest returns the path of the manifest that belongs to one safetensors file alone.
 func OwnManifest(path string) string { return own(path, ManifestFile) }
 
 func own(path, name string) string {

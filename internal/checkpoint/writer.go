@@ -25,44 +25,44 @@ type Spec struct {
 	Shape []int64 `json:"shape"`
 }
 
-// Bytes is the size of the tensor's data.
+// Bytes returns the size of the tensor's data in bytes.
 func (s Spec) Bytes() int64 {
 	n, err := byteSize(s.DType, s.Shape)
 	if err != nil {
-		panic("checkpoint: " + err.Error()) // a plan made of checked headers
+		panic("checkpoint: " + err.Error()) // shapes come from headers that were checked
 	}
 	return int64(n)
 }
 
-// Elements is the number of the tensor's elements.
+// Elements returns the number of the tensor's elements.
 func (s Spec) Elements() int64 { return elements(s.Shape) }
 
 // Position converts a row-major index into a position in the tensor's shape.
 func (s Spec) Position(index int64) []int64 { return position(index, s.Shape) }
 
-// Writer writes one safetensors file. All tensors are declared first, so their
-// places are known and they may be written in any order and at the same time;
-// the bytes of the file do not depend on it.
+// Writer writes one safetensors file. All tensors are declared first, so that their places
+// are known. Callers may therefore write tensors in any order and at the same time, and
+// the bytes of the file do not depend on that order.
 type Writer struct {
 	f      fsys.File
-	header string // digest
-	slot   map[string]*slot
+	header string           // digest of the header
+	slot   map[string]*slot // by the name of the tensor
 
-	// turn is had by whoever writes: a system lets one write to a file at a time, and
-	// others would wait for it spinning.
+	// turn is held while something is written. The operating system lets only one
+	// writer at a time into a file, and the others would wait for it spinning.
 	turn sync.Mutex
 }
 
 // slot is the place of one tensor in the file.
 type slot struct {
 	Spec
-	at      int64
-	written int64
-	digest  string // once it is complete
+	at      int64  // first byte in the file
+	written int64  // bytes that are in the file
+	digest  string // of the data, once they are complete
 }
 
-// NewWriter writes the header for specs to the empty file f. It takes over f:
-// Close closes it.
+// NewWriter writes the header for specs to the empty file f. From then on f belongs to the
+// writer, whose Close closes it; NewWriter closes it if it fails.
 func NewWriter(f fsys.File, specs []Spec, metadata map[string]string) (*Writer, error) {
 	w := &Writer{f: f, slot: make(map[string]*slot, len(specs))}
 	head, order, err := layHeader(specs, metadata)
@@ -81,9 +81,9 @@ func NewWriter(f fsys.File, specs []Spec, metadata map[string]string) (*Writer, 
 	return w, nil
 }
 
-// layHeader returns the header's bytes, length prefix included, and the specs
-// in the order of their data: wide elements first, so that every tensor is
-// aligned, then by name, as the reference writer does.
+// layHeader returns the bytes of the header, its length included, and the specs in the order
+// of their data. Like the reference writer, it puts tensors of wide elements first, so that
+// every tensor is aligned, and orders the others by name.
 func layHeader(specs []Spec, metadata map[string]string) ([]byte, []Spec, error) {
 	order := slices.Clone(specs)
 	slices.SortFunc(order, func(a, b Spec) int {
@@ -98,7 +98,7 @@ func layHeader(specs []Spec, metadata map[string]string) ([]byte, []Spec, error)
 		entries[s.Name] = map[string]any{"dtype": s.DType, "shape": s.Shape, "data_offsets": [2]int64{at, at + s.Bytes()}}
 		at += s.Bytes()
 	}
-	text, err := json.Marshal(entries) // sorts the keys
+	text, err := json.Marshal(entries) // which sorts the keys, so that the bytes are always the same
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,9 +114,9 @@ func layHeader(specs []Spec, metadata map[string]string) ([]byte, []Spec, error)
 	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...), order, nil
 }
 
-// crossCheck has an independent reader parse the header about to be written,
-// as far as it knows the types in it. A file that another reader would read
-// differently must never get as far as its data.
+// crossCheck lets an independent reader parse the header before it is written, unless that
+// reader does not know a type in it. It returns an error if the reader understands anything
+// else, so that no file is filled that others would read differently.
 func crossCheck(text []byte, specs []Spec) error {
 	for _, s := range specs {
 		if _, err := safetensors.ParseDType(string(s.DType)); err != nil {
@@ -137,8 +137,8 @@ func crossCheck(text []byte, specs []Spec) error {
 	return nil
 }
 
-// Tensor returns the stream to which the data of the named tensor are written,
-// in row-major order. The caller closes it.
+// Tensor returns a stream that takes the data of a tensor in row-major order. The caller
+// closes it. The tensor must have been declared.
 func (w *Writer) Tensor(name string) *TensorWriter {
 	s, ok := w.slot[name]
 	if !ok {
@@ -147,7 +147,7 @@ func (w *Writer) Tensor(name string) *TensorWriter {
 	return &TensorWriter{w: w, slot: s, hash: sha256.New(), buf: make([]byte, 0, min(chunk, s.Bytes()))}
 }
 
-// Digests are those of the file, of which every tensor must be complete.
+// Digests returns the digests of the file. Every tensor must be complete.
 func (w *Writer) Digests() *Digests {
 	d := &Digests{Header: w.header, Tensors: make(map[string]string, len(w.slot))}
 	for name, s := range w.slot {
@@ -156,8 +156,8 @@ func (w *Writer) Digests() *Digests {
 	return d
 }
 
-// Close makes sure that every tensor is complete, puts the file on the disk
-// and closes it.
+// Close puts the file on the disk and closes it. It returns an error if a tensor is not
+// complete.
 func (w *Writer) Close() error {
 	var err error
 	for name, s := range w.slot {
@@ -174,29 +174,28 @@ func (w *Writer) Close() error {
 // Abandon closes the file as it is.
 func (w *Writer) Abandon() error { return w.f.Close() }
 
-// TensorWriter writes the data of one tensor, from its first element to its
-// last.
+// TensorWriter writes the data of one tensor, from the first element to the last.
 type TensorWriter struct {
 	w       *Writer
 	slot    *slot
-	hash    hash.Hash // of what is in the file
-	buf     []byte
-	scratch []byte
+	hash    hash.Hash // of the bytes that are in the file
+	buf     []byte    // bytes that are not in the file yet
+	scratch []byte    // encoded values on their way to buf
 }
 
-// Spec is what was declared of the tensor.
+// Spec returns the declaration of the tensor.
 func (t *TensorWriter) Spec() Spec { return t.slot.Spec }
 
-// DType is the type as which values are written.
+// DType returns the type of the elements that are written.
 func (t *TensorWriter) DType() DType { return t.slot.DType }
 
-// Bytes is the size of the tensor's data.
+// Bytes returns the size of the tensor's data in bytes.
 func (t *TensorWriter) Bytes() int64 { return t.slot.Bytes() }
 
 // Write appends bytes as they are.
 func (t *TensorWriter) Write(p []byte) (int, error) {
 	n := len(p)
-	if len(t.buf) == 0 && len(p) >= cap(t.buf) { // nothing to gather
+	if len(t.buf) == 0 && len(p) >= cap(t.buf) { // it is large enough to be written at once
 		if err := t.put(p); err != nil {
 			return 0, err
 		}
@@ -220,8 +219,9 @@ func (t *TensorWriter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteFloats appends values, rounded to the tensor's type. A value that the
-// type cannot hold is refused by name and position.
+// WriteFloats appends values, rounded to the tensor's type, which must be a float type. It
+// returns a ValueError, with the name and the position, for a value that the type cannot
+// hold.
 func (t *TensorWriter) WriteFloats(values []float64) error {
 	size := int(t.slot.DType.Size())
 	for len(values) > 0 {
@@ -243,7 +243,8 @@ func (t *TensorWriter) WriteFloats(values []float64) error {
 	return nil
 }
 
-// Close writes what is buffered and makes sure that the tensor is complete.
+// Close writes what is still in the buffer. It returns an error if the tensor is not
+// complete.
 func (t *TensorWriter) Close() error {
 	if err := t.flush(); err != nil {
 		return err
@@ -261,7 +262,7 @@ func (t *TensorWriter) flush() error {
 	return err
 }
 
-// put writes p to the file.
+// put writes p to the file, behind what is there of the tensor.
 func (t *TensorWriter) put(p []byte) error {
 	if t.slot.written+int64(len(p)) > t.slot.Bytes() {
 		return fmt.Errorf("internal: tensor %q overflows", t.slot.Name)
