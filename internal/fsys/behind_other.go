@@ -2,5 +2,5 @@
 
 package fsys
 
-// WriteBehind does nothing where the system takes no such hint.
+// WriteBehind does nothing, because this system takes no such hint.
 func WriteBehind(File, int64, int64) {}

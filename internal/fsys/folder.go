@@ -12,10 +12,10 @@ import (
 // OS is the file system of the operating system.
 type OS struct{}
 
-// Stat says what is at a path.
+// Stat describes what is at a path and follows links.
 func (OS) Stat(path string) (fs.FileInfo, error) { return os.Stat(path) }
 
-// Lstat says what is at a path, be it a link.
+// Lstat describes what is at a path and follows no link.
 func (OS) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 
 // Open opens the folder at a path.
@@ -33,13 +33,13 @@ type folder struct {
 	path string
 }
 
-// Path is where the folder was.
+// Path returns the path under which the folder was opened.
 func (f *folder) Path() string { return f.path }
 
-// in is the path of what has a name.
+// in returns the path of a name in the folder.
 func (f *folder) in(name string) string { return filepath.Join(f.path, name) }
 
-// named gives an error about a name, which is all that the system knows, its path.
+// named puts the whole path into an error of the system, which knows only the name.
 func (f *folder) named(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
@@ -48,7 +48,7 @@ func (f *folder) named(err error) error {
 	return err
 }
 
-// Stat says what has a name.
+// Stat describes what has a name, and follows no link.
 func (f *folder) Stat(name string) (fs.FileInfo, error) {
 	info, err := f.root.Lstat(name)
 	return info, f.named(err)
@@ -64,7 +64,7 @@ func (f *folder) List() ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-// Enter opens a folder.
+// Enter opens a folder in this one. It must be a real folder, and the user's.
 func (f *folder) Enter(name string) (Folder, error) {
 	there, err := f.own(name, fs.ModeDir)
 	if err != nil {
@@ -74,13 +74,15 @@ func (f *folder) Enter(name string) (Folder, error) {
 	if err != nil {
 		return nil, f.named(err)
 	}
-	if info, err := root.Stat("."); err != nil || !os.SameFile(info, there) {
+	info, err := root.Stat(".")
+	if err != nil || !os.SameFile(info, there) {
 		return nil, errors.Join(f.changed(name, err), root.Close())
 	}
 	return &folder{root, f.in(name)}, nil
 }
 
-// own says what has a name, which must be of the given type and the user's.
+// own describes what has a name. It returns an UnsafeError unless that is of the given type
+// and the user owns it.
 func (f *folder) own(name string, kind fs.FileMode) (fs.FileInfo, error) {
 	info, err := f.Stat(name)
 	if err != nil {
@@ -92,10 +94,11 @@ func (f *folder) own(name string, kind fs.FileMode) (fs.FileInfo, error) {
 	return info, owned(f.in(name), info)
 }
 
-// errChanged says that something is no longer what it was a moment ago.
+// errChanged says that something was replaced between the moment when it was checked and
+// the moment when it was opened.
 var errChanged = errors.New("it was replaced in this moment")
 
-// changed is the error for that, unless there is another.
+// changed returns errChanged with the path of a name, or err if that is an error.
 func (f *folder) changed(name string, err error) error {
 	if err != nil {
 		return f.named(err)
@@ -115,13 +118,13 @@ func (f *folder) Mkdir(name string, private bool) error {
 // Create creates a file.
 func (f *folder) Create(name string) (File, error) {
 	file, err := f.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
-	if err != nil { // and no File that is a nil *os.File
+	if err != nil { // a File that holds a nil *os.File would not be nil
 		return nil, f.named(err)
 	}
 	return file, nil
 }
 
-// Open opens a file to read.
+// Open opens a file to be read.
 func (f *folder) Open(name string) (Input, error) {
 	file, err := f.open(name, os.O_RDONLY)
 	if err != nil {
@@ -130,10 +133,10 @@ func (f *folder) Open(name string) (Input, error) {
 	return file, nil
 }
 
-// Reopen opens a file to write at any place.
+// Reopen opens a file to be written at any place.
 func (f *folder) Reopen(name string) (File, error) { return f.writing(name, os.O_RDWR) }
 
-// Append opens a file to write at its end.
+// Append opens a file to be written at its end.
 func (f *folder) Append(name string) (File, error) {
 	return f.writing(name, os.O_WRONLY|os.O_APPEND)
 }
@@ -146,8 +149,8 @@ func (f *folder) writing(name string, flag int) (File, error) {
 	return file, nil
 }
 
-// open opens a regular file of the user's. It waits for nobody, should it have
-// become a pipe.
+// open opens a regular file that the user owns. If the file was just replaced by a pipe,
+// it does not wait for the pipe's other end.
 func (f *folder) open(name string, flag int) (*os.File, error) {
 	there, err := f.own(name, 0)
 	if err != nil {
@@ -157,7 +160,8 @@ func (f *folder) open(name string, flag int) (*os.File, error) {
 	if err != nil {
 		return nil, f.named(err)
 	}
-	if info, err := file.Stat(); err != nil || !os.SameFile(info, there) {
+	info, err := file.Stat()
+	if err != nil || !os.SameFile(info, there) {
 		return nil, errors.Join(f.changed(name, err), file.Close())
 	}
 	return file, nil
@@ -168,7 +172,8 @@ func (f *folder) Rename(from, to string) error {
 	return f.linked(f.root.Rename(from, to), from, f.in(to))
 }
 
-// Move gives something a name in another folder.
+// Move gives a file or folder a name in another folder. It fails if something has that name
+// already.
 func (f *folder) Move(name string, to Folder, as string) error {
 	into, ok := to.(*folder)
 	if !ok {
@@ -177,7 +182,7 @@ func (f *folder) Move(name string, to Folder, as string) error {
 	return f.linked(move(f, name, into, as), name, into.in(as))
 }
 
-// linked gives an error of a renaming both paths.
+// linked puts both paths into an error of renaming something.
 func (f *folder) linked(err error, from, to string) error {
 	if err == nil {
 		return nil
@@ -192,13 +197,14 @@ func (f *folder) linked(err error, from, to string) error {
 // Remove removes a file or an empty folder.
 func (f *folder) Remove(name string) error { return f.named(f.root.Remove(name)) }
 
-// Sync puts the names in the folder on the disk. Not every file system has a call for
-// that; where none is, there is nothing to be done, and nothing is wrong.
+// Sync puts the names in the folder on the disk. Some file systems have no call for that.
+// There the program can do nothing about it, and Sync returns no error.
 func (f *folder) Sync() error {
-	if err := f.sync(); !unsupported(err) {
-		return err
+	err := f.sync()
+	if unsupported(err) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // Close closes the folder.

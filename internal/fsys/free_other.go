@@ -4,5 +4,6 @@ package fsys
 
 import "errors"
 
-// Free does not know.
+// Free returns errors.ErrUnsupported, because the program does not know how to ask this
+// system.
 func (f *folder) Free() (int64, error) { return 0, errors.ErrUnsupported }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Free returns the bytes that the user may still write.
+// Free returns how many bytes the user may still write.
 func (f *folder) Free() (int64, error) {
 	d, err := f.root.Open(".")
 	if err != nil {

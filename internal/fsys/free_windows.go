@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Free returns the bytes that the user may still write.
+// Free returns how many bytes the user may still write.
 func (f *folder) Free() (int64, error) {
 	name, err := windows.UTF16PtrFromString(f.path)
 	if err != nil {

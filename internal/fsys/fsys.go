@@ -10,49 +10,53 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fault"
 )
 
-// FS is a file system.
+// FS is a file system, as far as the program writes to it.
 type FS interface {
-	// Stat says what is at a path, Lstat what it is if that is a link.
+	// Stat describes what is at a path and follows links; Lstat follows none.
 	Stat(path string) (fs.FileInfo, error)
 	Lstat(path string) (fs.FileInfo, error)
-	// Open opens the folder at a path, which the user named: links are followed.
+	// Open opens the folder at a path. The user has named it, so links are followed.
 	Open(path string) (Folder, error)
 }
 
-// Folder is a folder that is open. Names are those of what is directly in it.
+// Folder is a folder that is open. Its methods take single names of what lies directly in
+// it.
 type Folder interface {
-	// Path is where the folder was when it was opened.
+	// Path returns the path under which the folder was opened.
 	Path() string
-	// Stat says what has a name, be it a link. The folder itself is ".".
+	// Stat describes what has a name, and follows no link. The folder itself is ".".
 	Stat(name string) (fs.FileInfo, error)
-	// List lists the names of all that is there.
+	// List lists the names of everything in the folder.
 	List() ([]string, error)
-	// Enter opens a folder, which must be a real one of the user's own.
+	// Enter opens a folder in this one. It returns an UnsafeError unless that is a real
+	// folder, and no link, that the user owns.
 	Enter(name string) (Folder, error)
-	// Mkdir creates a folder: a private one, or with what modes umask leaves.
+	// Mkdir creates a folder. Only the user may enter a private one; the umask decides
+	// who may enter others.
 	Mkdir(name string, private bool) error
-	// Open opens a file to read, which must be a regular one of the user's own.
+	// Open opens a file to be read. It returns an UnsafeError unless that is a regular
+	// file that the user owns.
 	Open(name string) (Input, error)
-	// Create creates a file that is not there yet.
+	// Create creates a file, and fails if something has the name already.
 	Create(name string) (File, error)
-	// Reopen opens a file that is there, of the user's own, to write at any place.
+	// Reopen opens an existing file that the user owns, to be written at any place.
 	Reopen(name string) (File, error)
-	// Append opens a file that is there, of the user's own, to write at its end.
+	// Append opens an existing file that the user owns, to be written at its end.
 	Append(name string) (File, error)
-	// Rename gives a file another name, in the place of a file that has it.
+	// Rename gives a file another name, and replaces a file that has it.
 	Rename(from, to string) error
-	// Move gives a file or a folder a name in a folder of the same disk. What has
-	// that name already stays: the error is then fs.ErrExist.
+	// Move gives a file or a folder a name in another folder on the same disk. It returns
+	// fs.ErrExist if something has that name already, and changes nothing then.
 	Move(name string, to Folder, as string) error
 	// Remove removes a file or an empty folder.
 	Remove(name string) error
-	// Sync puts the names in the folder on the disk, where there is a call for it.
+	// Sync puts the names in the folder on the disk, if the system has a call for that.
 	Sync() error
-	// Lock takes the lock of which name is the file, which it creates. If a living
-	// process has it, the error is a HeldError; what a dead one had is free.
+	// Lock takes the lock whose file has the given name, and creates the file. It returns
+	// a HeldError if a living process holds the lock. The lock of a dead one is free.
 	Lock(name string) (Lock, error)
-	// Free returns the bytes that may still be written; it is errors.ErrUnsupported
-	// where the system does not say.
+	// Free returns how many bytes may still be written, and errors.ErrUnsupported if the
+	// system does not say.
 	Free() (int64, error)
 	Close() error
 }
@@ -75,19 +79,19 @@ type Input interface {
 
 // Lock is a lock that is held.
 type Lock interface {
-	// Held reports whether the lock is still this process's: where a file system
-	// locks nothing, others may have taken it.
+	// Held reports whether this process still holds the lock. On a file system without
+	// locks, another process may have taken it.
 	Held() bool
 	// Release gives the lock up and removes its file.
 	Release() error
-	// Drop gives the lock up as a process does that dies: the file stays.
+	// Drop gives the lock up and leaves its file, as a process does when it dies.
 	Drop() error
 }
 
-// HeldError says that another process has a lock.
+// HeldError says that another process holds a lock.
 type HeldError struct {
-	PID     int    // 0: not known
-	Unknown string // the machine it runs on, if nobody here can tell whether it still does
+	PID     int    // number of that process; 0 if not known
+	Unknown string // the machine on which it runs, if nobody here can know whether it still does
 }
 
 func (e *HeldError) Error() string {
@@ -97,7 +101,7 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("held by process %d", e.PID)
 }
 
-// UnsafeError says that something is not what this program puts there.
+// UnsafeError says that something is there that this program has not put there.
 type UnsafeError struct{ Path, What string }
 
 func (e *UnsafeError) Error() string { return fmt.Sprintf("%q is %s", e.Path, e.What) }
@@ -126,11 +130,11 @@ func kindOf(mode fs.FileMode) string {
 	}
 }
 
-// Exists reports whether there is something of a name. Only if the system says that
-// there is not is there not.
+// Exists reports whether something in the folder has a name. It returns false without an
+// error only if the system says that nothing has it.
 func Exists(in Folder, name string) (bool, error) { return there(in.Stat(name)) }
 
-// there reads what Stat says.
+// there makes the results of Exists from those of Stat.
 func there(_ fs.FileInfo, err error) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -138,17 +142,18 @@ func there(_ fs.FileInfo, err error) (bool, error) {
 	return err == nil, err
 }
 
-// ExistsAt is Exists for a path.
+// ExistsAt is Exists for a path. A link that leads nowhere exists.
 func ExistsAt(files FS, path string) (bool, error) { return there(files.Lstat(path)) }
 
-// RemoveAll removes what has a name and everything below it, link by link. It is no
-// error if there is nothing.
+// RemoveAll removes what has a name and everything below it. It removes links and does not
+// follow them. It is no error if nothing has the name.
 func RemoveAll(in Folder, name string) error {
 	err := in.Remove(name)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if info, statErr := in.Stat(name); statErr != nil || !info.IsDir() {
+	info, statErr := in.Stat(name)
+	if statErr != nil || !info.IsDir() {
 		return err
 	}
 	below, err := in.Enter(name)
@@ -161,7 +166,8 @@ func RemoveAll(in Folder, name string) error {
 	return in.Remove(name)
 }
 
-// RemoveIn removes all that is in a folder but for what keep says.
+// RemoveIn removes everything in a folder except the names that keep reports. A nil keep
+// reports none.
 func RemoveIn(in Folder, keep func(name string) bool) error {
 	names, err := in.List()
 	errs := []error{err}
@@ -173,20 +179,21 @@ func RemoveIn(in Folder, keep func(name string) bool) error {
 	return errors.Join(errs...)
 }
 
-// WriteFile creates a file of the given content and puts it on the disk.
+// WriteFile creates a file with the given content and puts it on the disk.
 func WriteFile(in Folder, name string, content []byte) error {
 	f, err := in.Create(name)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(content); err == nil {
+	_, err = f.Write(content)
+	if err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
 }
 
-// ReadFile returns the content of a file of the user's own of at most so many bytes.
-// One that is larger was not written by this program.
+// ReadFile returns the content of a file that the user owns. It returns an UnsafeError if
+// the file has more than most bytes, because this program has not written such a file.
 func ReadFile(in Folder, name string, most int64) ([]byte, error) {
 	f, err := in.Open(name)
 	if err != nil {

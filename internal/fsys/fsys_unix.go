@@ -15,8 +15,9 @@ import (
 // nonblock opens a pipe without waiting for its other end.
 const nonblock = unix.O_NONBLOCK
 
-// owned is an error if somebody else put there what info describes. A file of several
-// names is nothing that this program makes: another of them may be anything.
+// owned returns an error if another user owns the file or folder that info describes. It
+// refuses files with several names as well: this program never makes such files, and
+// another name may be that of a file that must not be changed.
 func owned(path string, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
@@ -39,14 +40,16 @@ func (f *folder) sync() error {
 	return errors.Join(f.named(d.Sync()), d.Close())
 }
 
-// unsupported reports whether err means that a file system has no such call.
+// unsupported reports whether err means that a file system does not support a call.
 func unsupported(err error) bool {
 	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS)
 }
 
-// move gives something a name in another folder that nothing has. A second name that
-// takes the place of the first is the oldest way to say so; folders have no second
-// names, but one is never renamed over another that is not empty.
+// move gives a file or folder a name in another folder. It fails if something has that name
+// already. Where the system has no such call, move gives a file a second name, which fails
+// if the name is taken, and removes the first. Folders cannot have two names, so for them
+// move looks whether the name is taken and then renames; no system renames a folder over
+// another that is not empty.
 func move(from *folder, name string, to *folder, as string) error {
 	source, err := from.root.Open(".")
 	if err != nil {
@@ -59,7 +62,8 @@ func move(from *folder, name string, to *folder, as string) error {
 	}
 	defer target.Close()
 	a, b := int(source.Fd()), int(target.Fd())
-	if err := renameNew(a, name, b, as); !unsupported(err) {
+	err = renameNew(a, name, b, as)
+	if !unsupported(err) {
 		return err
 	}
 	info, err := from.root.Lstat(name)
@@ -67,16 +71,19 @@ func move(from *folder, name string, to *folder, as string) error {
 		return err
 	}
 	if !info.IsDir() {
-		switch err := unix.Linkat(a, name, b, as, 0); {
+		err := unix.Linkat(a, name, b, as, 0)
+		switch {
 		case err == nil:
 			return unix.Unlinkat(a, name, 0)
 		case !unsupported(err) && !errors.Is(err, unix.EPERM):
 			return err
 		}
 	}
-	if taken, err := there(to.root.Lstat(as)); err != nil {
+	taken, err := there(to.root.Lstat(as))
+	if err != nil {
 		return err
-	} else if taken {
+	}
+	if taken {
 		return unix.EEXIST
 	}
 	return unix.Renameat(a, name, b, as)

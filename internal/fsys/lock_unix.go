@@ -10,24 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flock is a lock that the system gives up when the process dies. Its file says
-// which process that is. Some network file systems have no such locks: there, that
-// the file is there is the lock, until the process it names is known to be dead.
+// flock is a lock that the system releases when the process dies. Its file says which
+// process holds it. Some network file systems have no such locks. There the existence of
+// the file is the lock, until the process that it names is known to be dead.
 type flock struct {
 	in     *folder
 	name   string
 	f      *os.File
-	signed bool // the file says that it is this process's
+	signed bool // the file says that this process holds the lock
 }
 
-// Lock takes the lock of which name is the file.
+// Lock takes the lock whose file has the given name.
 func (f *folder) Lock(name string) (Lock, error) {
 	for {
 		l, fresh, err := f.lockFile(name)
 		if err != nil {
 			return nil, err
 		}
-		switch err := unix.Flock(int(l.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+		err = unix.Flock(int(l.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
 		case err == nil:
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return nil, errors.Join(&HeldError{PID: readProcess(l.f).PID}, l.f.Close())
@@ -43,14 +44,15 @@ func (f *folder) Lock(name string) (Lock, error) {
 			return nil, errors.Join(&os.PathError{Op: "lock", Path: f.in(name), Err: err}, l.f.Close())
 		}
 		if l.inPlace() {
-			l.signed = self().write(l.f) == nil // there may be no room for it
+			l.signed = self().write(l.f) == nil // the disk may have no room for it
 			return l, nil
 		}
-		l.f.Close() //nolint:errcheck // whoever had it has removed it meanwhile
+		l.f.Close() //nolint:errcheck // the process that held the lock has just removed its file
 	}
 }
 
-// lockFile opens the file of a lock, and says whether it created it.
+// lockFile opens the file of a lock, which it creates if need be. The result fresh says
+// that it did.
 func (f *folder) lockFile(name string) (l *flock, fresh bool, err error) {
 	for {
 		file, err := f.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -64,13 +66,14 @@ func (f *folder) lockFile(name string) (l *flock, fresh bool, err error) {
 		if err == nil {
 			return &flock{in: f, name: name, f: file}, false, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errChanged) { // else it goes and comes
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errChanged) { // others remove it and create it again
 			return nil, false, err
 		}
 	}
 }
 
-// vacate takes the file of a dead process out of the way, where there are no locks.
+// vacate removes the lock file of a dead process on a file system without locks. It returns
+// a HeldError if the process lives, or if nobody here can know that.
 func (f *folder) vacate(l *flock) error {
 	holder := readProcess(l.f)
 	dead, known := holder.dead()
@@ -83,12 +86,12 @@ func (f *folder) vacate(l *flock) error {
 	away := l.name + "-" + holder.Start + ".dead"
 	if err := f.Rename(l.name, away); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // somebody else did
+			return nil // another process was faster
 		}
 		return err
 	}
 	moved := &flock{in: f, name: away, f: l.f}
-	if !moved.inPlace() { // it was another's, who was faster
+	if !moved.inPlace() { // another process was faster, and this is its lock
 		return f.Move(away, f, l.name)
 	}
 	return f.Remove(away)
@@ -104,16 +107,17 @@ func (l *flock) inPlace() bool {
 	return err == nil && os.SameFile(held, there)
 }
 
-// Held reports whether the lock is still this process's.
+// Held reports whether this process still holds the lock.
 func (l *flock) Held() bool { return l.inPlace() && (!l.signed || readProcess(l.f) == self()) }
 
-// Release removes the file while nobody else can have the lock.
+// Release removes the file before it closes it, so that nobody else can hold the lock when
+// the file goes.
 func (l *flock) Release() error {
-	if !l.Held() { // and is none any more
+	if !l.Held() { // the file is another process's by now
 		return l.f.Close()
 	}
 	return errors.Join(l.in.Remove(l.name), l.f.Close())
 }
 
-// Drop leaves the file.
+// Drop gives the lock up and leaves its file.
 func (l *flock) Drop() error { return l.f.Close() }

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// fileLock is a lock on a byte far behind the end of its file, which says which
-// process has it: locked bytes cannot be read. The system gives it up when the
-// process dies.
+// fileLock is a lock on one byte of a file. The byte lies far behind the end of the file,
+// because nobody can read locked bytes and the file says which process holds the lock. The
+// operating system releases the lock when the process dies.
 type fileLock struct {
 	in   *folder
 	name string
@@ -19,7 +19,7 @@ type fileLock struct {
 // self describes this process.
 func self() process { return process{os.Getpid(), "", "this"} }
 
-// Lock takes the lock of which name is the file.
+// Lock takes the lock whose file has the given name.
 func (f *folder) Lock(name string) (Lock, error) {
 	file, err := f.root.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
@@ -33,20 +33,21 @@ func (f *folder) Lock(name string) (Lock, error) {
 	if err != nil {
 		return nil, errors.Join(&os.PathError{Op: "lock", Path: f.in(name), Err: err}, file.Close())
 	}
-	self().write(file) //nolint:errcheck // it is for people
+	self().write(file) //nolint:errcheck // only people read it
 	return &fileLock{f, name, file}, nil
 }
 
-// Held is true: the system sees to it.
+// Held returns true, because Windows lets nobody take a lock from the process that holds it.
 func (l *fileLock) Held() bool { return true }
 
-// Release removes the file, which cannot be done while it is open. If somebody
-// else has opened it in between, it is theirs, and stays.
+// Release closes the file and then removes it, since Windows removes no file that is open.
+// If another process has opened the file in between, that process has the lock, and the
+// file stays.
 func (l *fileLock) Release() error {
 	err := l.f.Close()
 	l.in.Remove(l.name) //nolint:errcheck
 	return err
 }
 
-// Drop leaves the file.
+// Drop gives the lock up and leaves its file.
 func (l *fileLock) Drop() error { return l.f.Close() }

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// process is one process of one machine, as the file of a lock says it.
+// process describes one process of one machine, as the file of a lock does.
 type process struct {
 	PID     int
-	Start   string // when it began, in a form of the system's own; empty: not known
-	Machine string // since it started, and the part of it that counts processes
+	Start   string // when it began, as the system writes it; empty if not known
+	Machine string // the machine since its last start, and the container, as here returns them
 }
 
-// maxProcess is the size of the longest description.
+// maxProcess is the size in bytes of the longest description.
 const maxProcess = 1024
 
-// write puts the description in the place of another. It tells people who has a lock,
-// and where nothing else does, other processes.
+// write replaces the content of a file by the description. It tells people which process
+// holds a lock. Where the file system has no locks, it tells other processes, too.
 func (p process) write(f *os.File) error {
 	if err := f.Truncate(0); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (p process) write(f *os.File) error {
 	return err
 }
 
-// readProcess reads a description; what is none is the zero process.
+// readProcess reads a description. It returns the zero process for a file that holds none.
 func readProcess(f *os.File) process {
 	text, _ := io.ReadAll(io.NewSectionReader(f, 0, maxProcess))
 	words := strings.SplitN(strings.TrimSuffix(string(text), "\n"), " ", 3)
@@ -38,7 +38,7 @@ func readProcess(f *os.File) process {
 	return process{pid, words[1], words[2]}
 }
 
-// machine names the machine for people.
+// machine returns the name of the machine that people know.
 func (p process) machine() string {
 	name, _, _ := strings.Cut(p.Machine, " ")
 	if name == "" {

@@ -14,8 +14,9 @@ import (
 // self describes this process.
 func self() process { return process{os.Getpid(), started(os.Getpid()), here()} }
 
-// here tells this machine from others, from what it was before it was started, and
-// from containers on it. What the system does not say is left out.
+// here returns a text that differs between machines, between containers on one machine,
+// and between the times before and after a restart. It leaves out what the system does not
+// tell.
 func here() string {
 	host, _ := os.Hostname()
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -23,20 +24,22 @@ func here() string {
 	return fmt.Sprintf("%s %s %s", host, strings.TrimSpace(string(boot)), space)
 }
 
-// started says when a process began; empty: not known.
+// started returns the time at which a process began, as the system writes it; empty if it
+// is not known.
 func started(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
-	_, rest, _ := strings.Cut(string(text), ") ") // the name before may hold anything
-	if fields := strings.Fields(rest); len(fields) > 19 {
+	_, rest, _ := strings.Cut(string(text), ") ") // the program's name before it may hold spaces
+	fields := strings.Fields(rest)
+	if len(fields) > 19 {
 		return fields[19]
 	}
 	return ""
 }
 
-// dead reports whether the process has ended, if that can be known here.
+// dead reports whether the process has ended, and whether that can be known here.
 func (p process) dead() (dead, known bool) {
 	if p.PID <= 0 || p.Machine != here() {
 		return false, false
@@ -44,5 +47,5 @@ func (p process) dead() (dead, known bool) {
 	if err := unix.Kill(p.PID, 0); errors.Is(err, unix.ESRCH) {
 		return true, true
 	}
-	return p.Start != started(p.PID), true // another may have its number
+	return p.Start != started(p.PID), true // another process may have its number by now
 }

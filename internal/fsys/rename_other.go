@@ -4,5 +4,5 @@ package fsys
 
 import "golang.org/x/sys/unix"
 
-// renameNew is the call that other systems have not, or call otherwise.
+// renameNew is not supported, because other systems have no such call or another one.
 func renameNew(int, string, int, string) error { return unix.ENOSYS }

@@ -1,5 +1,5 @@
 // Package faultfs decides which call of a file system fails in a test.
 //
-// It passes calls on to the operating system but for one, which fails, or is the last that
-// the process makes.
+// It passes all calls on to the operating system but one. That one fails, or the process
+// dies in it.
 package faultfs

@@ -10,13 +10,13 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
-// ErrKilled is what all calls return that a killed process would not make.
+// ErrKilled is the error of all calls that a killed process could not have made.
 var ErrKilled = errors.New("killed")
 
-// FS passes calls on to the operating system but for one.
+// FS passes all calls on to the operating system but one, which fails.
 type FS struct {
-	at   int  // the call that fails, counted from 1; 0: none
-	kill bool // all later ones, too
+	at   int  // number of the call that fails, counted from 1; 0 if none does
+	kill bool // all later calls fail, too
 
 	mu     sync.Mutex
 	calls  int
@@ -29,32 +29,34 @@ type FS struct {
 // Fail returns a file system in which the n-th call fails.
 func Fail(n int) *FS { return &FS{at: n} }
 
-// Kill returns a file system on which the process dies in the n-th call: that one
-// does half of what it should, none after it does anything, and what the process
-// had open or locked is closed.
+// Kill returns a file system on which the process dies in the n-th call. That call does
+// half of what it should, and no later call does anything. All files are closed and all
+// locks are released, as the system does when a process dies.
 func Kill(n int) *FS { return &FS{at: n, kill: true} }
 
-// Calls is the number of calls so far.
+// Calls returns the number of calls so far.
 func (f *FS) Calls() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls
 }
 
-// Reached reports whether there has been a call to fail.
+// Reached reports whether there were enough calls for one to fail.
 func (f *FS) Reached() bool { return f.Calls() >= f.at }
 
-// Paths lists the paths of all that was created, renamed or removed.
+// Paths lists the paths of all files and folders that were created, renamed or removed.
 func (f *FS) Paths() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.paths
 }
 
-// call counts a call that touches the given paths, and says whether it fails.
+// call counts a call that touches the given paths. It returns an error if the call shall
+// fail.
 func (f *FS) call(paths ...string) error { return f.callHalf(func() {}, paths...) }
 
-// callHalf is call for what can be done by half, which it is if it fails.
+// callHalf is call for something that can be done by half. It does that half if the call
+// shall fail.
 func (f *FS) callHalf(half func(), paths ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,31 +70,32 @@ func (f *FS) callHalf(half func(), paths ...string) error {
 	if f.calls != f.at {
 		return nil
 	}
-	if half(); f.kill {
+	half()
+	if f.kill {
 		f.die()
 		return ErrKilled
 	}
 	return syscall.EIO
 }
 
-// die closes everything, as the system does.
+// die closes all files and releases all locks, as the system does when a process dies.
 func (f *FS) die() {
 	f.killed = true
 	for _, c := range f.open {
-		c.Close() //nolint:errcheck // a dead process does not mind
+		c.Close() //nolint:errcheck // a dead process would not see the error
 	}
 	for _, l := range f.locks {
 		l.Drop() //nolint:errcheck
 	}
 }
 
-// Stat says what is at a path.
+// Stat describes what is at a path and follows links.
 func (f *FS) Stat(path string) (fs.FileInfo, error) { return asked(f, fsys.OS{}.Stat, path) }
 
-// Lstat says what is at a path, be it a link.
+// Lstat describes what is at a path and follows no link.
 func (f *FS) Lstat(path string) (fs.FileInfo, error) { return asked(f, fsys.OS{}.Lstat, path) }
 
-// asked makes a call that reads.
+// asked counts a call that only reads, and makes it unless it shall fail.
 func asked[T any](f *FS, ask func(string) (T, error), path string) (T, error) {
 	if err := f.call(); err != nil {
 		var nothing T
@@ -106,7 +109,7 @@ func (f *FS) Open(path string) (fsys.Folder, error) {
 	return f.entered(asked(f, fsys.OS{}.Open, path))
 }
 
-// entered is a folder that was opened, with faults.
+// entered wraps a folder that was opened, so that its calls can fail.
 func (f *FS) entered(real fsys.Folder, err error) (fsys.Folder, error) {
 	if err != nil {
 		return nil, err
@@ -115,14 +118,14 @@ func (f *FS) entered(real fsys.Folder, err error) (fsys.Folder, error) {
 	return &folder{real, f}, nil
 }
 
-// opened keeps in mind what is open.
+// opened notes that something is open, so that die can close it.
 func (f *FS) opened(what interface{ Close() error }) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.open = append(f.open, what)
 }
 
-// folder is an open folder.
+// folder is an open folder, whose calls can fail.
 type folder struct {
 	fsys.Folder
 	fs *FS
@@ -130,7 +133,7 @@ type folder struct {
 
 func (d *folder) in(name string) string { return filepath.Join(d.Path(), name) }
 
-// then makes a call that changes something.
+// then counts a call that changes something, and makes it unless it shall fail.
 func (d *folder) then(do func() error, paths ...string) error {
 	if err := d.fs.call(paths...); err != nil {
 		return err
@@ -138,7 +141,7 @@ func (d *folder) then(do func() error, paths ...string) error {
 	return do()
 }
 
-// Stat says what has a name.
+// Stat describes what has a name.
 func (d *folder) Stat(name string) (fs.FileInfo, error) { return asked(d.fs, d.Folder.Stat, name) }
 
 // List lists all names.
@@ -154,7 +157,7 @@ func (d *folder) Enter(name string) (fsys.Folder, error) {
 	return d.fs.entered(asked(d.fs, d.Folder.Enter, name))
 }
 
-// Open opens a file to read.
+// Open opens a file to be read.
 func (d *folder) Open(name string) (fsys.Input, error) {
 	real, err := asked(d.fs, d.Folder.Open, name)
 	if err != nil {
@@ -172,10 +175,10 @@ func (d *folder) Mkdir(name string, private bool) error {
 // Create creates a file.
 func (d *folder) Create(name string) (fsys.File, error) { return d.writing(name, d.Folder.Create) }
 
-// Reopen opens a file.
+// Reopen opens a file to be written at any place.
 func (d *folder) Reopen(name string) (fsys.File, error) { return d.writing(name, d.Folder.Reopen) }
 
-// Append opens a file.
+// Append opens a file to be written at its end.
 func (d *folder) Append(name string) (fsys.File, error) { return d.writing(name, d.Folder.Append) }
 
 func (d *folder) writing(name string, open func(string) (fsys.File, error)) (fsys.File, error) {
@@ -190,26 +193,26 @@ func (d *folder) writing(name string, open func(string) (fsys.File, error)) (fsy
 	return &file{real, d.fs}, nil
 }
 
-// Rename renames.
+// Rename gives a file another name.
 func (d *folder) Rename(from, to string) error {
 	return d.then(func() error { return d.Folder.Rename(from, to) }, d.in(from), d.in(to))
 }
 
-// Move moves.
+// Move gives a file or folder a name in another folder.
 func (d *folder) Move(name string, to fsys.Folder, as string) error {
 	into := to.(*folder)
 	return d.then(func() error { return d.Folder.Move(name, into.Folder, as) }, d.in(name), into.in(as))
 }
 
-// Remove removes.
+// Remove removes a file or an empty folder.
 func (d *folder) Remove(name string) error {
 	return d.then(func() error { return d.Folder.Remove(name) }, d.in(name))
 }
 
-// Sync puts names on the disk.
+// Sync puts the names in the folder on the disk.
 func (d *folder) Sync() error { return d.then(d.Folder.Sync) }
 
-// Free returns the bytes that are free.
+// Free returns how many bytes may still be written.
 func (d *folder) Free() (int64, error) {
 	if err := d.fs.call(); err != nil {
 		return 0, err
@@ -230,30 +233,31 @@ func (d *folder) Lock(name string) (fsys.Lock, error) {
 	return &lock{l, d.fs}, nil
 }
 
-// lock is a lock that is held.
+// lock is a lock that is held, whose calls can fail.
 type lock struct {
 	fsys.Lock
 	fs *FS
 }
 
-// Release gives the lock up. If it fails, the lock is given up without.
+// Release gives the lock up and removes its file. If it shall fail, it gives the lock up
+// and leaves the file.
 func (l *lock) Release() error {
 	if err := l.fs.call(); err != nil {
 		if !errors.Is(err, ErrKilled) {
-			l.Lock.Drop() //nolint:errcheck // the failure is the one made up
+			l.Lock.Drop() //nolint:errcheck // the made-up failure is the one to return
 		}
 		return err
 	}
 	return l.Lock.Release()
 }
 
-// input is a file that is read.
+// input is a file that is read, whose calls can fail.
 type input struct {
 	fsys.Input
 	fs *FS
 }
 
-// Stat says what the file is.
+// Stat describes the file.
 func (f *input) Stat() (fs.FileInfo, error) {
 	if err := f.fs.call(); err != nil {
 		return nil, err
@@ -261,7 +265,7 @@ func (f *input) Stat() (fs.FileInfo, error) {
 	return f.Input.Stat()
 }
 
-// Read reads.
+// Read reads the next bytes.
 func (f *input) Read(p []byte) (int, error) {
 	if err := f.fs.call(); err != nil {
 		return 0, err
@@ -269,7 +273,7 @@ func (f *input) Read(p []byte) (int, error) {
 	return f.Input.Read(p)
 }
 
-// ReadAt reads.
+// ReadAt reads bytes at a place.
 func (f *input) ReadAt(p []byte, at int64) (int, error) {
 	if err := f.fs.call(); err != nil {
 		return 0, err
@@ -277,13 +281,13 @@ func (f *input) ReadAt(p []byte, at int64) (int, error) {
 	return f.Input.ReadAt(p, at)
 }
 
-// file is an open file.
+// file is a file that is written, whose calls can fail.
 type file struct {
 	fsys.File
 	fs *FS
 }
 
-// Write writes, if it is to fail a half.
+// Write writes p at the end, or half of it if the call shall fail.
 func (f *file) Write(p []byte) (n int, err error) {
 	if err := f.fs.callHalf(func() { n, _ = f.File.Write(p[:len(p)/2]) }); err != nil {
 		return n, err
@@ -291,7 +295,7 @@ func (f *file) Write(p []byte) (n int, err error) {
 	return f.File.Write(p)
 }
 
-// WriteAt writes, if it is to fail a half.
+// WriteAt writes p at a place, or half of it if the call shall fail.
 func (f *file) WriteAt(p []byte, at int64) (n int, err error) {
 	if err := f.fs.callHalf(func() { n, _ = f.File.WriteAt(p[:len(p)/2], at) }); err != nil {
 		return n, err
@@ -307,10 +311,10 @@ func (f *file) Sync() error {
 	return f.File.Sync()
 }
 
-// Close closes the file, also if it is to fail.
+// Close closes the file, even if the call shall fail.
 func (f *file) Close() error {
 	if err := f.fs.call(); err != nil {
-		f.File.Close() //nolint:errcheck // the failure is the one made up
+		f.File.Close() //nolint:errcheck // the made-up failure is the one to return
 		return err
 	}
 	return f.File.Close()
