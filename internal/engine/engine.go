@@ -13,7 +13,7 @@ import (
 // Engine is a program that runs models.
 type Engine string
 
-// The engines, and the word that stands for all of them.
+// These are the engines that the package knows, and the word that stands for all of them.
 const (
 	HF       Engine = "hf" // Transformers
 	VLLM     Engine = "vllm"
@@ -31,11 +31,12 @@ func (e Engine) Each() []Engine {
 	return []Engine{e}
 }
 
-// Choices lists every value that a target may have.
+// Choices lists every value that the user may give as a target.
 func Choices() []Engine { return append(All.Each(), All) }
 
-// LatentEps is the ε of an engine's norms of latents, in a model whose other
-// norms have the given one: Transformers has its own hard-coded.
+// LatentEps returns the ε that an engine uses in the norms of latents of a model whose
+// other norms have normEps. Transformers has a fixed one there, and all others take
+// normEps.
 func (e Engine) LatentEps(normEps float64) float64 {
 	if e == HF {
 		return family.LatentEps
@@ -43,34 +44,34 @@ func (e Engine) LatentEps(normEps float64) float64 {
 	return normEps
 }
 
-// Artifact is what a loader sees of a checkpoint.
+// Artifact is a checkpoint as a loader sees it.
 type Artifact struct {
 	Config   *family.Config
 	Tensors  []checkpoint.Spec
 	Files    []string // names beside the weights; nil where they are not known
-	Lone     bool     // it is a file and no folder
-	Unmarked string   // a safetensors file without the format in its metadata; empty if there is none
+	Lone     bool     // the checkpoint is a file and no folder
+	Unmarked string   // path of a safetensors file without the format in its metadata; empty if all have it
 }
 
-// Class is the class that the configuration names first, or empty.
+// Class returns the class that the configuration names first; empty if it names none.
 func (a *Artifact) Class() string { return read(a).class }
 
-// Finding is one thing that an engine makes of a checkpoint.
+// Finding says which rule a checkpoint breaks in an engine, and how.
 type Finding struct {
 	Rule  string
-	Fatal bool // it does not load, or not as what it is
+	Fatal bool // the engine does not load the checkpoint, or misreads it
 	What  string
-	Do    option.Text // what helps; may be empty
+	Do    option.Text // what the user can do; may be empty
 }
 
-// Verdict is what becomes of a checkpoint in an engine.
+// Verdict says whether an engine loads a checkpoint as what it is, and what it finds in it.
 type Verdict struct {
 	Engine   Engine
 	Loads    bool
 	Findings []Finding // the fatal ones first
 }
 
-// Judge says what becomes of a in each of the engines.
+// Judge returns the verdict of each of the engines on a, in their order.
 func Judge(a *Artifact, engines []Engine) []Verdict {
 	s := read(a)
 	var verdicts []Verdict
@@ -100,8 +101,7 @@ func Judge(a *Artifact, engines []Engine) []Verdict {
 	return verdicts
 }
 
-// RefusedError says that an engine that was asked for would not load what is to
-// be written.
+// RefusedError says that an engine for which the user converts would not load the result.
 type RefusedError struct {
 	Engine Engine
 	Finding

@@ -6,13 +6,14 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// experts complains of numbers of experts at which llama.cpp stops, even in a
-// model without any. It takes those that are missing from DeepSeek-V3 itself, by
-// way of Transformers; null is none.
+// experts complains of numbers of experts at which llama.cpp stops, even for a model without
+// experts. Its converter reads the configuration with Transformers, which takes a missing
+// number from DeepSeek-V3 itself. Null counts as 0.
 func experts(s *subject, _ Engine) (string, option.Text) {
 	all, each, groups, chosen := 256, 8, 8, 4
 	for key, into := range map[string]*int{"n_routed_experts": &all, "num_experts_per_tok": &each, "n_group": &groups, "topk_group": &chosen} {
-		if s.decode(key, into); s.named(key) && !s.has(key) {
+		s.decode(key, into)
+		if s.named(key) && !s.has(key) {
 			*into = 0
 		}
 	}

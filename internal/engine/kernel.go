@@ -6,21 +6,24 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// Kernel is a size of the cache, latent and rotary key, that GPU kernels are
-// made for.
+// Kernel is a size of the cache for which GPU kernels are made: the floats of the latent
+// and of the rotary key, per token and layer.
 type Kernel struct{ Rank, RopeDims int }
 
-// KernelHeadDim is the size of the heads that go with them.
+// KernelHeadDim is the number of dimensions that the content part of a key and a value must
+// have for these kernels.
 const KernelHeadDim = 128
 
-// Kernels lists those of vLLM and SGLang, the smallest first (design §3).
+// Kernels lists the sizes that the kernels of vLLM and SGLang take, the smallest first
+// (design §3).
 func Kernels() []Kernel { return []Kernel{{256, 64}, {512, 64}} }
 
-// RuleKernel is the name of the rule about them, which is all about speed.
+// RuleKernel is the name of the rule about kernels. A checkpoint that breaks it still runs,
+// but slowly or with a larger cache.
 const RuleKernel = "kernel"
 
-// kernel: vLLM refuses other sizes unless its latent attention is off, SGLang
-// runs them on its Triton backend.
+// kernel complains of sizes for which no GPU kernel is made. vLLM refuses them unless its
+// latent attention is off, and SGLang needs its Triton backend for them.
 func kernel(s *subject, _ Engine) (string, option.Text) {
 	m := s.model.MLA
 	fits := m.NopeDim <= KernelHeadDim && m.ValueDim <= KernelHeadDim

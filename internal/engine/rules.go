@@ -8,28 +8,31 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// rule is one thing that engines demand.
+// rule is one demand that engines make on a checkpoint.
 type rule struct {
 	name    string
 	engines []Engine
-	fatal   bool
-	// broken says how s breaks the rule in engine e, empty if it does not, and
-	// what to do.
+	fatal   bool // an engine does not run a checkpoint that breaks the rule, or runs it wrongly
+	// broken says how s breaks the rule in engine e, and what the user can do. The first
+	// result is empty if s keeps the rule.
 	broken func(s *subject, e Engine) (what string, do option.Text)
 }
 
-// Engines that share code: those of Python read the configuration with the class
-// that Transformers has for it, two of these run kernels on GPUs.
+// Engines share code, and therefore rules. Those written in Python read the configuration
+// with the class that Transformers has for it. Two of them run kernels that are made for
+// GPUs.
 var (
 	every  = All.Each()
 	python = []Engine{HF, VLLM, SGLang}
 	gpu    = []Engine{VLLM, SGLang}
 )
 
-// classRules come before all others, which are about the right class alone.
+// classRules come before all others. A checkpoint that breaks one of them is not judged by
+// the rest, which make sense for the right class alone.
 var classRules = []rule{
-	// An engine goes by the class. The reference's form keeps the class of the
-	// source: its keys and values would be made up at random.
+	// An engine chooses its code by the class. The reference's form keeps the class of
+	// the source model, and an engine would fill the projections that it misses with
+	// random values.
 	{"class", every, true, func(s *subject, _ Engine) (string, option.Text) {
 		switch {
 		case s.perHead:
@@ -39,16 +42,17 @@ var classRules = []rule{
 		}
 		return "", nothing
 	}},
-	// A size that is missing is that of the 671 B model.
+	// Engines take a missing size from the model with 671 B parameters.
 	{"sizes", every, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.wrong, option.Plain("write the size into the configuration")
 	}},
 }
 
-// rules are the demands on a DeepSeek-V3 whose sizes are known.
+// rules lists the demands on the configuration of a DeepSeek-V3 whose sizes are known.
 var rules = []rule{
-	// Transformers computes rotary frequencies for head_dim, if it is there, and
-	// fails when they do not fit the rotary key. It writes the right one itself.
+	// Transformers computes rotary frequencies for head_dim if the key is there, and fails
+	// when they do not fit the rotary key. When it writes a model, it writes the right
+	// value.
 	{"head_dim", []Engine{HF}, true, func(s *subject, _ Engine) (string, option.Text) {
 		dim := s.model.MLA.RopeDim
 		if err := s.decode("head_dim", &dim); err == nil && dim == s.model.MLA.RopeDim {
@@ -56,15 +60,15 @@ var rules = []rule{
 		}
 		return fmt.Sprintf("\"head_dim\" is there and stands for qk_rope_head_dim, which is %d", s.model.MLA.RopeDim), option.Plain("remove head_dim from config.json")
 	}},
-	// Transformers repeats keys that it has made for all heads already, the converter
-	// of llama.cpp counts the rows of kv_b_proj by it.
+	// Transformers repeats keys by this number although it has made them for all heads
+	// already. The converter of llama.cpp counts the rows of kv_b_proj by it.
 	{"kv-heads", []Engine{HF, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.KVHeads == s.model.Heads {
 			return "", nothing
 		}
 		return fmt.Sprintf("\"num_key_value_heads\" is %d beside %d heads, all of which have keys", s.model.KVHeads, s.model.Heads), option.Plain("set num_key_value_heads to num_attention_heads")
 	}},
-	// Only Transformers knows the key: the others rotate interleaved pairs.
+	// Only Transformers knows the key. The others always rotate interleaved pairs.
 	{"rope_interleave", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.bool("rope_interleave", true) {
 			return "", nothing
@@ -72,7 +76,8 @@ var rules = []rule{
 		return `"rope_interleave" is false, which it does not see: it rotates the wrong pairs`, option.Plain("interleave the rotary rows and remove rope_interleave")
 	}},
 	{"rope_scaling", every, true, scaling},
-	// Versions of Transformers from 4.51 on, until it was mended, take one for the other.
+	// Transformers 4.51 and some later versions take the ratio of the two numbers of
+	// positions for the factor.
 	{"yarn", []Engine{HF}, false, func(s *subject, _ Engine) (string, option.Text) {
 		y := s.yarn()
 		if y == nil || y.Original == 0 || y.Factor*y.Original == s.positions() {
@@ -87,15 +92,16 @@ var rules = []rule{
 		}
 		return fmt.Sprintf("yarn has \"beta_fast\" %v and \"beta_slow\" %v, for which older versions of its converter write 32 and 1", y.Fast, y.Slow), option.Textf("see that the GGUF file has yarn_beta_fast, or convert with %v", option.RopeScaling.Is("none"))
 	}},
-	// "default" asks for no scaling, but older versions look for its factor.
+	// The type "default" asks for no scaling, but older versions still look for a factor.
 	{"rope_scaling", python, false, func(s *subject, _ Engine) (string, option.Text) {
-		if kind, key := s.ropeType(); kind != "default" || key != "rope_scaling" {
+		kind, key := s.ropeType()
+		if kind != "default" || key != "rope_scaling" {
 			return "", nothing
 		}
 		return `"rope_scaling" of type "default" has no factor, for which older versions look`, option.Plain("set rope_scaling to null")
 	}},
-	// A tensor of experts is made for every layer from first_k_dense_replace on, but
-	// the number is checked for a model without such layers, too.
+	// These engines make experts for every layer from first_k_dense_replace on. They check
+	// the number of experts for a model without such layers, too.
 	{"experts", python, true, func(s *subject, _ Engine) (string, option.Text) {
 		if s.named("n_routed_experts") && !s.has("n_routed_experts") {
 			return `"n_routed_experts" is null, which is no number of experts`, option.Plain("set n_routed_experts to 2")
@@ -116,15 +122,17 @@ var rules = []rule{
 		return fmt.Sprintf("\"qk_rope_head_dim\" is %d: rotary dimensions come in pairs", s.model.MLA.RopeDim), nothing
 	}},
 	{"query", []Engine{LlamaCPP}, true, queryPath},
-	// The others have SwiGLU with silu, whatever the configuration says.
+	// These engines have SwiGLU with silu alone, whatever the configuration says.
 	{"activation", []Engine{VLLM, SGLang, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
-		if act := s.text("hidden_act"); act != "" && act != "silu" {
+		act := s.text("hidden_act")
+		if act != "" && act != "silu" {
 			return fmt.Sprintf("\"hidden_act\" is %q and it has silu alone", act), nothing
 		}
 		return "", nothing
 	}},
 	{"epsilon", every, true, latentEps},
-	// Without a word on the ε that the latent norms were trained or made with.
+	// The configuration does not say for which ε the norms of latents were made, and
+	// engines take different ones.
 	{"epsilon", every, false, func(s *subject, e Engine) (string, option.Text) {
 		if s.has(family.LatentEpsKey) || s.model.NormEps == family.LatentEps {
 			return "", nothing
@@ -132,7 +140,7 @@ var rules = []rule{
 		return fmt.Sprintf("its norms of latents have the ε %.6g, in other engines they have %.6g", e.LatentEps(s.model.NormEps), otherEps(s, e)), option.Plain("measure it in the engine, or set rms_norm_eps to 1e-6")
 	}},
 	{RuleKernel, gpu, false, kernel},
-	// With trust_remote_code the named code runs in place of the stock class.
+	// Where the user trusts remote code, the named code runs instead of the stock class.
 	{"auto_map", python, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !s.has("auto_map") {
 			return "", nothing
@@ -145,7 +153,7 @@ var rules = []rule{
 		}
 		return "it is quantised, of which this command knows nothing", option.Plain("check what it was quantised from")
 	}},
-	// A folder is what they load, under the names that Transformers gives.
+	// Engines load a folder, with the names that Transformers gives to its files.
 	{"folder", every, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !s.Lone {
 			return "", nothing
@@ -158,7 +166,7 @@ var rules = []rule{
 		}
 		return fmt.Sprintf("%q has no \"format\": \"pt\" in its metadata", s.Unmarked), option.Plain("save it again with that metadata")
 	}},
-	// For this class its converter knows byte-level BPE and nothing else.
+	// For this class, the converter of llama.cpp knows byte-level BPE alone.
 	{"tokenizer", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
 		if !slices.Contains(s.Files, "tokenizer.model") {
 			return "", nothing
@@ -167,10 +175,11 @@ var rules = []rule{
 	}},
 }
 
-// nothing is what there is to do where nothing is wrong, or nothing helps.
+// nothing is the advice of a rule that is kept, or that the user can do nothing about.
 var nothing option.Text
 
-// rulesFor lists the rules that s can be judged by.
+// rulesFor lists the rules that judge s: one of the classRules if s breaks it, otherwise
+// all others.
 func rulesFor(s *subject) []rule {
 	for _, r := range classRules {
 		if what, _ := r.broken(s, HF); what != "" {
@@ -180,14 +189,14 @@ func rulesFor(s *subject) []rule {
 	return slices.Concat(rules, tensorRules)
 }
 
-// Lite reports whether llama.cpp takes a model of so many layers and tokens for
-// one of those that have no q_lora_rank: it knows them by these numbers.
+// Lite reports whether llama.cpp takes a model for one that has no q_lora_rank. It
+// recognises such models by the number of their layers and the size of their vocabulary.
 func Lite(layers, vocab int) bool {
 	return layers == 26 || layers == 27 || layers == 48 && vocab == 128256
 }
 
-// queryPath: llama.cpp looks for q_lora_rank, or does not, by the number of
-// layers.
+// queryPath complains of queries that llama.cpp does not find. It decides by the number of
+// layers, and not by the configuration, whether a model has q_lora_rank.
 func queryPath(s *subject, _ Engine) (string, option.Text) {
 	lite, compressed := Lite(s.model.Layers, s.model.Vocab), s.model.MLA.QLoraRank > 0
 	switch {
@@ -199,17 +208,20 @@ func queryPath(s *subject, _ Engine) (string, option.Text) {
 	return "", nothing
 }
 
-// latentEps: a norm of latents that was made linear turns its ε into a gain. The
-// configuration says what it was made for.
+// latentEps complains if an engine has another ε in the norms of latents than the weights
+// were made for. The conversion makes these norms linear, and the ε becomes a gain then
+// (design §6). The configuration says for which ε the weights were made.
 func latentEps(s *subject, e Engine) (string, option.Text) {
 	made := e.LatentEps(s.model.NormEps)
-	if s.decode(family.LatentEpsKey, &made); made == e.LatentEps(s.model.NormEps) {
+	s.decode(family.LatentEpsKey, &made)
+	if made == e.LatentEps(s.model.NormEps) {
 		return "", nothing
 	}
 	return fmt.Sprintf("it was made for norms of latents with ε %.6g, and there they have %.6g", made, e.LatentEps(s.model.NormEps)), option.Textf("convert with %v or all", option.Target.Is(e))
 }
 
-// otherEps is the ε of the norms of latents in an engine of the other kind.
+// otherEps returns the ε of the norms of latents in engines that choose it otherwise than e:
+// Transformers has a fixed one, and all others take that of the other norms.
 func otherEps(s *subject, e Engine) float64 {
 	if e == HF {
 		return VLLM.LatentEps(s.model.NormEps)

@@ -8,10 +8,10 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// scalings lists the kinds of RoPE scaling that an engine computes as their names
-// say. Transformers stops at others, vLLM and SGLang take them for yarn, and the
-// converter of llama.cpp drops them; linear it keeps, and then multiplies scores
-// by what belongs to yarn.
+// scalings lists the kinds of RoPE scaling that an engine computes as their names say. At
+// other kinds, Transformers stops, vLLM and SGLang compute yarn, and the converter of
+// llama.cpp drops the scaling. It keeps linear scaling, but llama.cpp then multiplies the
+// scores by a factor that belongs to yarn.
 var scalings = map[Engine][]string{
 	HF:       {"linear", "dynamic", "yarn", "longrope", "llama3"},
 	VLLM:     {"yarn", "deepseek_yarn"},
@@ -19,8 +19,8 @@ var scalings = map[Engine][]string{
 	LlamaCPP: {"yarn"},
 }
 
-// scaling complains of a RoPE scaling that e does not know, or not as Transformers
-// computes it.
+// scaling complains of a RoPE scaling that e does not know, or that it computes otherwise
+// than Transformers.
 func scaling(s *subject, e Engine) (string, option.Text) {
 	kind, key := s.ropeType()
 	do := option.Plain("convert to a base that needs no scaling: leave " + key + " null")
@@ -32,7 +32,8 @@ func scaling(s *subject, e Engine) (string, option.Text) {
 	case !slices.Contains(scalings[e], kind):
 		return fmt.Sprintf("%q of type %q becomes another, or nothing", key, kind), do
 	case kind == "yarn":
-		if y := s.yarn(); y == nil || y.gains(e) == y.gains(HF) {
+		y := s.yarn()
+		if y == nil || y.gains(e) == y.gains(HF) {
 			return "", nothing
 		}
 		return fmt.Sprintf("%q is of type \"yarn\", and from its mscale and mscale_all_dim it scores otherwise than Transformers", key), option.Plain("give both, and no attention_factor")
@@ -40,7 +41,8 @@ func scaling(s *subject, e Engine) (string, option.Text) {
 	return "", nothing
 }
 
-// yarn is what a configuration says of yarn; gains are nil where it says nothing.
+// yarn holds the members of a configuration that describe yarn. The last three are nil if
+// the configuration does not have them, since engines tell that from 0.
 type yarn struct {
 	Factor    float64  `json:"factor"`
 	Original  float64  `json:"original_max_position_embeddings"`
@@ -51,11 +53,12 @@ type yarn struct {
 	Attention *float64 `json:"attention_factor"`
 }
 
-// gains are the factors of rotary queries and keys, and of scores.
+// gains holds the factors by which an engine multiplies rotary queries and keys, and the
+// scores of attention.
 type gains struct{ rotary, scores float64 }
 
-// gains returns what e makes of y. The three differ in what they take for a number
-// that is missing or 0, and in that llama.cpp never reads mscale.
+// gains returns the factors that e computes from y. Engines differ in what they do with a
+// number that is missing or 0, and llama.cpp never reads mscale.
 func (y *yarn) gains(e Engine) gains {
 	gain := func(weight float64) float64 { return rope.MScale(y.Factor, weight) }
 	or := func(v *float64, preset float64) float64 {
@@ -66,7 +69,8 @@ func (y *yarn) gains(e Engine) gains {
 	}
 	all := or(y.MScaleAll, 0)
 	g := gains{rotary: gain(1), scores: gain(all) * gain(all)}
-	switch m := or(y.MScale, 0); {
+	m := or(y.MScale, 0)
+	switch {
 	case e == LlamaCPP && all == 0:
 		g.scores = gain(1) * gain(1)
 	case e == LlamaCPP:

@@ -12,25 +12,25 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// subject is a checkpoint under judgement: its configuration decoded as far as
+// subject is a checkpoint that the rules judge, with its configuration decoded as far as
 // rules look at it.
 type subject struct {
 	*Artifact
-	class   string
+	class   string // the class that the configuration names first
 	kind    string // model_type
-	perHead bool   // the reference's form
+	perHead bool   // the attention has the reference's form
 	model   family.Model
-	experts int // first layer that has experts
-	tensor  map[string]checkpoint.Spec
-	names   []string // of the tensors, sorted
-	wrong   string   // what is wrong with the sizes; empty: all are there
+	experts int                        // first layer that has experts
+	tensor  map[string]checkpoint.Spec // by name
+	names   []string                   // names of the tensors, sorted
+	wrong   string                     // what is wrong with the sizes; empty if all are there
 }
 
-// mostSize bounds the sizes of a configuration: products of three stay within
-// an int64.
+// mostSize is the largest size that a configuration may state, so that the product of three
+// sizes still fits an int64.
 const mostSize = 1 << 21
 
-// read decodes a. What cannot be decoded is for the rules to complain of.
+// read decodes a. It returns no error: the rules complain of what cannot be decoded.
 func read(a *Artifact) *subject {
 	s := &subject{Artifact: a, tensor: make(map[string]checkpoint.Spec, len(a.Tensors))}
 	for _, t := range a.Tensors {
@@ -38,7 +38,8 @@ func read(a *Artifact) *subject {
 	}
 	s.names = slices.Sorted(maps.Keys(s.tensor))
 	var classes []string
-	if s.decode("architectures", &classes); len(classes) > 0 {
+	s.decode("architectures", &classes)
+	if len(classes) > 0 {
 		s.class = classes[0]
 	}
 	s.decode("model_type", &s.kind)
@@ -55,10 +56,11 @@ func read(a *Artifact) *subject {
 		{"kv_lora_rank", &m.MLA.KVLoraRank, 1}, {"qk_nope_head_dim", &m.MLA.NopeDim, 0}, {"qk_rope_head_dim", &m.MLA.RopeDim, 1},
 		{"v_head_dim", &m.MLA.ValueDim, 1}, {"first_k_dense_replace", &s.experts, 0},
 	} {
-		switch err := s.decode(size.key, size.into); {
+		err := s.decode(size.key, size.into)
+		switch {
 		case s.wrong != "":
 		case size.into == &m.KVHeads && s.named(size.key) && !s.has(size.key):
-			m.KVHeads = m.Heads // as all engines read null there
+			m.KVHeads = m.Heads // all engines read null there as this
 		case err != nil:
 			s.wrong = fmt.Sprintf("%q is no integer", size.key)
 		case !s.has(size.key):
@@ -67,7 +69,8 @@ func read(a *Artifact) *subject {
 			s.wrong = fmt.Sprintf("%q is %d", size.key, *size.into)
 		}
 	}
-	if err := s.decode("q_lora_rank", &m.MLA.QLoraRank); s.wrong == "" && (err != nil || m.MLA.QLoraRank < 0 || m.MLA.QLoraRank > mostSize) {
+	err := s.decode("q_lora_rank", &m.MLA.QLoraRank)
+	if s.wrong == "" && (err != nil || m.MLA.QLoraRank < 0 || m.MLA.QLoraRank > mostSize) {
 		s.wrong = fmt.Sprintf("%q is neither null nor a size", "q_lora_rank")
 	}
 	m.HeadDim = m.MLA.NopeDim + m.MLA.RopeDim
@@ -89,28 +92,28 @@ func (s *subject) decode(key string, into any) error {
 // has reports whether a key has a value other than null.
 func (s *subject) has(key string) bool { return s.Config.Has(key) }
 
-// named reports whether a key is there, be it null.
+// named reports whether a key is there, with null or any other value.
 func (s *subject) named(key string) bool {
 	_, ok := s.Config.Text(key)
 	return ok
 }
 
-// bool is the truth value of a key, or preset.
+// bool returns the truth value of a key, and preset if the key has none.
 func (s *subject) bool(key string, preset bool) bool {
 	v := preset
-	s.decode(key, &v) //nolint:errcheck // what is no truth value is none
+	s.decode(key, &v) //nolint:errcheck // another kind of value counts as none
 	return v
 }
 
-// text is the string at a key, or empty.
+// text returns the string at a key; empty if the key has none.
 func (s *subject) text(key string) string {
 	var v string
-	s.decode(key, &v) //nolint:errcheck // what is no string is none
+	s.decode(key, &v) //nolint:errcheck // another kind of value counts as none
 	return v
 }
 
-// ropeType is the kind of RoPE scaling that the configuration asks for, and the
-// key that does; empty for none.
+// ropeType returns the kind of RoPE scaling that the configuration asks for, and the key
+// where it does. Both are empty if it asks for none.
 func (s *subject) ropeType() (kind, key string) {
 	for _, key := range []string{"rope_scaling", "rope_parameters"} {
 		var members map[string]any
@@ -126,7 +129,8 @@ func (s *subject) ropeType() (kind, key string) {
 	return "", ""
 }
 
-// yarn is nil for other types of RoPE scaling, and for what cannot be decoded.
+// yarn returns the members of a RoPE scaling of type yarn. It returns nil if the scaling is
+// of another type, or if the members cannot be decoded.
 func (s *subject) yarn() *yarn {
 	kind, key := s.ropeType()
 	y := new(yarn)
@@ -136,17 +140,17 @@ func (s *subject) yarn() *yarn {
 	return y
 }
 
-// positions is how many positions the model is for; 0 if that is no number.
+// positions returns max_position_embeddings; 0 if that is no number.
 func (s *subject) positions() (n float64) {
-	s.decode("max_position_embeddings", &n) //nolint:errcheck // what is no number is none
+	s.decode("max_position_embeddings", &n) //nolint:errcheck // another kind of value counts as none
 	return n
 }
 
 // dense reports whether layer n has no experts.
 func (s *subject) dense(n int) bool { return n < s.experts }
 
-// layerOf returns the number of the layer that a tensor belongs to, and the rest
-// of its name; false for one outside the layers.
+// layerOf returns the number of the layer that a tensor belongs to, and the rest of its
+// name. It returns false for a tensor outside the layers.
 func layerOf(name string) (n int, rest string, ok bool) {
 	after, ok := strings.CutPrefix(name, "model.layers.")
 	if !ok {

@@ -10,12 +10,12 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// tensorRules are the demands on what the files hold.
+// tensorRules lists the demands on the tensors in the files.
 var tensorRules = []rule{
-	// Transformers makes up at random what is missing, SGLang leaves it as the memory
-	// was, others stop.
+	// Transformers fills a missing tensor with random values, and SGLang leaves in it
+	// what the memory held. The others stop.
 	{"tensors", every, true, func(s *subject, _ Engine) (string, option.Text) {
-		if s.has("quantization_config") { // its tensors have other names and shapes
+		if s.has("quantization_config") { // quantised tensors have other names and shapes
 			return "", nothing
 		}
 		return s.missing(), option.Plain("see that config.json belongs to these weights")
@@ -33,15 +33,15 @@ var tensorRules = []rule{
 	{"biases", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.biased("has no place in its class, at which it stops")
 	}},
-	// The two ignore what they do not know; within a layer that is a part of the
-	// model.
+	// These two ignore tensors that they do not know. Within a layer, such a tensor is
+	// part of what the model computes.
 	{"strangers", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.stranger(func(inLayer bool) bool { return inLayer }, "is left out without a word")
 	}},
 	{"strangers", []Engine{VLLM, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.stranger(func(bool) bool { return true }, "has no place in its class, at which it stops")
 	}},
-	// What predicts further tokens lies in layers after the last.
+	// Layers after the last one predict further tokens.
 	{"strangers", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, option.Text) {
 		return s.beyond()
 	}},
@@ -67,7 +67,8 @@ var tensorRules = []rule{
 		return s.headless("and it takes the embedding in its place")
 	}},
 	{"head", []Engine{HF, SGLang, LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
-		if _, ok := s.tensor[family.Head]; !ok || !s.model.TiedHead {
+		_, ok := s.tensor[family.Head]
+		if !ok || !s.model.TiedHead {
 			return "", nothing
 		}
 		return fmt.Sprintf("\"tie_word_embeddings\" is true: it takes the embedding in place of %q", family.Head), option.Plain("set tie_word_embeddings to false")
@@ -82,15 +83,16 @@ var tensorRules = []rule{
 		}
 		return fmt.Sprintf("tensor %q is of type %s and no quantization_config explains it", name, s.tensor[name].DType), option.Plain("convert the unquantised model")
 	}},
-	// A latent small enough to pass the norm unchanged is at the end of what F16
-	// reaches down to.
+	// The conversion makes latents so small that the norm passes them unchanged (design
+	// §6). F16 represents numbers of that size coarsely.
 	{"float16", every, false, func(s *subject, _ Engine) (string, option.Text) {
 		if s.tensor[family.InLayer(0, family.KVANorm)].DType != checkpoint.F16 {
 			return "", nothing
 		}
 		return "its weights are of type F16, in which a linear norm of the latent rounds coarsely", option.Textf("convert with %v", option.DType.Is("bf16"))
 	}},
-	// Both serve float32 in 16 bits: bfloat16 is right, float16 was the default.
+	// Both engines serve float32 in 16 bits. Newer versions take bfloat16, which is
+	// right; older ones took float16.
 	{"float32", gpu, false, func(s *subject, _ Engine) (string, option.Text) {
 		kind := s.text("torch_dtype")
 		if kind == "" {
@@ -103,18 +105,21 @@ var tensorRules = []rule{
 	}},
 }
 
-// first is the first tensor within the layers of the model that has a property,
-// in the order of names; empty if none has.
+// first returns the name of the first tensor, in the order of names, that has a property.
+// It leaves out tensors of layers that the model does not have, and returns an empty text
+// if no tensor has the property.
 func (s *subject) first(property func(name string) bool) string {
 	for _, name := range s.names {
-		if n, _, inLayer := layerOf(name); (!inLayer || n < s.model.Layers) && property(name) {
+		n, _, inLayer := layerOf(name)
+		if (!inLayer || n < s.model.Layers) && property(name) {
 			return name
 		}
 	}
 	return ""
 }
 
-// expected lists the tensors of layer n of the model; of experts their gate alone.
+// expected lists the tensors that layer n of the model needs. Of experts it lists the gate
+// alone.
 func (s *subject) expected(n int) []family.TensorShape {
 	d, f := int64(s.model.Hidden), int64(s.model.Intermediate)
 	all := append(s.model.AttentionTensors(), family.TensorShape{Name: family.MLPNorm, Shape: []int64{d}})
@@ -124,13 +129,13 @@ func (s *subject) expected(n int) []family.TensorShape {
 			family.TensorShape{Name: family.UpProj, Shape: []int64{f, d}},
 			family.TensorShape{Name: family.DownProj, Shape: []int64{d, f}})
 	}
-	count := 256 // of DeepSeek-V3 itself
+	count := 256 // the number of DeepSeek-V3 itself
 	s.decode("n_routed_experts", &count)
 	return append(all, family.TensorShape{Name: "mlp.gate.weight", Shape: []int64{int64(count), d}})
 }
 
-// missing complains of the first tensor that is not there, or not in the shape
-// that the configuration gives it.
+// missing complains of the first tensor that is not there, or that has another shape than
+// the configuration says.
 func (s *subject) missing() string {
 	d, v := int64(s.model.Hidden), int64(s.model.Vocab)
 	all := []family.TensorShape{{Name: family.Embedding, Shape: []int64{v, d}}, {Name: family.FinalNorm, Shape: []int64{d}}}
@@ -146,7 +151,8 @@ func (s *subject) missing() string {
 		all = append(all, family.TensorShape{Name: family.Head, Shape: []int64{v, d}})
 	}
 	for _, want := range all {
-		switch t, ok := s.tensor[want.Name]; {
+		t, ok := s.tensor[want.Name]
+		switch {
 		case !ok:
 			return fmt.Sprintf("tensor %q is missing", want.Name)
 		case !slices.Equal(t.Shape, want.Shape):
@@ -163,7 +169,7 @@ func (s *subject) knownBias(name string) bool {
 		slices.Contains([]string{"self_attn.q_a_proj.bias", "self_attn.kv_a_proj_with_mqa.bias", "self_attn.o_proj.bias"}, rest)
 }
 
-// biased complains of the first bias.
+// biased complains of the first bias. The fate says what the engine does with it.
 func (s *subject) biased(fate string) (string, option.Text) {
 	name := s.first(func(name string) bool { return strings.HasSuffix(name, ".bias") })
 	if name == "" {
@@ -172,8 +178,8 @@ func (s *subject) biased(fate string) (string, option.Text) {
 	return fmt.Sprintf("tensor %q %s", name, fate), option.Plain("fold the bias into the weights")
 }
 
-// stranger complains of the first tensor that has no place in the class, of
-// those that count.
+// stranger complains of the first tensor that has no place in the class, among those that
+// count. The fate says what the engine does with it.
 func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string, option.Text) {
 	name := s.first(func(name string) bool {
 		n, rest, inLayer := layerOf(name)
@@ -193,11 +199,10 @@ func (s *subject) stranger(counts func(inLayer bool) bool, fate string) (string,
 	return fmt.Sprintf("tensor %q %s", name, fate), option.Plain("remove the tensor if the model does without it")
 }
 
-// beyond complains of the first tensor of a layer that the configuration does not
-// count.
+// beyond complains of the first tensor in a layer that the configuration does not have.
 func (s *subject) beyond() (string, option.Text) {
 	further := 0
-	s.decode("num_nextn_predict_layers", &further) // what is no number is none
+	s.decode("num_nextn_predict_layers", &further) // another kind of value counts as none
 	for _, name := range s.names {
 		n, rest, inLayer := layerOf(name)
 		if inLayer && n-s.model.Layers >= max(0, further) && rest != "self_attn.rotary_emb.inv_freq" && !strings.HasSuffix(name, ".bias") {
@@ -207,7 +212,7 @@ func (s *subject) beyond() (string, option.Text) {
 	return "", nothing
 }
 
-// headless complains if there is no head.
+// headless complains if no head is stored. The fate says what the engine does then.
 func (s *subject) headless(fate string) (string, option.Text) {
 	if _, ok := s.tensor[family.Head]; ok {
 		return "", nothing
