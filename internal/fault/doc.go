@@ -1,3 +1,3 @@
-// Package fault decides into which kinds errors fall. An error type says its kind by a
-// method, so that the command line turns kinds into exit statuses and knows no types.
+// Package fault decides into which kinds errors fall. Every error type has a method that says
+// its kind. The command line turns kinds into exit statuses, and needs to know no types.
 package fault

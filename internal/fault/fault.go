@@ -1,20 +1,23 @@
 package fault
 
-// Kind is what an error means to whoever called the program.
+// Kind says what an error means to the caller of the program. The command line turns it into
+// the exit status.
 type Kind int
 
-// The kinds. Of the errors that are joined in one, the last of this list speaks for all:
-// what the caller has done comes before what was found, and that before what failed.
+// These are the kinds. If several errors are joined in one, the kind that comes last in this
+// list holds for all: a mistake of the caller counts more than a flaw of the input, and that
+// more than a failure of the machine.
 const (
-	Failed      Kind = iota // input or output failed; every error that says nothing is of this kind
+	Failed      Kind = iota // input or output failed; an error that says no kind is of this one, too
 	NoSpace                 // a disk is full
-	Unsupported             // a sound model that cannot be converted, or that an engine does not load
-	Malformed               // malformed or unsafe input
-	Usage                   // the program was asked for what cannot be meant
-	Threshold               // a measure is past the bound that the user has set
+	Unsupported             // a model is sound and cannot be converted, or an engine does not load it
+	Malformed               // the input is malformed or unsafe
+	Usage                   // the request makes no sense, so that the user has to change it
+	Threshold               // a measurement is past the limit that the user has set
 )
 
-// Of returns the kind of err, which is that of the errors it wraps if any of them says one.
+// Of returns the kind of err. That is the one that comes last in the list of kinds, among
+// those that err and the errors that it wraps say.
 func Of(err error) Kind {
 	kind := Failed
 	if e, ok := err.(interface{ Kind() Kind }); ok {
@@ -22,7 +25,8 @@ func Of(err error) Kind {
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
+		inner := e.Unwrap()
+		if inner != nil {
 			kind = max(kind, Of(inner))
 		}
 	case interface{ Unwrap() []error }:

@@ -8,7 +8,8 @@ import (
 // Option is something that a user may ask for.
 type Option string
 
-// The options that packages speak of. Those of the command line alone have no names here.
+// These are the options that packages below the command line speak of. Options that only the
+// command line knows have no names here.
 const (
 	DKV           Option = "dkv"
 	Rank          Option = "kv-lora-rank"
@@ -48,10 +49,11 @@ const (
 	Resume        Option = "resume"
 )
 
-// Alone is the option without a value.
+// Alone returns the option as a setting without a value.
 func (o Option) Alone() Setting { return Setting{Option: o} }
 
-// Is is the option with a value, which is written as the command line reads it.
+// Is returns the option as a setting with a value, which it writes as the command line reads
+// it.
 func (o Option) Is(value any) Setting {
 	if v, ok := value.(float64); ok {
 		return Setting{o, strconv.FormatFloat(v, 'g', -1, 64)}
@@ -59,13 +61,14 @@ func (o Option) Is(value any) Setting {
 	return Setting{o, fmt.Sprint(value)}
 }
 
-// Setting is an option and the value that is asked for; empty: none.
+// Setting is an option with the value that a user may give it. The value is empty if the
+// option is meant alone.
 type Setting struct {
 	Option Option
 	Value  string
 }
 
-// String says the setting in plain words, for whoever has no command line.
+// String writes the setting in plain words, for readers that have no command line.
 func (s Setting) String() string {
 	if s.Value == "" {
 		return string(s.Option)
@@ -73,5 +76,5 @@ func (s Setting) String() string {
 	return string(s.Option) + " " + s.Value
 }
 
-// Words is a way to write settings.
+// Words writes a setting, such as a flag of the command line.
 type Words func(Setting) string

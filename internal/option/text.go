@@ -8,11 +8,11 @@ type Text struct {
 	args   []any
 }
 
-// Textf makes a text as fmt.Sprintf would. Arguments that are an Option, a Setting or a Text
-// are put into words when the text is read.
+// Textf makes a text as fmt.Sprintf would. It keeps arguments that are an Option, a Setting
+// or a Text as values, and In puts them into words.
 func Textf(format string, args ...any) Text { return Text{format, args} }
 
-// Plain makes a text that speaks of no option.
+// Plain makes a text of plain words, in which there are no options.
 func Plain(text string) Text { return Text{"%s", []any{text}} }
 
 // In writes the text with every option in the given words.

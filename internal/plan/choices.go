@@ -17,35 +17,35 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Statistics says whether a conversion has statistics of activations to go by.
+// Statistics says whether a conversion has statistics of activations.
 type Statistics int
 
-// What may be known of them.
+// These are the states that the caller may know the statistics to be in.
 const (
-	Unknown Statistics = iota // nothing is decided that depends on them
-	Absent
-	Present // they are there, or will be gathered
-	Unmade  // they were to be of text that the model makes, and it cannot make any
+	Unknown Statistics = iota // nobody knows yet, so nothing is decided that depends on them
+	Absent                    // there are none
+	Present                   // they are there, or will be gathered
+	Unmade                    // they should come from text that the model makes, and it cannot make any
 )
 
-// Data is what a conversion has to go by beside the weights, as far as that is known. The
+// Data says which data a conversion has beside the weights, as far as that is known. The
 // zero value says that nothing is known yet.
 type Data struct {
 	Statistics Statistics
 	Tokens     bool // there are tokens to heal layers on, or there will be
-	Windows    int  // windows of tokens that are at hand
+	Windows    int  // number of windows of tokens that are at hand
 }
 
-// Choices are the choices of one conversion of one model, but for the sizes that are searched
-// for. Nobody changes them once Choose has made them.
+// Choices holds all choices of one conversion of one model, except the sizes that the search
+// will choose. Nobody changes them once Choose has made them.
 type Choices struct {
-	asked Request // for what is taken as it was said
+	asked Request // the request, for those members that are used as the user gave them
 	model *family.Model
 
 	method    mla.Method
 	form      layout.Form
 	selected  rope.Strategy
-	rankings  []rope.Ranking // [layers] that decide in its place; nil: none
+	rankings  []rope.Ranking // [layers] from a file, which decide instead of the strategy; nil if there is none
 	weights   mla.Weights
 	norm      layout.LatentNorm
 	qLora     layout.QLora
@@ -59,14 +59,16 @@ type Choices struct {
 	sizes Sizes
 }
 
-// mostShard is the size of the largest shard unless another is asked for, in bytes.
+// mostShard is the size in bytes of the largest shard, unless the user asks for another.
 const mostShard = 5e9
 
 // Choose makes the choices that r asks for or leaves to the program, for a conversion of m
-// with the given data. It is asked again once more is known of the data: then what depends on
-// them is decided, too, and nothing else changes. Errors say what cannot be meant, cannot be
-// converted, or would not be loaded; they come in the same order however much is known. Of
-// files it reads none but the rankings that r names.
+// with the given data. The caller asks again once it knows more about the data: then Choose
+// decides what depends on them, too, and changes nothing else. It returns a UsageError for a
+// request that makes no sense, an UnsupportedError for a model that cannot be converted so,
+// and an engine.RefusedError for a result that the target would not load. If several errors
+// apply, it returns the same one however much is known. It reads no file but the rankings
+// that r names.
 func Choose(r Request, m *family.Model, d Data) (*Choices, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
@@ -86,7 +88,8 @@ func Choose(r Request, m *family.Model, d Data) (*Choices, error) {
 	return c, err
 }
 
-// preset fills in what a method stands for and what is done without a word.
+// preset fills in the choices that a method implies, and the defaults of those that the
+// request leaves open.
 func preset(r Request, m *family.Model) *Choices {
 	c := &Choices{
 		asked: r, model: m,
@@ -105,15 +108,15 @@ func preset(r Request, m *family.Model) *Choices {
 		c.form = layout.FormGrouped
 	}
 	if c.dtype == "" && c.form != layout.FormDeepseek {
-		c.dtype = keepAll // this layout has no reason to turn F16 into BF16
+		c.dtype = keepAll // F16 is wide enough for layouts that scale nothing
 	}
 	if c.form == layout.FormDeepseek && c.bias == mla.BiasHF && m.Biases && c.qLora == layout.QLoraNone {
-		c.qLora = layout.QLoraExact // the class has biases on no query but a compressed one
+		c.qLora = layout.QLoraExact // the class adds a bias to compressed queries alone
 	}
 	return c
 }
 
-// value is what p points to, or zero.
+// value returns what p points to, and the zero value if p is nil.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
@@ -121,8 +124,8 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// aim makes the choices that follow from the engine asked for. It refuses what that engine
-// would not load, whatever the sizes.
+// aim makes the choices that follow from the target engine. It returns an error if that
+// engine would load the result at no size.
 func (c *Choices) aim() error {
 	if c.form != layout.FormDeepseek {
 		if c.asked.Target != "" {
@@ -131,7 +134,7 @@ func (c *Choices) aim() error {
 		return nil
 	}
 	if c.target == engine.LlamaCPP && c.asked.QLora == nil && !engine.Lite(c.model.Layers, c.model.Vocab) {
-		c.qLora = layout.QLoraExact // it knows no other way to the query
+		c.qLora = layout.QLoraExact // llama.cpp looks for compressed queries in such a model
 	}
 	if c.oneTarget() == "" {
 		return nil
@@ -139,7 +142,7 @@ func (c *Choices) aim() error {
 	return c.refusedAnyhow()
 }
 
-// oneTarget is the engine that the output is for; empty if it is for all of them.
+// oneTarget returns the one engine that the output is for; empty if it is for all engines.
 func (c *Choices) oneTarget() engine.Engine {
 	if c.target == engine.All {
 		return ""
@@ -161,8 +164,9 @@ func (c *Choices) readRankings() (err error) {
 	return err
 }
 
-// learn makes the choices that depend on data: attention is measured by statistics wherever
-// there are any, and output projections are fitted where there is text to fit them on.
+// learn makes the choices that depend on data. Wherever there are statistics, they measure
+// the loss of attention. Wherever there is text to fit them on, output projections are
+// fitted.
 func (c *Choices) learn(d Data) error {
 	if d.Statistics == Unknown {
 		return nil
@@ -170,7 +174,8 @@ func (c *Choices) learn(d Data) error {
 	if err := c.checkHealing(d); err != nil {
 		return err
 	}
-	switch asked, there := c.asked.Weights, d.Statistics == Present; {
+	asked, there := c.asked.Weights, d.Statistics == Present
+	switch {
 	case d.Statistics == Unmade:
 		c.weights = mla.WeightsAttention
 	case !there && asked == mla.WeightsCalibrated:
@@ -186,8 +191,8 @@ func (c *Choices) learn(d Data) error {
 	return nil
 }
 
-// checkHealing refuses to heal without tokens, and where there are biases that no weight
-// stands for.
+// checkHealing returns an error if layers cannot be healed because there are no tokens, or
+// because the result keeps biases that healing does not know.
 func (c *Choices) checkHealing(d Data) error {
 	switch {
 	case c.heal == heal.None:
@@ -201,42 +206,43 @@ func (c *Choices) checkHealing(d Data) error {
 	}
 }
 
-// Healable reports whether weights alone say what converted layers compute, and no biases
-// do that no weight stands for.
+// Healable reports whether layers can be healed. They can unless the converted layers keep
+// biases beside their weights, which healing does not know.
 func (c *Choices) Healable() bool {
 	return c.bias != mla.BiasHF && !(c.model.Biases && c.form == layout.FormReference)
 }
 
-// Method is the way to a smaller cache.
+// Method returns the way to a smaller cache.
 func (c *Choices) Method() mla.Method { return c.method }
 
-// Form is the form in which the model is written.
+// Form returns the form in which the model is written.
 func (c *Choices) Form() layout.Form { return c.form }
 
-// Weights is the measure of loss.
+// Weights returns the measure of what a factorisation loses.
 func (c *Choices) Weights() mla.Weights { return c.weights }
 
-// Select is the strategy that chooses the rotary pairs, or the name of a file of rankings.
+// Select returns the strategy that chooses the rotary pairs, or the name of a file of
+// rankings.
 func (c *Choices) Select() rope.Strategy { return c.selected }
 
-// FreqFold is how many pairs of TransMLA fold together; 0: as few as possible.
+// FreqFold returns how many pairs TransMLA folds together; 0 means as few as possible.
 func (c *Choices) FreqFold() int { return c.asked.FreqFold }
 
-// Cache is the size of the cache that was asked for, in floats per token and layer; 0: none
-// was.
+// Cache returns the size of the cache that the user asks for, in floats per token and layer;
+// 0 if the request names none.
 func (c *Choices) Cache() int { return c.asked.Cache }
 
-// Threshold is the share of the sensitivity from which pairs keep their rotation; 0: their
-// number does not depend on it.
+// Threshold returns the share of a layer's sensitivity that a pair must reach to keep its
+// rotation (design §4); 0 if the number of pairs does not depend on shares.
 func (c *Choices) Threshold() float64 { return c.asked.Threshold }
 
-// Heal is how layers are bettered after their conversion.
+// Heal returns the steps that heal a layer after its conversion (design §9).
 func (c *Choices) Heal() heal.Steps { return c.heal }
 
-// Sizes are the sizes as far as the request says them.
+// Sizes returns the sizes as far as the request fixes them. The search chooses the others.
 func (c *Choices) Sizes() Sizes { return c.sizes }
 
-// Maths returns the choices about the mathematics of a layer of the given sizes.
+// Maths returns the choices about the mathematics of a layer, at the sizes s.
 func (c *Choices) Maths(s Sizes) mla.Options {
 	return mla.Options{
 		PerHead: c.form == layout.FormReference, Method: c.method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: c.asked.FreqFold,

@@ -15,37 +15,37 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// companions are the beginnings of the names of files that belong to a model
-// whatever its weights are. Code is not among them.
+// companions lists how the names of files begin that belong to a model whatever its weights
+// are. Code is not among them.
 var companions = []string{
 	"tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "spiece", "sentencepiece", "tekken",
 	"generation_config", "chat_template", "preprocessor_config", "processor_config", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY",
 }
 
-// companionEnds are the ends of such names. Weights, copies that were kept and what
-// editors and downloads leave have others.
+// companionEnds lists the extensions of such names. Weights, backups, and files that editors
+// and downloads leave have other extensions.
 var companionEnds = []string{"", ".json", ".model", ".txt", ".jinja", ".md", ".vocab", ".spm", ".bpe", ".tiktoken"}
 
-// MaxCompanion is the size of the largest file that comes along with a model: a
+// MaxCompanion is the size in bytes of the largest file that is copied with a model. A
 // tokenizer of many languages has 33 MB.
 const MaxCompanion = 512 << 20
 
-// companion reports whether a file of such a name belongs to a model whatever its
-// weights are.
+// companion reports whether a file of such a name belongs to a model, whatever its weights
+// are.
 func companion(name string) bool {
 	begins := func(start string) bool { return strings.HasPrefix(name, start) }
 	return filepath.Ext(name) == ".tiktoken" || slices.Contains(companionEnds, filepath.Ext(name)) && slices.ContainsFunc(companions, begins)
 }
 
-// LeftOut names what a source directory holds beside the model that is read and
-// no output gets.
+// LeftOut names what a source directory holds beside the model and what the output does not
+// get.
 type LeftOut struct {
-	Weights []string `json:"weights,omitempty"` // in other forms
-	Code    []string `json:"code,omitempty"`
-	Folders []string `json:"folders,omitempty"` // of whatever
+	Weights []string `json:"weights,omitempty"` // files of weights in other forms
+	Code    []string `json:"code,omitempty"`    // files of Python code
+	Folders []string `json:"folders,omitempty"` // folders, whatever they hold
 }
 
-// String says so in a line; empty if there is nothing.
+// String names everything in one line; it is empty if nothing is left out.
 func (l LeftOut) String() string {
 	var parts []string
 	for _, kind := range []struct {
@@ -62,11 +62,11 @@ func (l LeftOut) String() string {
 	return "left alone: " + strings.Join(parts, ", ")
 }
 
-// add takes a file or folder into account that is not copied.
+// add notes a file or a folder that is not copied.
 func (l *LeftOut) add(name string, folder bool) {
 	switch {
 	case strings.HasPrefix(name, "."):
-	case folder && name == "original": // where Meta puts its own
+	case folder && name == "original": // Meta puts its form of the weights there
 		l.Weights = append(l.Weights, name+"/")
 	case folder:
 		l.Folders = append(l.Folders, name+"/")
@@ -77,9 +77,9 @@ func (l *LeftOut) add(name string, folder bool) {
 	}
 }
 
-// listCompanions lists the files of the source directory that are copied byte
-// for byte, and what is left out. What would be copied and is not what its name says
-// is left out with a warning.
+// listCompanions lists the files of the source directory that are copied byte for byte, and
+// notes the others as left out. It warns of a file that would be copied but whose content is
+// not what its name says, and leaves it out.
 func (p *Plan) listCompanions() error {
 	src := p.Source.Source
 	if !src.IsDir() {
@@ -101,14 +101,14 @@ func (p *Plan) listCompanions() error {
 		switch {
 		case err == nil:
 			p.LeftOut.add(name, info.IsDir())
-		case !errors.Is(err, fs.ErrNotExist): // a link to nothing is nobody's loss
+		case !errors.Is(err, fs.ErrNotExist): // nobody misses a link to nothing
 			return err
 		}
 	}
 	return nil
 }
 
-// listCompanion decides about one file.
+// listCompanion decides whether one file is copied.
 func (p *Plan) listCompanion(name string) error {
 	path := filepath.Join(p.Source.Source.Dir, name)
 	info, err := os.Stat(path)
@@ -139,18 +139,21 @@ func (p *Plan) listCompanion(name string) error {
 	if err != nil {
 		return err
 	}
-	if wrong := amiss(name, text); wrong != "" {
+	wrong := amiss(name, text)
+	if wrong != "" {
 		p.warn("%q is %s, and is not copied", path, wrong)
 		return nil
 	}
 	p.Companions = append(p.Companions, name)
-	if code := codeOf(text); code != "" {
+	code := codeOf(text)
+	if code != "" {
 		p.warn("%q names code, which is not copied (%s): what it describes loads only with it", name, code)
 	}
 	return nil
 }
 
-// amiss says what a file is that is not what its name says; empty if it may be.
+// amiss says what a file is whose content does not fit its name; it is empty if the content
+// may fit.
 func amiss(name string, text []byte) string {
 	start := bytes.TrimSpace(text[:min(len(text), 64)])
 	prose := slices.Contains([]string{"", ".txt", ".md"}, filepath.Ext(name))
@@ -171,8 +174,8 @@ func hasPrefixFold(text []byte, start string) bool {
 	return len(text) >= len(start) && strings.EqualFold(string(text[:len(start)]), start)
 }
 
-// codeOf is the code that a configuration of a tokenizer or the like names; empty if
-// it names none.
+// codeOf returns the files of code that a configuration, such as that of a tokenizer, names;
+// it is empty if the configuration names none.
 func codeOf(text []byte) string {
 	var config struct {
 		AutoMap json.RawMessage `json:"auto_map"`
@@ -183,7 +186,8 @@ func codeOf(text []byte) string {
 	var modules []string
 	collect := func(class string) {
 		class = class[strings.LastIndex(class, "--")+1:]
-		if module, _, found := strings.Cut(strings.TrimPrefix(class, "-"), "."); found && !slices.Contains(modules, module+".py") {
+		module, _, found := strings.Cut(strings.TrimPrefix(class, "-"), ".")
+		if found && !slices.Contains(modules, module+".py") {
 			modules = append(modules, module+".py")
 		}
 	}

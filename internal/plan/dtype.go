@@ -7,16 +7,18 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
-// DTypeRule says which type a float tensor is written as: a type, or empty to
-// keep the source's, except that F16 becomes BF16: F16 reaches neither far
-// enough down for the linear latent norm nor up for the queries beside it.
+// DTypeRule says in which type float tensors are written. It is a type, or empty. The empty
+// rule keeps the source's type, but turns F16 into BF16: the range of F16 is too small both
+// for the small numbers that the linear norm of the latent needs and for the large queries
+// beside them (design §6).
 type DTypeRule checkpoint.DType
 
-// keepAll keeps the source's type whatever it is: F16 is no worse than it was in
-// a layout that scales nothing.
+// keepAll keeps the source's type whatever it is. In a layout that scales nothing, F16
+// serves as well as in the source.
 const keepAll DTypeRule = "keep"
 
-// Word is what ParseDType reads as the rule; empty for what is done without a word.
+// Word returns the word that ParseDType reads as the rule; it is empty for the rules that
+// hold if the user says nothing.
 func (r DTypeRule) Word() string {
 	if r == keepAll {
 		return ""
@@ -24,7 +26,7 @@ func (r DTypeRule) Word() string {
 	return strings.ToLower(string(r))
 }
 
-// ParseDType returns the rule called name.
+// ParseDType returns the rule of a name, and an error if there is none.
 func ParseDType(name string) (DTypeRule, error) {
 	rules := map[string]DTypeRule{"keep": "", "f32": DTypeRule(checkpoint.F32), "bf16": DTypeRule(checkpoint.BF16), "f16": DTypeRule(checkpoint.F16)}
 	rule, ok := rules[name]
@@ -34,7 +36,7 @@ func ParseDType(name string) (DTypeRule, error) {
 	return rule, nil
 }
 
-// of is the type that a tensor of type t is written as.
+// of returns the type in which a tensor of type t is written.
 func (r DTypeRule) of(t checkpoint.DType) checkpoint.DType {
 	switch {
 	case !t.Float(), r == keepAll:
@@ -48,7 +50,7 @@ func (r DTypeRule) of(t checkpoint.DType) checkpoint.DType {
 	}
 }
 
-// torchName is what configurations call a type.
+// torchName holds the names that configurations have for the types.
 var torchName = map[checkpoint.DType]string{
 	checkpoint.F64: "float64", checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16",
 }

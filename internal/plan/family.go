@@ -9,8 +9,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// checkFamily is an error if the form that is asked for cannot express what the model
-// computes.
+// checkFamily returns an error if the form that the user asks for cannot express what the
+// model computes.
 func (c *Choices) checkFamily() error {
 	switch c.form {
 	case layout.FormReference:
@@ -33,9 +33,10 @@ func (c *Choices) checkFamily() error {
 	return nil
 }
 
-// checkDeepseek is checkFamily for the deepseek layout.
+// checkDeepseek does the work of checkFamily for the deepseek layout.
 func (c *Choices) checkDeepseek() error {
-	switch w := c.model.Window.Positions; {
+	w := c.model.Window.Positions
+	switch {
 	case w > 0 && !c.asked.IgnoreWindow:
 		return unsupported("%q attends to the last %d of %d positions alone, latent attention to all", c.model.Architecture, w, c.model.MaxPositions).
 			Try("%v converts it to attend to all of them: within the window nothing changes", option.IgnoreWindow)
@@ -53,9 +54,9 @@ func (c *Choices) checkDeepseek() error {
 	}
 }
 
-// canonical reports whether the checkpoint keeps every weight under its own name,
-// with nothing that the class of the source multiplies or adds: then it can be
-// written for that class again.
+// canonical reports whether the checkpoint stores every weight under its canonical name and
+// as it is, so that the class of the source neither multiplies it nor adds to it. Only then
+// the model can be written for that class again.
 func canonical(m *family.Model) bool {
 	for _, w := range m.Weights() {
 		tied := m.TiedHead && w.Name == family.Head

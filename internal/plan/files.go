@@ -16,8 +16,8 @@ import (
 // CardFile is the name of the model card.
 const CardFile = "README.md"
 
-// Place says where the files of an output go. A .safetensors file goes to its
-// folder; if file is empty, the output is a directory of its own.
+// Place returns the folder that the files of an output go to. If the output is a file, it
+// returns its name as well; if it is a directory, file is empty.
 func Place(out string) (folder, file string) {
 	info, err := os.Stat(out)
 	isFile := filepath.Ext(out) == ".safetensors"
@@ -45,10 +45,10 @@ func CheckName(out string) error {
 	return nil
 }
 
-// mostShards is how many shards their names can count.
+// mostShards is the largest number of shards that the five digits in their names can count.
 const mostShards = 99999
 
-// countable is an error if there are more shards than that.
+// countable returns an error if there are more shards than their names can count.
 func (p *Plan) countable() error {
 	if len(p.Shards) > mostShards {
 		return Misuse("%v makes %d files, and their names count no further than %d", option.MaxShard, len(p.Shards), mostShards).Try("raise it")
@@ -56,8 +56,9 @@ func (p *Plan) countable() error {
 	return nil
 }
 
-// shard spreads the tensors over files of at most most bytes, in the order of
-// their names. One file is always one shard.
+// shard spreads the tensors over files of at most the given number of bytes, in the order of
+// their names. A tensor that is larger gets a file for itself. If the output is a file, all
+// tensors go there.
 func (p *Plan) shard(most int64) {
 	p.Shards = []Shard{{}}
 	for i := range p.Tensors {
@@ -83,7 +84,7 @@ func (p *Plan) shard(most int64) {
 	}
 }
 
-// Files names every file that will be written, the weights first.
+// Files names every file that the conversion will write, the weights first.
 func (p *Plan) Files() []string {
 	var names []string
 	for _, s := range p.Shards {
@@ -92,10 +93,10 @@ func (p *Plan) Files() []string {
 	return append(names, p.Others...)
 }
 
-// listOthers lists the files beside the weights: for a directory the index, what
-// comes along with the source, and a model card; then for a file, too, the
-// rankings if there are any, the manifest and the configuration. They appear in
-// this order: loaders begin with the configuration.
+// listOthers lists the files beside the weights. A directory gets the index, the files that
+// are copied from the source, and a model card. Every output gets the rankings if there are
+// any, the manifest and the configuration. The files appear in this order, so that the
+// configuration, which loaders read first, comes last.
 func (p *Plan) listOthers() (err error) {
 	config := checkpoint.ConfigFile
 	p.Manifest = checkpoint.ManifestFile
@@ -124,11 +125,11 @@ func (p *Plan) listOthers() (err error) {
 	return nil
 }
 
-// configName is the name under which the configuration goes beside an output
-// file: config.json, unless there is one of something else.
+// configName returns the name of the configuration beside an output file. It is config.json,
+// unless a config.json of another checkpoint is there.
 func (p *Plan) configName() (string, error) {
 	own := filepath.Base(checkpoint.OwnConfig(p.Output))
-	if p.Source.Source.In(p.Folder) { // config.json there means the source
+	if p.Source.Source.In(p.Folder) { // the config.json there belongs to the source
 		return own, nil
 	}
 	shared, err := checkpoint.SharesConfig(p.Output)
@@ -138,8 +139,8 @@ func (p *Plan) configName() (string, error) {
 	return checkpoint.ConfigFile, nil
 }
 
-// warnOfOthers warns of what is in an output directory that is there already, stays when
-// its output is replaced, and may be taken for a part of the new one.
+// warnOfOthers warns of files in an existing output directory that stay when the output is
+// replaced, and that loaders may take for parts of the new one.
 func (p *Plan) warnOfOthers() error {
 	there, err := os.ReadDir(p.Folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -169,9 +170,10 @@ func (p *Plan) warnOfOthers() error {
 	return nil
 }
 
-// warn adds a warning, once.
+// warn adds a warning, unless the plan has the same already.
 func (p *Plan) warn(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(p.Warnings, text) {
 		p.Warnings = append(p.Warnings, text)
 	}
 }

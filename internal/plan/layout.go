@@ -13,15 +13,16 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// llamaGain multiplies the residual stream of what llama.cpp runs. It computes with
-// weights of F16 and Q8_0 on activations that it rounds to F16, or to eight bits
-// with a scale in F16, and the input of a layer with a linear norm of the latent is
-// small: at the ε of the source, Q8_0 loses five times what it loses of the source,
-// from 16 on no more than that. More is left to the range of F16, which the
-// largest activations of some models need.
+// llamaGain is the factor that multiplies the residual stream of a model for llama.cpp
+// (design §6). For weights of F16 and Q8_0, llama.cpp rounds activations to F16, or to eight
+// bits with a scale in F16. The input of a layer with a linear norm of the latent is small,
+// and so it is rounded coarsely: at the ε of the source, Q8_0 loses five times as much as it
+// does of the source model. From a factor of 16 on it loses no more than that. The factor is
+// no larger, because the largest activations of some models need the rest of F16's range.
 const llamaGain = 16
 
-// layout decides how the model is written at the given sizes.
+// layout makes the layout in which the model is written at the sizes s. The rankFile is the
+// name of the file of rankings, for the layout that has one.
 func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 	switch c.form {
 	case layout.FormReference:
@@ -33,7 +34,8 @@ func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 	if c.bias == mla.BiasHF && c.model.Biases {
 		d.KeepBiases(c.model.Shape())
 	}
-	if e := c.oneTarget(); e != "" {
+	e := c.oneTarget()
+	if e != "" {
 		d.KeepEps(c.model.NormEps, e.LatentEps(c.model.NormEps))
 		if e == engine.LlamaCPP && d.LatentNorm == layout.NormLinear {
 			d.Amplify(llamaGain)
@@ -50,7 +52,7 @@ func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 	return d, nil
 }
 
-// rankFile is the name of the file of rankings beside the output.
+// rankFile returns the name of the file of rankings that lies beside the output.
 func rankFile(out string, whole bool) string {
 	const name = "2_norm_rank.pth"
 	if whole {
@@ -59,14 +61,15 @@ func rankFile(out string, whole bool) string {
 	return strings.TrimSuffix(filepath.Base(out), ".safetensors") + "-" + name
 }
 
-// residual is the factor by which the residual stream is scaled so that an ε of
-// 1e-6 means what the source's did (design §6). Types of 16 bits get a power of
-// two, which keeps every mantissa.
+// residual returns the factor for the residual stream at which an ε of 1e-6 has the effect
+// that the source's ε had (design §6). If a tensor that it multiplies is written in 16 bits,
+// it is a power of two, which changes no mantissa.
 func (c *Choices) residual() float64 {
 	exact := math.Sqrt(layout.Eps / c.model.NormEps)
 	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
 	for _, name := range names {
-		if t := c.dtype.of(c.model.Weight(name).DType()); t == checkpoint.BF16 || t == checkpoint.F16 {
+		t := c.dtype.of(c.model.Weight(name).DType())
+		if t == checkpoint.BF16 || t == checkpoint.F16 {
 			return math.Exp2(math.Round(math.Log2(exact)))
 		}
 	}

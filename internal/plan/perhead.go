@@ -5,7 +5,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// latents is how many latents the mha2mla layout has.
+// latents returns how many latents a layer of the mha2mla layout has.
 func (c *Choices) latents() int {
 	if c.asked.SVD == SVDSplit {
 		return 2
@@ -13,10 +13,10 @@ func (c *Choices) latents() int {
 	return 1
 }
 
-// perHeadRank is the largest rank of the mha2mla layout beside dims rotary
-// dimensions per KV head, of all latents together, within a cache of most floats.
-// The reference counts the rank of a latent in floats per KV head, so that it is
-// a multiple of their number.
+// perHeadRank returns the largest rank of the mha2mla layout, of all latents together, that
+// fits a cache of most floats per token and layer beside dims rotary dimensions per KV
+// head. The reference counts the rank of a latent in floats per KV head, so the rank is a
+// multiple of their number.
 func (c *Choices) perHeadRank(dims, most int) int {
 	G, D, n := c.model.KVHeads, c.model.HeadDim, c.latents()
 	rank := min(G*(2*D-dims), c.model.Hidden)
@@ -30,7 +30,8 @@ func (c *Choices) perHeadRank(dims, most int) int {
 func (c *Choices) perHeadSizes() (Sizes, error) {
 	G, D := c.model.KVHeads, c.model.HeadDim
 	s := Sizes{RopeDims: c.asked.RopeDims, Theta: c.model.RopeTheta}
-	switch most := D - 2*(c.latents()-1); { // split, there must be content keys to factor
+	most := D - 2*(c.latents()-1) // if keys have their own latent, some must be left to factor
+	switch {
 	case c.asked.RopeDims%2 != 0:
 		return s, Misuse("%v is odd: rotary dimensions come in pairs", option.RopeDims.Is(c.asked.RopeDims))
 	case c.asked.RopeDims > most:
@@ -50,7 +51,7 @@ func (c *Choices) perHeadSizes() (Sizes, error) {
 	return c.perHeadRanked(s)
 }
 
-// perHeadRanked adds the rank to sizes that lack nothing else.
+// perHeadRanked adds the rank to sizes of the mha2mla layout that lack nothing else.
 func (c *Choices) perHeadRanked(s Sizes) (Sizes, error) {
 	unit := c.latents() * c.model.KVHeads
 	const huge = 1 << 40
@@ -61,7 +62,8 @@ func (c *Choices) perHeadRanked(s Sizes) (Sizes, error) {
 	}
 	switch {
 	case c.asked.Cache > 0:
-		if s.Rank = c.perHeadRank(s.RopeDims, c.asked.Cache); s.Rank == 0 {
+		s.Rank = c.perHeadRank(s.RopeDims, c.asked.Cache)
+		if s.Rank == 0 {
 			return s, Misuse("%v has no room for a latent beside %v of %d KV heads", option.Cache.Is(c.asked.Cache), option.RopeDims.Is(s.RopeDims), c.model.KVHeads).Try("lower %v", option.RopeDims)
 		}
 	case asked == 0:
@@ -79,20 +81,22 @@ func (c *Choices) perHeadRanked(s Sizes) (Sizes, error) {
 	return s, nil
 }
 
-// perHeadSplits returns the ways to divide the cache in the mha2mla layout.
+// perHeadSplits returns the ways to divide the cache between latents and rotary keys in the
+// mha2mla layout.
 func (c *Choices) perHeadSplits() []Sizes {
 	var splits []Sizes
 	for _, dims := range ropeGrid {
-		if rank := c.perHeadRank(dims, c.asked.Cache); dims <= c.model.HeadDim && rank > 0 {
+		rank := c.perHeadRank(dims, c.asked.Cache)
+		if dims <= c.model.HeadDim && rank > 0 {
 			splits = append(splits, Sizes{Rank: rank, RopeDims: dims, Theta: c.model.RopeTheta})
 		}
 	}
 	return splits
 }
 
-// groupedSizes works out to how many KV heads pooling goes: the largest
-// divisor of what there are whose cache is no larger than latent attention's
-// would be.
+// groupedSizes works out how many KV heads are left after pooling. That is the largest
+// divisor of their present number at which the cache is no larger than that of latent
+// attention would be.
 func (c *Choices) groupedSizes() (Sizes, error) {
 	if c.model.KVHeads == 1 {
 		return Sizes{}, unsupported("%q has one KV head: there is nothing to pool", c.model.Source.Path).Try("choose another %v", option.Method)
@@ -104,7 +108,8 @@ func (c *Choices) groupedSizes() (Sizes, error) {
 		if dims == 0 {
 			dims = max(2, c.model.HeadDim/4*2)
 		}
-		if floats = c.asked.Rank; c.asked.DKV > 0 {
+		floats = c.asked.Rank
+		if c.asked.DKV > 0 {
 			floats = c.asked.DKV * c.model.KVHeads
 		}
 		if floats == 0 {

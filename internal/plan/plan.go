@@ -12,33 +12,34 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// Plan is what will be written. Its fields are the JSON output.
+// Plan says everything that a conversion will write. Its fields are the members of the JSON
+// output.
 type Plan struct {
 	Input     string        `json:"input"`
 	Output    string        `json:"output"`
 	Source    *family.Model `json:"source"`
 	Target    *family.Model `json:"target"`
 	Method    mla.Method    `json:"method"`
-	Engine    engine.Engine `json:"engine,omitempty"`    // the output is for; empty where no stock engine loads it
-	Theta     *float64      `json:"rope_theta"`          // θ' before padding; null: will be searched for
-	Shrinkage float64       `json:"shrinkage,omitempty"` // of the statistics, see Sizes
+	Engine    engine.Engine `json:"engine,omitempty"`    // the engine that the output is for; empty if no stock engine loads it
+	Theta     *float64      `json:"rope_theta"`          // θ' before padding; null if the search chooses it
+	Shrinkage float64       `json:"shrinkage,omitempty"` // η of the statistics, see Sizes
 	Cache     Cache         `json:"cache"`
 	Residual  float64       `json:"residual_scale"` // factor of the residual stream
-	Bytes     int64         `json:"bytes"`          // of all tensors
+	Bytes     int64         `json:"bytes"`          // size of all tensors
 	Tensors   []Tensor      `json:"tensors"`
 	Shards    []Shard       `json:"shards"`
 	Others    []string      `json:"other_files"`
-	Dropped   []string      `json:"dropped,omitempty"`  // tensors of the source without a place
+	Dropped   []string      `json:"dropped,omitempty"`  // tensors of the source that have no place in the output
 	Clamp     bool          `json:"clamp,omitempty"`    // values that do not fit their type become its largest
-	LeftOut   LeftOut       `json:"left_out"`           // files of the source
+	LeftOut   LeftOut       `json:"left_out"`           // files of the source that are not copied
 	Warnings  []string      `json:"warnings,omitempty"` // about files
 
 	Whole      bool          `json:"-"` // the output is a directory
 	Companions []string      `json:"-"` // those of Others that are copied from the source
-	Folder     string        `json:"-"` // where the files go
+	Folder     string        `json:"-"` // the folder that the files go to
 	Layout     layout.Layout `json:"-"`
-	RankFile   string        `json:"-"` // that of Others that is the ranking of rotary pairs
-	Manifest   string        `json:"-"` // that of Others that says what was written
+	RankFile   string        `json:"-"` // the one of Others that holds the ranking of rotary pairs
+	Manifest   string        `json:"-"` // the one of Others that says what was written
 	Maths      mla.Options   `json:"-"`
 	DType      DTypeRule     `json:"-"`
 	Config     []byte        `json:"-"`
@@ -57,7 +58,7 @@ type Cache struct {
 // Action says where the data of a tensor come from.
 type Action string
 
-// The actions.
+// These are the actions.
 const (
 	Copy    Action = "copy"    // the source's bytes
 	Convert Action = "convert" // the source's values in another type or times a factor
@@ -69,23 +70,24 @@ type Tensor struct {
 	checkpoint.Spec
 	Action Action  `json:"action"`
 	From   string  `json:"from,omitempty"`   // name in the source
-	Factor float64 `json:"factor,omitempty"` // of Convert
-	Shift  float64 `json:"shift,omitempty"`  // of Convert: added before the factor
+	Factor float64 `json:"factor,omitempty"` // multiplies the values, for Convert
+	Shift  float64 `json:"shift,omitempty"`  // is added before the factor multiplies, for Convert
 	Shard  int     `json:"shard"`            // index into the shards
 
-	Weight *family.Weight `json:"-"` // that is carried, before the factor of the plan
-	Layer  int            `json:"-"` // whose conversion computes the tensor, of Compute
+	Weight *family.Weight `json:"-"` // the weight that is copied, for Copy and Convert; Factor contains its factor
+	Layer  int            `json:"-"` // the layer whose conversion computes the tensor, for Compute
 }
 
 // Shard is one safetensors file to be written.
 type Shard struct {
 	File    string `json:"file"`
-	Bytes   int64  `json:"bytes"` // of its tensors
-	Tensors int    `json:"tensors"`
+	Bytes   int64  `json:"bytes"`   // size of its tensors
+	Tensors int    `json:"tensors"` // number of its tensors
 }
 
-// New plans the conversion to out that the choices ask for, at the given sizes, which must
-// be known but for Theta.
+// New plans the conversion to out that the choices ask for, at the given sizes. All sizes
+// but Theta must be known. It returns an error if the sizes cannot be written, or if the one
+// engine that the output is for would not load it.
 func New(out string, c *Choices, s Sizes) (*Plan, error) {
 	m := c.model
 	p := &Plan{Input: m.Source.Path, Output: out, Source: m, Method: c.method, DType: c.dtype, Clamp: c.asked.Clamp, choices: c, sizes: s}
@@ -122,7 +124,7 @@ func New(out string, c *Choices, s Sizes) (*Plan, error) {
 	return p, p.refuse()
 }
 
-// Words are the settings that make the plan again, see Choices.Words.
+// Words returns the settings that make the plan again, see Choices.Words.
 func (p *Plan) Words(data ...option.Setting) []option.Setting {
 	return p.choices.Words(p.sizes, data...)
 }
@@ -136,14 +138,15 @@ func (p *Plan) configure() *family.Config {
 			c.Set(key, name)
 		}
 	}
-	if odd := c.Constants(); len(odd) > 0 {
+	odd := c.Constants()
+	if len(odd) > 0 {
 		c.Delete(odd...)
 		p.warn("the configuration has NaN or Infinity, which JSON has not, in %s: not carried over", strings.Join(odd, ", "))
 	}
 	return c
 }
 
-// dtype is the type of a tensor of the first layer of the source.
+// dtype returns the type of a tensor in the first layer of the source.
 func (p *Plan) dtype(name string) checkpoint.DType {
 	return p.Source.Weight(family.InLayer(0, name)).DType()
 }
@@ -190,8 +193,8 @@ func (p *Plan) listTensors() {
 	}
 }
 
-// scaled names the tensors outside the attention that write to the residual
-// stream.
+// scaled names the tensors outside the attention that write to the residual stream, which
+// the factor of the stream multiplies.
 func (p *Plan) scaled() map[string]bool {
 	names := map[string]bool{family.Embedding: true}
 	for n := range p.Source.Layers {
@@ -204,7 +207,8 @@ func (p *Plan) scaled() map[string]bool {
 func (p *Plan) carry(w *family.Weight, factor float64) {
 	spec := checkpoint.Spec{Name: w.Name, DType: p.DType.of(w.DType()), Shape: w.Shape}
 	out := Tensor{Spec: spec, Action: Copy, From: w.Stored(), Weight: w}
-	if factor *= w.Factor; out.DType != w.DType() || factor != 1 || w.Shift != 0 {
+	factor *= w.Factor
+	if out.DType != w.DType() || factor != 1 || w.Shift != 0 {
 		out.Action, out.Factor, out.Shift = Convert, factor, w.Shift
 	}
 	p.Tensors = append(p.Tensors, out)

@@ -12,8 +12,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Request is what the user asks of a conversion. The zero value of a field means that the
-// user has said nothing; where zero, false or none can be asked for, the field is a pointer.
+// Request holds what the user asks of a conversion. The zero value of a field means that the
+// user has said nothing about it. A field is a pointer where zero, false or none may be what
+// the user asks for.
 type Request struct {
 	DKV      int // latent floats per KV head, the paper's d_kv
 	Rank     int // kv_lora_rank
@@ -23,7 +24,7 @@ type Request struct {
 	Scaling  RopeScaling
 
 	Method   mla.Method
-	FreqFold int // of TransMLA: pairs that fold together
+	FreqFold int // how many pairs TransMLA folds together
 	Layout   layout.Form
 	SVD      SVD
 
@@ -41,26 +42,26 @@ type Request struct {
 
 	DType    DTypeRule
 	Clamp    bool  // values that do not fit their type become its largest
-	MaxShard int64 // bytes
+	MaxShard int64 // size of the largest file of weights, in bytes
 }
 
-// SVD says whether keys and values are factored together, in the mha2mla layout.
+// SVD says whether the mha2mla layout factors keys and values together.
 type SVD string
 
-// The two ways of the paper.
+// These are the two ways of the MHA2MLA paper.
 const (
 	SVDJoint SVD = "joint"
 	SVDSplit SVD = "split"
 )
 
-// saying is something that a request may say.
+// saying is a setting, with whether a request gives it.
 type saying struct {
 	said bool
 	what option.Setting
 }
 
-// Check refuses what a request says against its own method. It needs no model, so that
-// such a request is refused before one is opened.
+// Check returns an error if a request contradicts its method. It needs no model, so that the
+// program can refuse such a request before it opens one.
 func (r Request) Check() error {
 	layout, weights := saying{r.Layout != "", option.Layout.Alone()}, saying{r.Weights != "", option.Weights.Alone()}
 	switch r.Method {
@@ -84,17 +85,18 @@ func (r Request) Check() error {
 	return nil
 }
 
-// rankSuffix ends the names of files of rankings.
+// rankSuffix is the extension of files of rankings.
 const rankSuffix = ".pth"
 
-// ParseSelect parses what chooses the rotary pairs: a strategy, or a file of rankings, whose
-// name then stands for it.
+// ParseSelect parses the choice of rotary pairs: the name of a strategy, or the path of a
+// file of rankings, which takes the place of a strategy then.
 func ParseSelect(text string) (rope.Strategy, error) {
 	var names []string
 	for _, s := range rope.Strategies() {
-		if names = append(names, string(s)); string(s) == text {
+		if string(s) == text {
 			return s, nil
 		}
+		names = append(names, string(s))
 	}
 	if strings.HasSuffix(text, rankSuffix) && len(text) > len(rankSuffix) {
 		return rope.Strategy(text), nil

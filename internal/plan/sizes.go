@@ -8,34 +8,35 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Sizes are the sizes of a conversion. Zero means: to be searched for.
+// Sizes holds the sizes of a conversion (design §3). The search chooses those that are 0.
 type Sizes struct {
-	Rank     int     `json:"kv_lora_rank"`
-	RopeDims int     `json:"qk_rope_head_dim"`
-	Theta    float64 `json:"rope_theta"` // θ'
+	Rank     int     `json:"kv_lora_rank"`     // r, floats of the latent
+	RopeDims int     `json:"qk_rope_head_dim"` // dr, dimensions of the rotary key
+	Theta    float64 `json:"rope_theta"`       // θ', base of the rotary key's frequencies
 
-	// Scaling of the frequencies at that base; nil: none, or to be searched for
-	// with it.
+	// Scaling is how the frequencies at the base Theta are scaled. It is nil if they are
+	// not, or if the search chooses the base and the scaling together.
 	Scaling *rope.Scaling `json:"rope_scaling,omitempty"`
 
-	// Shrinkage of the statistics, see calib.Observed; 0: what is best is not known.
+	// Shrinkage is η of the statistics, see calib.Observed; 0 if the best is not known.
 	Shrinkage float64 `json:"shrinkage,omitempty"`
 
-	// KVHeads is the size of a conversion to GQA, which has none of the others.
+	// KVHeads is the number of KV heads of a conversion to GQA, which has none of the
+	// other sizes.
 	KVHeads int `json:"num_key_value_heads,omitempty"`
 }
 
-// Planned reports whether the sizes suffice for a plan, which does without θ'.
+// Planned reports whether the sizes suffice for a plan. A plan does not need θ'.
 func (s Sizes) Planned() bool { return s.KVHeads > 0 || s.Rank > 0 && s.RopeDims > 0 }
 
-// Known reports whether nothing is left to be searched for.
+// Known reports whether the search has nothing left to choose.
 func (s Sizes) Known() bool { return s.KVHeads > 0 || s.Planned() && s.Theta > 0 }
 
-// MaxRank is the rank of the stacked keys and values of a layer: a larger latent
-// would hold nothing more.
+// MaxRank returns min(2·G·D, d), the rank of the stacked keys and values of a layer (design
+// §3). A larger latent would hold nothing more.
 func MaxRank(m *family.Model) int { return min(2*m.KVHeads*m.HeadDim, m.Hidden) }
 
-// checkForm refuses what the layout has no use for.
+// checkForm returns an error if the request has options that mean nothing in its layout.
 func (c *Choices) checkForm() error {
 	reference := c.form == layout.FormReference
 	for _, s := range []saying{
@@ -53,7 +54,8 @@ func (c *Choices) checkForm() error {
 	return nil
 }
 
-// RotaryFloats is the part of the cache that is rotary keys.
+// RotaryFloats returns how many floats rotary keys of the sizes s take in the cache, per
+// token and layer.
 func (c *Choices) RotaryFloats(s Sizes) int {
 	if c.form == layout.FormReference {
 		return c.model.KVHeads * s.RopeDims
@@ -61,7 +63,7 @@ func (c *Choices) RotaryFloats(s Sizes) int {
 	return s.RopeDims
 }
 
-// NearRank is the largest rank up to r that a conversion with the rotary keys of s
+// NearRank returns the largest rank, at most r, that a conversion with the rotary keys of s
 // can have.
 func (c *Choices) NearRank(s Sizes, r int) int {
 	if c.form == layout.FormReference {
@@ -70,8 +72,9 @@ func (c *Choices) NearRank(s Sizes, r int) int {
 	return min(r, MaxRank(c.model))
 }
 
-// MaxRopeDims is the size of the largest rotary key that carries something: all
-// pairs of all KV heads, or of one head where a strategy chooses whole pairs.
+// MaxRopeDims returns the dimensions of the largest rotary key of which every slot carries
+// something: one slot for each pair of each KV head, or for each pair of one head if the
+// method or the strategy chooses the same pairs in all heads.
 func (c *Choices) MaxRopeDims() int {
 	if c.selected == rope.BySensitivity && c.method != mla.MethodTransMLA {
 		return c.model.KVHeads * c.model.HeadDim
@@ -79,8 +82,8 @@ func (c *Choices) MaxRopeDims() int {
 	return c.model.HeadDim
 }
 
-// sized works out the sizes from the request, as far as it says them, and checks them
-// against the model.
+// sized works out the sizes that the request fixes, and returns an error if the model cannot
+// have them.
 func (c *Choices) sized() (Sizes, error) {
 	s := Sizes{Rank: c.asked.Rank, RopeDims: c.asked.RopeDims, Theta: c.theta()}
 	if min(c.asked.DKV, 1)+min(c.asked.Rank, 1)+min(c.asked.Cache, 1) > 1 {
@@ -101,7 +104,8 @@ func (c *Choices) sized() (Sizes, error) {
 	if err := c.checkRope(); err != nil {
 		return s, err
 	}
-	if most := min(c.model.Heads*c.model.HeadDim, c.model.Hidden); c.qLora.Rank() > most {
+	most := min(c.model.Heads*c.model.HeadDim, c.model.Hidden)
+	if c.qLora.Rank() > most {
 		return s, Misuse("%v is above %d, the rank of the stacked queries", option.QLora.Is(c.qLora), most).Try("%v keeps the query as it is", option.QLora.Is("exact"))
 	}
 	if err := c.checkScaling(); err != nil {
@@ -115,7 +119,8 @@ func (c *Choices) sized() (Sizes, error) {
 	}
 	switch {
 	case c.asked.DKV > 0:
-		if most := MaxRank(c.model) / c.model.KVHeads; c.asked.DKV > most {
+		most := MaxRank(c.model) / c.model.KVHeads
+		if c.asked.DKV > most {
 			return s, Misuse("%v for each of %d KV heads is above %d, the rank of the stacked keys and values", option.DKV.Is(c.asked.DKV), c.model.KVHeads, MaxRank(c.model)).Try("%v can be at most %d", option.DKV, most)
 		}
 		s.Rank = c.asked.DKV * c.model.KVHeads
@@ -141,7 +146,8 @@ func (c *Choices) sized() (Sizes, error) {
 
 // checkRope checks the options about the rotary key.
 func (c *Choices) checkRope() error {
-	switch most := c.MaxRopeDims(); {
+	most := c.MaxRopeDims()
+	switch {
 	case c.asked.RopeDims%2 != 0:
 		return Misuse("%v is odd: rotary dimensions come in pairs", option.RopeDims.Is(c.asked.RopeDims))
 	case c.asked.RopeDims > most:
@@ -158,11 +164,11 @@ func (c *Choices) checkRope() error {
 	return nil
 }
 
-// ropeGrid are the sizes of the rotary key that a search considers.
+// ropeGrid lists the dimensions of the rotary key that a search considers.
 var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 
-// Splits returns the ways to divide the cache between latent and rotary key that
-// a search considers, thetas left open.
+// Splits returns the ways to divide the cache between latent and rotary key that a search
+// considers. It leaves their bases open, unless the request or the method fixes them.
 func (c *Choices) Splits() []Sizes {
 	if c.form == layout.FormReference {
 		return c.perHeadSplits()

@@ -9,8 +9,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// refusedAnyhow is an error if the one engine that the output is for would not load it even
-// at the smallest sizes.
+// refusedAnyhow returns an error if the one engine that the output is for would not load it
+// even at the smallest sizes.
 func (c *Choices) refusedAnyhow() error {
 	written, err := c.layout(Sizes{Rank: 1, RopeDims: 2, Theta: c.model.RopeTheta}, "")
 	if err != nil {
@@ -21,8 +21,8 @@ func (c *Choices) refusedAnyhow() error {
 	return p.refuse()
 }
 
-// judge asks what engines make of what is to be written. A form that no stock
-// engine loads has no verdicts.
+// judge returns the verdicts of engines on the output. It returns none for a form that no
+// stock engine loads.
 func (p *Plan) judge() []engine.Verdict {
 	if p.Target.MLA == nil {
 		return nil
@@ -34,7 +34,7 @@ func (p *Plan) judge() []engine.Verdict {
 	return engine.Judge(a, p.Engine.Each())
 }
 
-// refuse is an error if the one engine that the output is for would not load it.
+// refuse returns an error if the one engine that the output is for would not load it.
 func (p *Plan) refuse() error {
 	verdicts := p.judge()
 	if len(verdicts) != 1 || verdicts[0].Loads {
@@ -43,7 +43,7 @@ func (p *Plan) refuse() error {
 	return &engine.RefusedError{Engine: p.Engine, Finding: verdicts[0].Findings[0]}
 }
 
-// Loaders names the engines, of those that the output is for, that load it.
+// Loaders names those engines that the output is for and that load it.
 func (p *Plan) Loaders() []string {
 	var names []string
 	for _, v := range p.judge() {
@@ -54,9 +54,10 @@ func (p *Plan) Loaders() []string {
 	return names
 }
 
-// Advice says which engines will not load the output, or not as it should be: of the
-// one that it is for, a line for each reason. Of all of them together it is one line:
-// what stops one, and what makes it slow if padding would help and still save cache.
+// Advice says which engines will not load the output as it is, and why. If the output is for
+// one engine, Advice has a line for each reason. If it is for all engines, it has one line
+// for all of them. That line names only what stops an engine and missing GPU kernels, the
+// latter only if padding would help and still save cache.
 func (p *Plan) Advice() []option.Text {
 	all := p.Engine == engine.All
 	var reasons []*reason
@@ -89,7 +90,7 @@ func (p *Plan) Advice() []option.Text {
 	return lines
 }
 
-// reason is a finding with the engines that have it in common.
+// reason is a finding, with all engines that have it.
 type reason struct {
 	engine.Finding
 	engines []string
@@ -100,7 +101,7 @@ func (r *reason) same(f engine.Finding) bool {
 	return r.Rule == f.Rule && r.Fatal == f.Fatal && r.What == f.What && r.Do.String() == f.Do.String()
 }
 
-// rank puts what stops an engine first.
+// rank orders reasons: those that stop an engine come first.
 func (r *reason) rank() int {
 	if r.Fatal {
 		return 0
@@ -108,7 +109,8 @@ func (r *reason) rank() int {
 	return 1
 }
 
-// advice says what engines make of the output, or in short.
+// advice says what the engines do with the output and what the user can do about it, or says
+// it in short.
 func (r *reason) advice(short bool) option.Text {
 	engines := strings.Join(r.engines, ", ")
 	if short && !r.Fatal {
@@ -124,7 +126,8 @@ func (r *reason) advice(short bool) option.Text {
 	return option.Textf("%s%s: %s; %v", engines, verb, r.What, r.Do)
 }
 
-// slow reports whether f is a want of a GPU kernel that is worth a word.
+// slow reports whether f says that a GPU kernel is missing and padding to one would still
+// save cache.
 func (p *Plan) slow(f engine.Finding) bool {
 	return f.Rule == engine.RuleKernel && slices.ContainsFunc(engine.Kernels(), func(k engine.Kernel) bool {
 		m := p.Target.MLA

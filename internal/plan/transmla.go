@@ -6,8 +6,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// checkMethod checks the options that go with one method alone, for a rotary key of
-// dims dimensions, 0 if that is searched for.
+// checkMethod checks the options that go with one method alone. The rotary key has dims
+// dimensions; 0 means that the search will choose them.
 func (c *Choices) checkMethod(dims int) error {
 	switch {
 	case c.method != mla.MethodTransMLA && c.asked.FreqFold > 0:
@@ -27,8 +27,9 @@ func (c *Choices) checkMethod(dims int) error {
 	}
 }
 
-// foldable is an error if TransMLA has no rotary key of dims dimensions: its slots
-// must turn as pairs do that are evenly spaced, and a block must hold whole slots.
+// foldable returns an error if TransMLA cannot make a rotary key of dims dimensions. Its
+// slots must turn like evenly spaced pairs of the source, and each block of pairs that it
+// folds must hold whole slots.
 func (c *Choices) foldable(dims int) error {
 	if c.model.HeadDim%dims != 0 {
 		return Misuse("%v does not divide head_dim %d, as %v needs", option.RopeDims.Is(dims), c.model.HeadDim, option.Method.Is(mla.MethodTransMLA))
@@ -40,7 +41,7 @@ func (c *Choices) foldable(dims int) error {
 	return nil
 }
 
-// theta is θ' as far as the method and the options say, 0 if it is searched for.
+// theta returns the θ' that the method or the request fixes; 0 if the search chooses it.
 func (c *Choices) theta() float64 {
 	if c.method == mla.MethodTransMLA {
 		return c.model.RopeTheta

@@ -7,9 +7,10 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// Words are the settings that make this conversion again at the sizes that it has, in the
-// order in which a user would say them: every choice spelled out, and nothing that does not
-// change the weights. Data are those about the text, which the choices do not know.
+// Words returns the settings that make this conversion again at the sizes s, in the order in
+// which a user would give them. It spells out every choice that changes the weights and no
+// other. The choices do not know the text, so the caller passes the settings about it as
+// data.
 func (c *Choices) Words(s Sizes, data ...option.Setting) []option.Setting {
 	var words []option.Setting
 	switch c.form {
@@ -22,7 +23,8 @@ func (c *Choices) Words(s Sizes, data ...option.Setting) []option.Setting {
 		words = append(c.mathsWords(s), c.deepseekWords()...)
 	}
 	words = append(words, data...)
-	if dtype := c.dtype.Word(); dtype != "" {
+	dtype := c.dtype.Word()
+	if dtype != "" {
 		words = append(words, option.DType.Is(dtype))
 	}
 	if c.asked.Clamp {
@@ -31,7 +33,7 @@ func (c *Choices) Words(s Sizes, data ...option.Setting) []option.Setting {
 	return words
 }
 
-// mathsWords are those about the mathematics of a layer, sizes first.
+// mathsWords returns the settings about the mathematics of a layer, sizes first.
 func (c *Choices) mathsWords(s Sizes) []option.Setting {
 	words := []option.Setting{option.Rank.Is(s.Rank)}
 	if c.asked.Threshold > 0 {
@@ -48,14 +50,14 @@ func (c *Choices) mathsWords(s Sizes) []option.Setting {
 		words = append(words, c.keyWords(s)...)
 		words = append(words, option.RopeSelect.Is(c.selected), option.Weights.Is(c.weights))
 	}
-	if c.heal != heal.None || !c.method.Published() { // ours heals unless it is told not to
+	if c.heal != heal.None || !c.method.Published() { // the program's own method heals unless it is told not to
 		words = append(words, option.Heal.Is(c.heal))
 	}
 	return words
 }
 
-// keyWords are those about the frequencies of a shared rotary key. In the mha2mla layout
-// every pair keeps its own.
+// keyWords returns the settings about the frequencies of a shared rotary key. It returns
+// none for the mha2mla layout, where every pair keeps its frequency.
 func (c *Choices) keyWords(s Sizes) []option.Setting {
 	if c.form == layout.FormReference {
 		return nil
@@ -67,7 +69,7 @@ func (c *Choices) keyWords(s Sizes) []option.Setting {
 	return words
 }
 
-// referenceWords are those that the mha2mla layout alone has.
+// referenceWords returns the settings that the mha2mla layout alone has.
 func (c *Choices) referenceWords() []option.Setting {
 	if c.asked.SVD != SVDSplit {
 		return nil
@@ -75,7 +77,7 @@ func (c *Choices) referenceWords() []option.Setting {
 	return []option.Setting{option.SVD.Is(SVDSplit)}
 }
 
-// deepseekWords are those that the deepseek layout alone has.
+// deepseekWords returns the settings that the deepseek layout alone has.
 func (c *Choices) deepseekWords() []option.Setting {
 	words := []option.Setting{option.LatentNorm.Is(c.norm)}
 	switch {
@@ -90,7 +92,8 @@ func (c *Choices) deepseekWords() []option.Setting {
 	if c.pad {
 		words = append(words, option.PadToKernel.Alone())
 	}
-	if e := c.oneTarget(); e != "" {
+	e := c.oneTarget()
+	if e != "" {
 		words = append(words, option.Target.Is(e))
 	}
 	if c.model.Window.Positions > 0 {
