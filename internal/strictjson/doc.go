@@ -1,6 +1,6 @@
 // Package strictjson decides which JSON of strangers is accepted.
 //
-// It reads JSON as a stream: no name twice in one object, no invalid UTF-8, bounded nesting,
-// and counts that are written as digits alone. Two readers of such a text cannot understand
-// it differently.
+// It reads JSON as a stream. It refuses a name that occurs twice in one object, invalid
+// UTF-8, deep nesting, and counts that are not written with digits alone. No two readers
+// understand a text that it accepts differently.
 package strictjson

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth is the nesting at which the reference reader of safetensors gives up.
+// maxDepth is the deepest nesting that the reference reader of safetensors accepts.
 const maxDepth = 128
 
 // Reader reads one JSON value, member by member.
@@ -18,7 +18,7 @@ type Reader struct{ dec *jsontext.Decoder }
 // NewReader returns a Reader of the JSON text in r.
 func NewReader(r io.Reader) *Reader { return &Reader{jsontext.NewDecoder(r)} }
 
-// Object reads an object and calls member for each name; member reads the
+// Object reads an object and calls member with each name. The function member reads the
 // value.
 func (r *Reader) Object(member func(name string) error) error {
 	if err := r.open('{', "an object"); err != nil {
@@ -37,8 +37,8 @@ func (r *Reader) Object(member func(name string) error) error {
 	return err
 }
 
-// Array reads an array and calls element for each of its values; element
-// reads the value.
+// Array reads an array and calls element before each value. The function element reads the
+// value.
 func (r *Reader) Array(element func() error) error {
 	if err := r.open('[', "an array"); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (r *Reader) AtArray() bool { return r.dec.PeekKind() == '[' }
 // AtNull reports whether the next value is null.
 func (r *Reader) AtNull() bool { return r.dec.PeekKind() == 'n' }
 
-// String reads a string.
+// String reads a string, and returns an error if the next value is none.
 func (r *Reader) String() (string, error) {
 	tok, err := r.token()
 	if err != nil {
@@ -70,7 +70,8 @@ func (r *Reader) String() (string, error) {
 	return tok.String(), nil
 }
 
-// Uint reads a non-negative integer.
+// Uint reads a non-negative integer that is written with digits alone, and returns an error
+// if the next value is none.
 func (r *Reader) Uint() (uint64, error) {
 	tok, err := r.token()
 	if err != nil {
@@ -86,7 +87,7 @@ func (r *Reader) Uint() (uint64, error) {
 	return n, nil
 }
 
-// Skip reads a value of any kind and forgets it.
+// Skip reads a value of any kind and drops it.
 func (r *Reader) Skip() error {
 	for depth := r.dec.StackDepth(); ; {
 		if _, err := r.token(); err != nil {
@@ -98,16 +99,18 @@ func (r *Reader) Skip() error {
 	}
 }
 
-// Span reads a value of any kind and returns where its text begins and ends.
+// Span reads a value of any kind. It returns the first byte of its text and the byte after
+// the last, counted from the beginning of the JSON.
 func (r *Reader) Span() (from, to int64, err error) {
 	value, err := r.dec.ReadValue()
 	to = r.dec.InputOffset()
 	return to - int64(len(value)), to, explain(err)
 }
 
-// End makes sure that nothing but white space follows.
+// End returns an error if anything but white space follows.
 func (r *Reader) End() error {
-	switch tok, err := r.dec.ReadToken(); {
+	tok, err := r.dec.ReadToken()
+	switch {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
@@ -137,7 +140,8 @@ func (r *Reader) token() (jsontext.Token, error) {
 	return tok, nil
 }
 
-// unexpected says that tok, just read, stands where something else belongs.
+// unexpected returns the error that tok, which was just read, stands where something else
+// belongs.
 func (r *Reader) unexpected(tok jsontext.Token, want string) error {
 	const most = 60
 	text := tok.String()
@@ -147,7 +151,7 @@ func (r *Reader) unexpected(tok jsontext.Token, want string) error {
 	return fmt.Errorf("%q where %s belongs, before byte %d", text, want, r.dec.InputOffset())
 }
 
-// explain rewords the decoder's errors.
+// explain turns the decoder's errors into words that a user understands.
 func explain(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {

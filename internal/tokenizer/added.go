@@ -5,13 +5,13 @@ import (
 	"unicode"
 )
 
-// added are tokens that are cut out of a text before anything else happens to
-// it. They are kept as a tree of bytes, its edges in one map.
+// added holds the tokens that are cut out of a text before anything else happens to it. They
+// form a tree whose edges are bytes. One map holds all edges.
 type added struct {
 	tokens []addedToken
 	edges  map[edge]int32
-	ends   map[int32]int32 // node → token
-	nodes  int32
+	ends   map[int32]int32 // index of the token that ends at a node
+	nodes  int32           // number of nodes beside the root
 }
 
 type edge struct {
@@ -19,17 +19,17 @@ type edge struct {
 	b    byte
 }
 
-// addedToken is one such token, with what it takes from the text around it.
+// addedToken is one such token, and says which white space around it belongs to it.
 type addedToken struct {
 	id             int
-	lstrip, rstrip bool // the white space before it, and behind it
+	lstrip, rstrip bool // the white space before it belongs to it, and that behind it
 }
 
-// longestAdded is the size of the longest token that is looked for: at every place of a
-// text as much of it may have to be compared.
+// longestAdded is the length in bytes of the longest token that may be added. At every place
+// of a text, that many bytes may have to be compared.
 const longestAdded = 512
 
-// add adds a token whose text is content, unless there is one.
+// add adds a token whose text is content, unless content is empty or has a token already.
 func (a *added) add(content string, token addedToken) {
 	if a.edges == nil {
 		a.edges, a.ends = map[edge]int32{}, map[int32]int32{}
@@ -44,13 +44,15 @@ func (a *added) add(content string, token addedToken) {
 		}
 		node = next
 	}
-	if _, ok := a.ends[node]; !ok && node != 0 {
+	_, taken := a.ends[node]
+	if !taken && node != 0 {
 		a.ends[node] = int32(len(a.tokens))
 		a.tokens = append(a.tokens, token)
 	}
 }
 
-// longest returns the longest token that text begins with, and its length.
+// longest returns the longest token that text begins with, and its length in bytes. The
+// token is nil if text begins with none.
 func (a *added) longest(text string) (token *addedToken, length int) {
 	var node int32
 	for i := range len(text) {
@@ -66,13 +68,13 @@ func (a *added) longest(text string) (token *addedToken, length int) {
 	return token, length
 }
 
-// split calls text for what is between the tokens in s, with where it begins,
-// and found for each token, in order.
+// split calls found for each token in s, and text for each piece between them with the place
+// where the piece begins. The calls come in the order of the text.
 func (a *added) split(s string, text func(piece string, at int) error, found func(id int)) error {
 	if len(a.tokens) == 0 {
 		return text(s, 0)
 	}
-	from := 0 // what is before has been dealt with
+	from := 0 // everything before this place is done
 	for at := 0; at < len(s); {
 		token, length := a.longest(s[at:])
 		if token == nil {

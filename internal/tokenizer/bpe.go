@@ -1,12 +1,12 @@
 package tokenizer
 
-// symbol is a piece of a word: a character at first, later what characters have
-// been merged into.
+// symbol is a piece of a word. It is a character at first, and grows when it is merged with
+// its neighbours.
 type symbol struct {
 	id         int32
-	start, end int32 // in the word; end is start once another symbol has taken this one in
-	prev, next int32 // the neighbours, or -1
-	frozen     bool  // merges with nothing
+	start, end int32 // first byte in the word and the byte after the last; equal once another symbol has taken this one in
+	prev, next int32 // indexes of the neighbours; -1 if there is none
+	frozen     bool  // the symbol is never merged
 }
 
 func (s *symbol) size() int32 { return s.end - s.start }
@@ -14,14 +14,14 @@ func (s *symbol) size() int32 { return s.end - s.start }
 // candidate is a pair of neighbours that may be merged.
 type candidate struct {
 	key  uint64 // the rank of the merge, then the place of the left symbol
-	id   int32  // what the pair becomes
-	size int32  // of both symbols
+	id   int32  // the token that the pair becomes
+	size int32  // length in bytes of both symbols
 }
 
 func (c candidate) left() int32 { return int32(uint32(c.key)) }
 
-// merger carries out merges, best rank first and leftmost first among equals.
-// Its memory is used again for the next word.
+// merger carries out merges: those of the lowest rank first, and of equal ranks the leftmost
+// first. It uses its memory again for the next word.
 type merger struct {
 	symbols []symbol
 	heap    []candidate
@@ -39,8 +39,8 @@ func (m *merger) add(id int32, size int, frozen bool) {
 	m.symbols = append(m.symbols, s)
 }
 
-// merge merges symbols until nothing merges any more. The function rank says
-// what a pair becomes, and how early.
+// merge merges symbols until no pair merges any more. The function rank says which token a
+// pair becomes and how early; it returns false if the pair does not merge.
 func (m *merger) merge(rank func(left, right *symbol) (rank, id int32, ok bool)) {
 	m.heap = m.heap[:0]
 	consider := func(left int32) {
@@ -64,7 +64,7 @@ func (m *merger) merge(rank func(left, right *symbol) (rank, id int32, ok bool))
 		left := best.left()
 		l := &m.symbols[left]
 		if l.size() == 0 || l.next < 0 {
-			continue // taken in, or at the end
+			continue // the left symbol was taken in, or is the last
 		}
 		r := &m.symbols[l.next]
 		if l.size()+r.size() != best.size {

@@ -10,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// file is a tokenizer.json. What is done for batches, or the other way round,
-// is skipped: truncation, padding, decoder.
+// file holds the members of a tokenizer.json. Truncation and padding serve batches, and the
+// decoder turns ids into text, so these three are not looked at.
 type file struct {
 	Version       string         `json:"version"`
 	Truncation    jsontext.Value `json:"truncation"`
@@ -70,7 +70,7 @@ func parseJSON(data []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
-// vocab returns the number that every id is below.
+// vocab returns the largest id plus one.
 func (f *file) vocab(model *bpe) int {
 	most := int32(none)
 	for _, id := range model.vocab {
@@ -82,7 +82,7 @@ func (f *file) vocab(model *bpe) int {
 	return int(most) + 1
 }
 
-// addTokens adds the tokens that are cut out of a text.
+// addTokens adds the tokens that are cut out of a text before it is tokenized.
 func (p *pipeline) addTokens(tokens []fileToken) error {
 	ids := map[string]int32{}
 	for i, t := range tokens {
@@ -99,7 +99,7 @@ func (p *pipeline) addTokens(tokens []fileToken) error {
 		case t.SingleWord:
 			return unsupported(where, "single_word, of %q,", t.Content)
 		case t.Content == "":
-			continue // matches nowhere
+			continue // an empty token matches nowhere
 		case len(t.Content) > longestAdded:
 			return unsupported(where, "a token of %d bytes", len(t.Content))
 		}
@@ -118,13 +118,13 @@ func (p *pipeline) addTokens(tokens []fileToken) error {
 	return nil
 }
 
-// decode reads a JSON value into to, which names all that it may hold. Where
-// names it in errors.
+// decode reads a JSON value into to. It returns an error for a member that to does not
+// have, because it might change ids. The argument where names the value in errors.
 func decode(where string, value jsontext.Value, to any) error {
 	return explain(where, json.Unmarshal(value, to, json.RejectUnknownMembers(true)))
 }
 
-// kind returns the type of a component, and "" for none.
+// kind returns the type of a component, and an empty text if there is no component.
 func kind(where string, value jsontext.Value) (string, error) {
 	if absent(value) {
 		return "", nil
@@ -144,7 +144,7 @@ func kind(where string, value jsontext.Value) (string, error) {
 // absent reports whether a value is missing or null.
 func absent(value jsontext.Value) bool { return len(value) == 0 || value.Kind() == 'n' }
 
-// explain rewords the errors of the JSON package.
+// explain turns the errors of the JSON package into words that a user understands.
 func explain(where string, err error) error {
 	var semantic *json.SemanticError
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// fileBPE is the model of a tokenizer.json.
+// fileBPE holds the members of the model in a tokenizer.json.
 type fileBPE struct {
 	Type         string           `json:"type"`
 	Dropout      *float64         `json:"dropout"`
@@ -23,10 +23,10 @@ type fileBPE struct {
 	Merges       []fileMerge      `json:"merges"`
 }
 
-// fileMerge is "a b" or ["a","b"].
+// fileMerge is a merge of two tokens, which files write as "a b" or as ["a","b"].
 type fileMerge struct{ left, right string }
 
-// UnmarshalJSONFrom reads either form.
+// UnmarshalJSONFrom reads a merge in either form.
 func (m *fileMerge) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 	if in.PeekKind() == '[' {
 		var parts []string
@@ -44,7 +44,7 @@ func (m *fileMerge) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 		return err
 	}
 	if strings.HasPrefix(text, "#version") {
-		return nil // the first line of a merges.txt, which some files carry along
+		return nil // some files keep the first line of a merges.txt
 	}
 	left, right, ok := strings.Cut(text, " ")
 	if !ok || strings.Contains(right, " ") {
@@ -54,7 +54,7 @@ func (m *fileMerge) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 	return nil
 }
 
-// parseBPE reads the model.
+// parseBPE makes a model from the member model of a tokenizer.json.
 func parseBPE(value jsontext.Value) (*bpe, error) {
 	if err := checkModelType(value); err != nil {
 		return nil, err
@@ -79,7 +79,8 @@ func parseBPE(value jsontext.Value) (*bpe, error) {
 	}
 	owners := make(map[int32]string, len(f.Vocab))
 	for token, id := range f.Vocab {
-		if other, taken := owners[id]; taken {
+		other, taken := owners[id]
+		if taken {
 			return nil, fmt.Errorf("model: %q and %q have one id, %d", min(token, other), max(token, other), id)
 		}
 		if id < 0 || id == math.MaxInt32 {
@@ -96,8 +97,8 @@ func parseBPE(value jsontext.Value) (*bpe, error) {
 	return b, b.setMerges(f.Merges)
 }
 
-// checkModelType makes sure that the model is BPE. Files from before the type
-// was written down are told by their merges.
+// checkModelType returns an error unless the model is BPE. Old files do not write the type
+// down, and a model with merges is BPE.
 func checkModelType(value jsontext.Value) error {
 	var c struct {
 		Type   *string        `json:"type"`
@@ -118,8 +119,8 @@ func checkModelType(value jsontext.Value) error {
 	return nil
 }
 
-// setMerges ranks the merges by their order; of equal ones the last counts, as
-// in the reference implementation.
+// setMerges ranks the merges by their order. If a merge is listed several times, the last
+// place counts, as in the reference implementation.
 func (b *bpe) setMerges(merges []fileMerge) error {
 	b.merges = make(map[pair]merge, len(merges))
 	for i, m := range merges {

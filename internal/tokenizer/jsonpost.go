@@ -6,7 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// fileTemplate says what surrounds a text.
+// fileTemplate holds the members of a post-processor that surrounds a text with tokens.
 type fileTemplate struct {
 	Type    string         `json:"type"`
 	Single  []filePiece    `json:"single"`
@@ -18,7 +18,7 @@ type fileTemplate struct {
 	} `json:"special_tokens"`
 }
 
-// filePiece is a special token or the text.
+// filePiece is a part of a template: a special token, or the text itself.
 type filePiece struct {
 	SpecialToken *filePlace `json:"SpecialToken"`
 	Sequence     *filePlace `json:"Sequence"`
@@ -29,7 +29,7 @@ type filePlace struct {
 	Type int    `json:"type_id"`
 }
 
-// parsePostProcessor reads which ids precede and follow a text.
+// parsePostProcessor returns the ids that precede and follow every text.
 func parsePostProcessor(value jsontext.Value) (before, after []int, err error) {
 	parts, err := flatten("post_processor", "processors", value)
 	if err != nil {
@@ -38,7 +38,7 @@ func parsePostProcessor(value jsontext.Value) (before, after []int, err error) {
 	seen := false
 	for _, part := range parts {
 		switch part.kind {
-		case "ByteLevel": // changes offsets, not ids
+		case "ByteLevel": // it changes offsets, and no ids
 		case "TemplateProcessing":
 			if seen {
 				return nil, nil, unsupported(part.where, "a second TemplateProcessing")

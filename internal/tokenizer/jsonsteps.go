@@ -7,10 +7,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// No file in use comes near these, and a hostile one shall not take our time.
+// These limits keep a hostile file from taking much time. No file in use comes near them.
 const (
-	maxComponents = 16 // in a sequence
-	maxNesting    = 4  // sequences in sequences
+	maxComponents = 16 // most components in a sequence
+	maxNesting    = 4  // most sequences that lie in each other
 )
 
 // component is a part of a tokenizer.json that has a type.
@@ -63,8 +63,8 @@ func flattenInto(all []component, where, list string, value jsontext.Value, dept
 	return all, nil
 }
 
-// parseNormalizer reads what happens to a text before it is cut. Replacements
-// are those of SentencePiece alone.
+// parseNormalizer reads the steps that normalize a text before it is cut. It knows those
+// replacements alone that imitate SentencePiece.
 func parseNormalizer(value jsontext.Value) ([]func(string) string, error) {
 	parts, err := flatten("normalizer", "normalizers", value)
 	if err != nil {
@@ -84,7 +84,8 @@ func parseNormalizer(value jsontext.Value) ([]func(string) string, error) {
 		if err := decode(part.where, part.value, &f); err != nil {
 			return nil, err
 		}
-		switch pattern := f.Pattern.String; {
+		pattern := f.Pattern.String
+		switch {
 		case part.kind == "NFC":
 			all = append(all, nfc)
 		case part.kind == "Prepend" && f.Prepend == space:
@@ -112,7 +113,7 @@ func prepend(text string) string {
 	return space + text
 }
 
-// parsePreTokenizer reads how a text is cut into words.
+// parsePreTokenizer reads the steps that cut a text into words.
 func parsePreTokenizer(value jsontext.Value) ([]step, error) {
 	parts, err := flatten("pre_tokenizer", "pretokenizers", value)
 	if err != nil {
@@ -121,7 +122,7 @@ func parsePreTokenizer(value jsontext.Value) ([]step, error) {
 	var steps []step
 	for i, part := range parts {
 		var next step
-		last := false // what rewrites the words is of use at the end only
+		last := false // the step rewrites the words, and no other step can follow it
 		switch part.kind {
 		case "ByteLevel":
 			next, err = parseByteLevel(part)

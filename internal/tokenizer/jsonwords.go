@@ -38,8 +38,8 @@ func parseSplit(c component) (step, error) {
 		return nil, unsupported(c.where, "a split without a pattern")
 	case patterns[*f.Pattern.Regex] == nil:
 		return nil, unsupported(c.where, "the regular expression %q", *f.Pattern.Regex)
-	// The expressions leave nothing unmatched: to keep each match apart is also to
-	// remove what they do not match.
+	// The known expressions match every character. To keep each match apart is
+	// therefore the same as to remove what does not match.
 	case f.Behavior != "Isolated" && (f.Behavior != "Removed" || !f.Invert):
 		return nil, unsupported(c.where, "behavior %q", f.Behavior)
 	}
@@ -51,7 +51,7 @@ func parseMetaspace(c component) (step, error) {
 	f := struct {
 		Type           string  `json:"type"`
 		Replacement    string  `json:"replacement"`
-		Written        *string `json:"str_rep"` // the replacement again, in old files
+		Written        *string `json:"str_rep"` // in old files, the replacement again
 		Prepend        *string `json:"prepend_scheme"`
 		AddPrefixSpace *bool   `json:"add_prefix_space"` // in old files
 		Split          bool    `json:"split"`

@@ -9,20 +9,21 @@ import (
 type bpe struct {
 	vocab        map[string]int32
 	merges       map[pair]merge
-	unknown      string // the token for what the vocabulary lacks; "": there is none
-	fuse         bool   // one unknown token for a run of unknown characters
-	byteFallback bool   // bytes for an unknown character
-	bytes        [256]int32
-	ignoreMerges bool // a word in the vocabulary is a token, whatever its merges
+	unknown      string     // the token for characters that the vocabulary lacks; empty if there is none
+	fuse         bool       // a run of unknown characters becomes one unknown token
+	byteFallback bool       // an unknown character becomes tokens of its bytes
+	bytes        [256]int32 // ids of the tokens of bytes, or none
+	ignoreMerges bool       // a word in the vocabulary is a token, whatever its merges
 }
 
-// pair are the ids of two neighbours.
+// pair holds the ids of two neighbours.
 type pair struct{ left, right int32 }
 
-// merge is what two neighbours become, and how early: rank 0 comes first.
+// merge says which token two neighbours become, and how early: the merge of rank 0 comes
+// first.
 type merge struct{ rank, id int32 }
 
-// none is the id of what has none.
+// none takes the place of an id where there is no token.
 const none = -1
 
 // word appends the ids of a word.
@@ -40,20 +41,21 @@ func (b *bpe) word(ids []int, word string, m *merger) ([]int, error) {
 		return to.rank, to.id, ok
 	})
 	for i := range m.symbols {
-		if s := &m.symbols[i]; s.size() > 0 {
+		s := &m.symbols[i]
+		if s.size() > 0 {
 			ids = append(ids, int(s.id))
 		}
 	}
 	return ids, nil
 }
 
-// split cuts a word into characters, or bytes where it falls back to them. As
-// in the reference implementation, an unknown character waits for the next
-// known one, even if bytes come first, and vanishes if there is no token for
-// it.
+// split cuts a word into characters, or into bytes where it falls back to them. It does with
+// unknown characters what the reference implementation does: one waits for the next known
+// character, even if bytes come before that, and vanishes if no token stands for unknown
+// characters.
 func (b *bpe) split(word string, m *merger) error {
 	m.symbols = m.symbols[:0]
-	waiting := 0 // bytes of unknown characters
+	waiting := 0 // number of bytes of unknown characters that wait
 	flush := func() {
 		if waiting > 0 {
 			m.add(b.vocab[b.unknown], waiting, false)

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// fewMarks is how many combining characters in a row norm leaves alone for
-// certain: it allows 30 in the decomposed text, and breaks longer runs with a
-// grapheme joiner, which is not in Unicode's NFC.
+// fewMarks is a number of combining characters in a row that the package norm certainly
+// treats as Unicode says. It allows 30 in the decomposed text, and puts a grapheme joiner
+// into longer runs, which Unicode's NFC does not.
 const fewMarks = 7
 
 // nfc returns text in Unicode's normalization form C.
@@ -18,15 +18,18 @@ func nfc(text string) string {
 	for at, r := range text {
 		if r < utf8.RuneSelf || norm.NFC.PropertiesString(text[at:]).CCC() == 0 {
 			marks = 0
-		} else if marks++; marks > fewMarks {
+			continue
+		}
+		marks++
+		if marks > fewMarks {
 			return compose(decompose(text))
 		}
 	}
 	return norm.NFC.String(text)
 }
 
-// char is a character with its canonical combining class, 0 for one that
-// combines with nothing before it by itself.
+// char is a character with its canonical combining class. The class is 0 for a character
+// that is no combining mark.
 type char struct {
 	r     rune
 	class uint8
@@ -53,20 +56,22 @@ func decompose(text string) []char {
 	return chars
 }
 
-// compose puts each character together with the last one of class 0 if Unicode
-// has one character for both and nothing between them is in the way.
+// compose joins each character with the last character of class 0 before it, if Unicode has
+// one character for both and no character between them blocks it.
 func compose(chars []char) string {
 	out := make([]rune, 0, len(chars))
-	starter, last := -1, -1 // the last character of class 0, and the class of what follows it
+	starter, last := -1, -1 // index of the last character of class 0, and the class of the character before this one
 	for _, c := range chars {
 		if starter >= 0 && last < int(c.class) {
 			both := norm.NFC.String(string([]rune{out[starter], c.r}))
-			if r, size := utf8.DecodeRuneInString(both); size == len(both) {
+			r, size := utf8.DecodeRuneInString(both)
+			if size == len(both) {
 				out[starter] = r
 				continue
 			}
 		}
-		if last = int(c.class); c.class == 0 {
+		last = int(c.class)
+		if c.class == 0 {
 			starter, last = len(out), -1
 		}
 		out = append(out, c.r)

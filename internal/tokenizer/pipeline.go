@@ -6,27 +6,27 @@ import (
 	"unicode/utf8"
 )
 
-// pipeline is what a tokenizer.json does to a text.
+// pipeline holds the steps of a tokenizer.json that turn a text into ids.
 type pipeline struct {
-	raw        added // looked for in the text as it is
-	normalized added // looked for in the normalized text
+	raw        added // tokens that are cut out of the text as it is
+	normalized added // tokens that are cut out of the normalized text
 	normalize  []func(string) string
 	steps      []step
 	model      *bpe
 }
 
-// A step cuts a piece of the normalized text into smaller ones, none of them
-// empty, and appends them. First says that the text begins with the piece.
+// A step cuts a piece of the normalized text into smaller pieces and appends them to words.
+// None of them is empty. The argument first says that the text begins with the piece.
 type step func(words []string, piece string, first bool) []string
 
 const (
-	maxWords    = 1 << 15 // words whose ids are remembered; more than most texts have
-	maxWordSize = 64      // bytes of such a word
+	maxWords    = 1 << 15 // most words whose ids are remembered; few texts have more
+	maxWordSize = 64      // length in bytes of the longest word that is remembered
 )
 
 func (p *pipeline) encode(ids []int, text string) ([]int, error) {
 	var m merger
-	known := map[string][]int{} // per text, so that encoding needs no lock
+	known := map[string][]int{} // each text has its own map, so that encoding needs no lock
 	words := func(piece string, first bool) error {
 		for _, word := range p.cut(piece, first) {
 			if these, ok := known[word]; ok {
@@ -56,7 +56,7 @@ func (p *pipeline) encode(ids []int, text string) ([]int, error) {
 	return ids, err
 }
 
-// cut cuts a piece into words.
+// cut applies all steps to a piece and returns the words that it is cut into.
 func (p *pipeline) cut(piece string, first bool) []string {
 	words := []string{piece}
 	for _, step := range p.steps {
@@ -81,10 +81,12 @@ func splitBy(scan scanner) step {
 	}
 }
 
-// digits finds runs of numbers, or single ones, and runs of everything else.
+// digits returns a scanner that finds runs of digits, or single digits, and runs of all
+// other characters.
 func digits(single bool) scanner {
 	return func(text string) int {
-		switch first, size := utf8.DecodeRuneInString(text); {
+		first, size := utf8.DecodeRuneInString(text)
+		switch {
 		case !unicode.IsNumber(first):
 			return run(text, func(r rune) bool { return !unicode.IsNumber(r) })
 		case single:
@@ -95,8 +97,9 @@ func digits(single bool) scanner {
 	}
 }
 
-// byteLevel returns the step that writes each byte as a character that can be
-// seen. With prefix, a piece begins with a space; with scan, it is cut first.
+// byteLevel returns a step that writes each byte as a visible character. With prefix, a
+// piece gets a space in front if it has none. If scan is not nil, the piece is then cut by
+// it.
 func byteLevel(prefix bool, scan scanner) step {
 	return func(words []string, piece string, first bool) []string {
 		if prefix && piece[0] != ' ' {
@@ -115,8 +118,9 @@ func byteLevel(prefix bool, scan scanner) step {
 	}
 }
 
-// byteChars are the characters that GPT-2 writes for the bytes: those of
-// Latin-1 that can be seen, and for the others, in order, what follows Latin-1.
+// byteChars holds the character that GPT-2 writes for each byte. Bytes that are visible
+// characters in Latin-1 stand for themselves. The others get the characters that follow
+// Latin-1, in order.
 var byteChars = func() (chars [256]string) {
 	next := rune(256)
 	for b := range rune(256) {
@@ -143,11 +147,11 @@ func visible(word string) string {
 	return s.String()
 }
 
-// space is what SentencePiece writes for a space.
+// space is the character that SentencePiece writes for a space.
 const space = "▁"
 
-// metaspace returns the step that writes spaces as ▁. Prepend says whether a
-// piece that does not begin with one gets one; with cut, each ▁ begins a word.
+// metaspace returns a step that writes spaces as ▁. The function prepend says whether a
+// piece that does not begin with ▁ gets one. With cut, each ▁ begins a word.
 func metaspace(prepend func(first bool) bool, cut bool) step {
 	return func(words []string, piece string, first bool) []string {
 		piece = strings.ReplaceAll(piece, " ", space)

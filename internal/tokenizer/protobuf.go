@@ -6,16 +6,16 @@ import (
 	"fmt"
 )
 
-// protoField is a field of a protobuf message: its number, and its value as the
-// wire has it.
+// protoField is a field of a protobuf message: its number, and its value as the message
+// encodes it.
 type protoField struct {
 	number int
 	wire   int    // one of the wire types below
-	value  uint64 // of a varint or a fixed-size number
-	bytes  []byte // of a string or message
+	value  uint64 // value of a varint or a number of fixed size
+	bytes  []byte // content of a string or message
 }
 
-// The wire types of protobuf; the groups of old are not among them.
+// These are the wire types of protobuf. The obsolete groups are not among them.
 const (
 	varint   = 0
 	fixed64  = 1
@@ -24,7 +24,8 @@ const (
 	wireBits = 3
 )
 
-// fields calls each for the fields of a message, in order.
+// fields calls each for the fields of a message, in order. It returns an error if the
+// message is malformed, and stops at the first error of each.
 func fields(message []byte, each func(protoField) error) error {
 	cut := errors.New("the protobuf ends too early, or has an invalid number")
 	number := func() (uint64, bool) {
@@ -75,7 +76,7 @@ func fields(message []byte, each func(protoField) error) error {
 	return nil
 }
 
-// is makes sure that the field has the wire type that its number asks for.
+// is returns an error unless the field has the given wire type.
 func (f protoField) is(wire int) error {
 	if f.wire != wire {
 		return fmt.Errorf("protobuf field %d has wire type %d, not %d", f.number, f.wire, wire)

@@ -6,17 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// A scanner returns the length of the word that text, which is not empty,
-// begins with: what the first match of a tokenizer's regular expression would
-// be. Go's regexp has no lookahead, so the expressions are written out here. What
-// is a letter or a number is Go's version of Unicode to say: a character newer
-// than that is neither.
+// A scanner returns the length in bytes of the word that text begins with. The text is not
+// empty. The word is the first match of a tokenizer's regular expression. These expressions
+// look ahead, which Go's regexp cannot, so they are written out as code here. Go's version of
+// Unicode decides what a letter or a number is; a newer character is neither.
 type scanner func(text string) int
 
 // gpt2Pattern is the expression built into a ByteLevel pre-tokenizer.
 const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
-// patterns are the expressions that are known, letter for letter.
+// patterns holds a scanner for each expression that is known. Files must have it letter for
+// letter.
 var patterns = map[string]scanner{
 	gpt2Pattern: classic{unicode.IsLetter, unicode.IsNumber, true}.scan,
 	` ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+`: classic{asciiLetter, asciiDigit, false}.scan,
@@ -26,7 +26,8 @@ var patterns = map[string]scanner{
 	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: modern(1).scan,
 }
 
-// classic is the family of GPT-2: runs of one kind, with the space before them.
+// classic scans like the expressions of GPT-2: a word is a run of characters of one kind,
+// with a space before it.
 type classic struct {
 	letter, number func(rune) bool
 	contractions   bool
@@ -42,7 +43,8 @@ func (c classic) scan(text string) int {
 	if text[0] == ' ' && len(text) > 1 {
 		at = 1
 	}
-	switch r, _ := utf8.DecodeRuneInString(text[at:]); {
+	r, _ := utf8.DecodeRuneInString(text[at:])
+	switch {
 	case c.letter(r):
 		return at + run(text[at:], c.letter)
 	case c.number(r):
@@ -54,8 +56,9 @@ func (c classic) scan(text string) int {
 	}
 }
 
-// modern is the family of cl100k: numbers of at most so many digits, one
-// character of any kind before letters, line breaks behind punctuation.
+// modern scans like the expression of cl100k. A number has at most as many digits as the
+// value of modern says. A run of letters may have one character of another kind before it,
+// and line breaks behind punctuation belong to it.
 type modern int
 
 func (digits modern) scan(text string) int {
@@ -95,7 +98,7 @@ func (digits modern) scan(text string) int {
 	return spaces(text)
 }
 
-// run returns the length of the characters of a kind that text begins with.
+// run returns the length in bytes of the run of characters of a kind that text begins with.
 func run(text string, kind func(rune) bool) int {
 	for at, r := range text {
 		if !kind(r) {
@@ -105,19 +108,21 @@ func run(text string, kind func(rune) bool) int {
 	return len(text)
 }
 
-// spaces returns the length of the white space that text begins with, less its
-// last character if something follows: that belongs to the next word. White
-// space of one character stays.
+// spaces returns the length in bytes of the white space that text begins with. If something
+// follows, the last character of the white space belongs to the next word and does not
+// count, unless it is the only one.
 func spaces(text string) int {
 	n := run(text, unicode.IsSpace)
-	if _, last := utf8.DecodeLastRuneInString(text[:n]); n < len(text) && last < n {
+	_, last := utf8.DecodeLastRuneInString(text[:n])
+	if n < len(text) && last < n {
 		return n - last
 	}
 	return n
 }
 
-// contraction returns the length of the English suffix that text begins with,
-// or 0. With fold, case is ignored as Unicode has it, by which ſ is an s.
+// contraction returns the length in bytes of the English suffix, such as 's, that text
+// begins with; 0 if there is none. With fold it ignores case as Unicode does, which takes ſ
+// for an s.
 func contraction(text string, fold bool) int {
 	if text[0] != '\'' {
 		return 0

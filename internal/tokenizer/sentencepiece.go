@@ -8,22 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// sentencePiece encodes like SentencePiece's BPE: the whole text is one word,
-// and two neighbours merge if what they spell is a piece, best score first.
+// sentencePiece encodes like SentencePiece's BPE. The whole text is one word. Two neighbours
+// merge if a piece spells both, the piece with the best score first.
 type sentencePiece struct {
-	pieces       map[string]merge // what neighbours become that spell it
-	longest      int32            // in bytes, of the pieces
+	pieces       map[string]merge // the merge that makes a piece, by the piece's text
+	longest      int32            // length in bytes of the longest piece
 	user         added            // symbols that are never cut nor merged
-	unknown      int32
-	byteFallback bool
-	bytes        [256]int32
-	bytesKnown   int
-	dummyPrefix  bool
-	trim         bool
-	space        string
+	unknown      int32            // id of the unknown piece
+	byteFallback bool             // unknown characters become pieces of their bytes
+	bytes        [256]int32       // ids of the pieces of bytes
+	bytesKnown   int              // how many of them the file has
+	dummyPrefix  bool             // a text gets a space in front
+	trim         bool             // of all spaces, only one between words is kept
+	space        string           // what a space is written as
 }
 
-// encoder makes the encoder of the model. Merges are ranked by score.
+// encoder makes an encoder from the model. It ranks merges by the scores of the pieces.
 func (m *spModel) encoder() (*sentencePiece, error) {
 	s := &sentencePiece{
 		pieces: map[string]merge{}, unknown: none, byteFallback: m.byteFallback,
@@ -80,12 +80,13 @@ func (s *sentencePiece) encode(ids []int, text string) ([]int, error) {
 	text = s.normalized(text)
 	var m merger
 	for at := 0; at < len(text); {
-		if token, n := s.user.longest(text[at:]); token != nil {
+		token, n := s.user.longest(text[at:])
+		if token != nil {
 			m.add(int32(token.id), n, true)
 			at += n
 			continue
 		}
-		_, n := utf8.DecodeRuneInString(text[at:])
+		_, n = utf8.DecodeRuneInString(text[at:])
 		id := s.unknown
 		if p, ok := s.pieces[text[at:at+n]]; ok {
 			id = p.id
@@ -100,13 +101,14 @@ func (s *sentencePiece) encode(ids []int, text string) ([]int, error) {
 		p, ok := s.pieces[text[left.start:right.end]]
 		return p.rank, p.id, ok
 	})
-	unknown := false // whether the last symbol was
+	unknown := false // the last symbol was unknown
 	for i := range m.symbols {
 		sym := &m.symbols[i]
 		if sym.size() == 0 {
 			continue
 		}
-		switch before := unknown; {
+		before := unknown
+		switch {
 		case sym.id != s.unknown:
 			unknown = false
 			ids = append(ids, int(sym.id))
@@ -114,7 +116,7 @@ func (s *sentencePiece) encode(ids []int, text string) ([]int, error) {
 			for _, b := range []byte(text[sym.start:sym.end]) {
 				ids = append(ids, int(s.bytes[b]))
 			}
-		default: // one token for a run of them
+		default: // a run of unknown symbols becomes one token
 			unknown = true
 			if !before {
 				ids = append(ids, int(s.unknown))
@@ -124,8 +126,8 @@ func (s *sentencePiece) encode(ids []int, text string) ([]int, error) {
 	return ids, nil
 }
 
-// normalized does to text what the file says of spaces. Other white space is
-// like any character.
+// normalized writes the spaces of text as the file asks. It treats other white space like
+// any character.
 func (s *sentencePiece) normalized(text string) string {
 	if s.trim {
 		text = strings.TrimLeft(text, " ")
@@ -138,7 +140,7 @@ func (s *sentencePiece) normalized(text string) string {
 	if s.dummyPrefix {
 		b.WriteString(s.space)
 	}
-	after := false // whether a space has just been written
+	after := false // the last character was a space
 	for i := range len(text) {
 		blank := text[i] == ' '
 		switch {
@@ -156,7 +158,7 @@ func (s *sentencePiece) normalized(text string) string {
 	return text
 }
 
-// setByte notes the id of a byte's piece, which is written <0x4F>.
+// setByte notes the id of a piece that stands for a byte, which is written like <0x4F>.
 func (s *sentencePiece) setByte(piece string, id int32) {
 	var b byte
 	if _, err := fmt.Sscanf(piece, "<0x%02X>", &b); err == nil && piece == fmt.Sprintf("<0x%02X>", b) {

@@ -12,25 +12,27 @@ import (
 // TextError says that a text cannot be cut into tokens.
 type TextError struct {
 	What    string
-	Records bool // it is none, but records in JSON, one a line
+	Records bool // the text is no prose, but a record in JSON on each line
 }
 
 func (e *TextError) Error() string { return e.What }
 
 const (
-	// bytesEach is how much of a text is read for each token that is asked for: rarely
-	// does one stand for more.
+	// bytesEach is how many bytes of a text are read at first for each token that the
+	// caller wants. A token rarely stands for more.
 	bytesEach = 16
-	// margin is how many tokens before the end of what was read do not count: what
+	// margin is how many tokens at the end of a part do not count, because the text that
 	// follows may change them.
 	margin = 64
-	// memoryEach is how many bytes it takes to encode a byte of text, all as one word.
+	// memoryEach is how many bytes of memory it takes to encode a byte of text, in the
+	// worst case that the text is one word.
 	memoryEach = 90
 )
 
-// EncodeSome is Encode of the text that r gives, and reads no further than it takes for
-// so many ids (0: all of it). Allow is asked before whether it may take so many bytes of
-// memory.
+// EncodeSome returns the first ids of the text that r gives, at most most of them, and reads
+// no further than that takes. If most is 0, it encodes the whole text. Before it takes
+// memory, it asks allow with the number of bytes, and returns the error of allow. It returns
+// a TextError if the text cannot be cut into tokens.
 func (t *Tokenizer) EncodeSome(r io.Reader, most int, allow func(bytes int64) error) ([]int, error) {
 	var text []byte
 	for size := firstPart(most); ; size = min(4*size, MaxText+1) {
@@ -62,7 +64,7 @@ func (t *Tokenizer) EncodeSome(r io.Reader, most int, allow func(bytes int64) er
 	}
 }
 
-// firstPart is how many bytes are read first.
+// firstPart returns how many bytes of a text are read at first.
 func firstPart(most int) int {
 	if most <= 0 || most > MaxText/bytesEach {
 		return MaxText + 1
@@ -70,15 +72,16 @@ func firstPart(most int) int {
 	return max(1<<16, bytesEach*most)
 }
 
-// encodePart encodes a text, which if it is not whole ends where words do, as far as
-// there is such a place.
+// encodePart encodes a text. If that is not the whole text, encodePart leaves out the last
+// word if it can, because the word may go on, and a character that was cut.
 func (t *Tokenizer) encodePart(text []byte, whole bool) ([]int, error) {
 	part := string(text)
 	if !whole {
-		if end := strings.LastIndexAny(part, " \n"); end > len(part)/2 {
+		end := strings.LastIndexAny(part, " \n")
+		if end > len(part)/2 {
 			part = part[:end]
 		}
-		for last := len(part) - 1; last >= 0; last-- { // a character that was cut
+		for last := len(part) - 1; last >= 0; last-- { // the last character may have been cut
 			if utf8.RuneStart(part[last]) {
 				if !utf8.FullRuneInString(part[last:]) {
 					part = part[:last]
@@ -90,8 +93,8 @@ func (t *Tokenizer) encodePart(text []byte, whole bool) ([]int, error) {
 	return t.Encode(part)
 }
 
-// isRecords reports whether a text begins with a line that is an object in JSON, and
-// with the beginning of another if there is more.
+// isRecords reports whether the first line of a text is an object in JSON and a second
+// line, if there is one, begins another.
 func isRecords(text []byte) bool {
 	first, rest, more := bytes.Cut(bytes.TrimSpace(text), []byte("\n"))
 	return bytes.HasPrefix(first, []byte("{")) && json.Valid(first) && (!more || bytes.HasPrefix(bytes.TrimSpace(rest), []byte("{")))

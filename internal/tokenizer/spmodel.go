@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// The types of SentencePiece's pieces.
+// These are the types of SentencePiece's pieces, by their numbers in files.
 const (
 	normalPiece = iota + 1
 	unknownPiece
@@ -24,8 +24,8 @@ type spPiece struct {
 	kind  uint64
 }
 
-// spModel is a tokenizer.model as far as it matters here, with the defaults
-// that a file leaves out.
+// spModel holds those members of a tokenizer.model that change ids. Members that a file
+// leaves out have their defaults.
 type spModel struct {
 	pieces       []spPiece
 	modelType    uint64
@@ -33,10 +33,10 @@ type spModel struct {
 	suffix       bool // a ▁ ends words instead of beginning them
 	bos          int32
 	normalizer   string
-	charsmap     bool // whether characters are replaced
-	dummyPrefix  bool
-	trim         bool // whether spaces are removed but for one between words
-	escape       bool // whether a space becomes ▁
+	charsmap     bool // characters are replaced
+	dummyPrefix  bool // a text gets a space in front
+	trim         bool // of all spaces, only one between words is kept
+	escape       bool // a space becomes ▁
 }
 
 // parseModel reads a tokenizer.model.
@@ -51,7 +51,7 @@ func parseModel(data []byte) (*Tokenizer, error) {
 		case 3:
 			return m.normalization(f)
 		}
-		return nil // a self-test, or how to turn ids into text
+		return nil // the other fields hold a self-test, and how ids are turned into text
 	})
 	if err != nil {
 		return nil, err
@@ -74,8 +74,8 @@ func parseModel(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t := &Tokenizer{text: s, vocab: len(m.pieces)}
-	// The file knows which token begins a text, but not that one does; a Llama
-	// begins every text with it.
+	// The file says which token can begin a text, but not whether it does. A Llama begins
+	// every text with it.
 	if m.bos >= 0 && int(m.bos) < len(m.pieces) && m.pieces[m.bos].kind == controlPiece {
 		t.before = []int{int(m.bos)}
 	}
@@ -144,8 +144,8 @@ func (m *spModel) normalization(f protoField) error {
 	})
 }
 
-// message calls each for the fields of the message in f whose wire types are
-// given.
+// message calls each for those fields of the message in f whose numbers are in wires. It
+// returns an error if such a field has another wire type.
 func message(f protoField, wires map[int]int, each func(protoField)) error {
 	if err := f.is(bytesOf); err != nil {
 		return err

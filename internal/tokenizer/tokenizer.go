@@ -11,11 +11,11 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fault"
 )
 
-// UnsupportedError says that a tokenizer asks for what is not implemented.
+// UnsupportedError says that a tokenizer asks for something that is not implemented here.
 type UnsupportedError struct {
 	Path  string // the file
 	Where string // the part of the file
-	What  string // what it asks for
+	What  string // what the file asks for
 }
 
 func (e *UnsupportedError) Error() string {
@@ -30,8 +30,8 @@ func (e *UnsupportedError) Hint() string {
 	return "tokenize the text with the model's own tools, and use a file of token ids"
 }
 
-// unsupported returns an UnsupportedError whose path the caller of the parsers
-// fills in.
+// unsupported returns an UnsupportedError without a path. Open knows the path and fills it
+// in.
 func unsupported(where, format string, args ...any) error {
 	return &UnsupportedError{Where: where, What: fmt.Sprintf(format, args...)}
 }
@@ -39,21 +39,23 @@ func unsupported(where, format string, args ...any) error {
 // Tokenizer turns text into token ids. It may be used concurrently.
 type Tokenizer struct {
 	text          encoder
-	before, after []int // the ids around every text
-	vocab         int
+	before, after []int // the ids that precede and follow every text
+	vocab         int   // the largest id plus one
 }
 
-// encoder appends the ids of a text, which is valid UTF-8 and not empty.
+// encoder appends the ids of a text to ids. The text is valid UTF-8 and not empty.
 type encoder interface {
 	encode(ids []int, text string) ([]int, error)
 }
 
-// maxFile is the size of the largest file of a tokenizer that is read: those of
-// many languages have 33 MB.
+// maxFile is the size in bytes of the largest file of a tokenizer that is read. A tokenizer
+// of many languages has 33 MB.
 const maxFile = 256 << 20
 
-// Open reads the tokenizer of the checkpoint in dir: tokenizer.json, else
-// tokenizer.model. If there is neither, the error is fs.ErrNotExist.
+// Open reads the tokenizer of the checkpoint in dir, from tokenizer.json, or if that is not
+// there from tokenizer.model. It returns fs.ErrNotExist if there is neither, an
+// UnsupportedError if the tokenizer needs something that is not implemented here, and a
+// checkpoint.FormatError if the file is malformed.
 func Open(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, "tokenizer.json")
 	parse := parseJSON
@@ -61,7 +63,8 @@ func Open(dir string) (*Tokenizer, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		missing := err
 		path, parse = filepath.Join(dir, "tokenizer.model"), parseModel
-		if data, err = checkpoint.ReadFile(path, maxFile); errors.Is(err, fs.ErrNotExist) {
+		data, err = checkpoint.ReadFile(path, maxFile)
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("neither tokenizer.json nor tokenizer.model: %w", missing)
 		}
 	}
@@ -80,12 +83,13 @@ func Open(dir string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// MaxText bounds a text so that places in it fit 32 bits even after all that
-// makes it longer.
+// MaxText is the length in bytes of the longest text. Places in it fit 32 bits, even after
+// all steps that make the text longer.
 const MaxText = 1 << 28
 
-// Encode returns the ids of text, a document of its own: the tokenizer's
-// begin-of-text token, if it has one, precedes them.
+// Encode returns the ids of text, which is a whole document. The ids begin with the
+// tokenizer's begin-of-text token, if it has one. It returns an error if the text is longer
+// than MaxText or is not UTF-8.
 func (t *Tokenizer) Encode(text string) ([]int, error) {
 	if len(text) > MaxText {
 		return nil, fmt.Errorf("a text of %d bytes; at most %d are encoded at once", len(text), MaxText)
@@ -103,17 +107,18 @@ func (t *Tokenizer) Encode(text string) ([]int, error) {
 	return append(ids, t.after...), nil
 }
 
-// Vocab returns the number that every id is below.
+// Vocab returns the largest id plus one.
 func (t *Tokenizer) Vocab() int { return t.vocab }
 
-// invalid returns where text stops being UTF-8, or -1.
+// invalid returns the first byte of text that is not UTF-8; -1 if there is none.
 func invalid(text string) int {
 	if utf8.ValidString(text) {
 		return -1
 	}
 	for at, r := range text {
 		if r == utf8.RuneError {
-			if _, size := utf8.DecodeRuneInString(text[at:]); size == 1 {
+			_, size := utf8.DecodeRuneInString(text[at:])
+			if size == 1 {
 				return at
 			}
 		}

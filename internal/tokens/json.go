@@ -8,8 +8,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/strictjson"
 )
 
-// parseJSON reads token ids from JSON: one list of ids, or a list of lists, each of
-// them a sequence of its own.
+// parseJSON reads token ids from JSON. A list of ids is one sequence. In a list of lists,
+// each inner list is one.
 func parseJSON(r io.Reader, x *ids) ([][]int, error) {
 	in := strictjson.NewReader(r)
 	id := func(to *[]int) error {

@@ -8,22 +8,23 @@ import (
 	"math/bits"
 )
 
-// npyMagic begins every NumPy file; two bytes of version follow it.
+// npyMagic is how every NumPy file begins. The two bytes of the version follow it.
 const npyMagic = "\x93NUMPY"
 
-// maxNpyHeader is far above what an array of integers needs, and what versions
-// 2 and 3 could claim is far above what is sane.
+// maxNpyHeader is the length in bytes of the longest header that is read, which is far more
+// than an array of integers needs. Without it, a header of version 2 or 3 could claim four
+// gigabytes.
 const maxNpyHeader = 1 << 16
 
-// npyTypes are the integers that token ids come in.
+// npyTypes holds the types of integers that token ids may have.
 var npyTypes = map[string]integer{
 	"<u2": {2, false}, "<u4": {4, false}, "<u8": {8, false},
 	"<i2": {2, true}, "<i4": {4, true}, "<i8": {8, true},
 }
 
-// parseNpy reads token ids from a NumPy file, version 1.0, 2.0 or 3.0: a vector
-// is one sequence, each row of a matrix a sequence of its own. It must hold
-// little-endian integers in C order, and nothing behind them.
+// parseNpy reads token ids from a NumPy file of version 1.0, 2.0 or 3.0. A vector is one
+// sequence; of a matrix, each row is one. The file must hold little-endian integers in C
+// order, and nothing behind them.
 func parseNpy(r io.Reader, x *ids) ([][]int, error) {
 	text, err := npyHeaderText(r)
 	if err != nil {
@@ -37,7 +38,7 @@ func parseNpy(r io.Reader, x *ids) ([][]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The sequences grow with what is read, not with what the header claims.
+	// The sequences grow as ids are read. A false header therefore costs no memory.
 	var sequences [][]int
 	var read uint64
 	err = integers(r, kind, func(id int64) error {
@@ -70,7 +71,7 @@ func parseNpy(r io.Reader, x *ids) ([][]int, error) {
 	return sequences, nil
 }
 
-// npyHeaderText reads what precedes the data, and returns the description.
+// npyHeaderText reads everything before the data, and returns the text of the header.
 func npyHeaderText(r io.Reader) (string, error) {
 	short := func(err error) error {
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -85,9 +86,10 @@ func npyHeaderText(r io.Reader) (string, error) {
 	if string(start[:len(npyMagic)]) != npyMagic {
 		return "", errors.New("not a NumPy file: it does not begin with \\x93NUMPY")
 	}
-	var length [4]byte // little-endian, of two bytes in version 1
+	var length [4]byte // little-endian; version 1 has two bytes
 	width := 4
-	switch major, minor := start[len(npyMagic)], start[len(npyMagic)+1]; {
+	major, minor := start[len(npyMagic)], start[len(npyMagic)+1]
+	switch {
 	case major < 1 || major > 3 || minor != 0:
 		return "", fmt.Errorf("NumPy format %d.%d; 1.0, 2.0 and 3.0 are read", major, minor)
 	case major == 1:
@@ -107,8 +109,8 @@ func npyHeaderText(r io.Reader) (string, error) {
 	return string(text), nil
 }
 
-// layout returns the kind of the integers, how many are in a row, and how many
-// there are.
+// layout returns the type of the integers, how many of them are in a row, and how many there
+// are in all. It returns an error for an array that does not hold token ids.
 func (h npyHeader) layout() (kind integer, row, total uint64, err error) {
 	kind, ok := npyTypes[h.descr]
 	switch {
@@ -123,7 +125,8 @@ func (h npyHeader) layout() (kind integer, row, total uint64, err error) {
 	case len(h.shape) == 2:
 		var over uint64
 		row = h.shape[1]
-		if over, total = bits.Mul64(h.shape[0], row); over > 0 {
+		over, total = bits.Mul64(h.shape[0], row)
+		if over > 0 {
 			err = fmt.Errorf("the shape %d is too large", h.shape)
 		}
 	default:

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// npyHeader is the description in a NumPy file.
+// npyHeader is the description of the array in a NumPy file.
 type npyHeader struct {
 	descr   string
 	fortran bool
 	shape   []uint64
 }
 
-// parseNpyHeader reads the Python dictionary that describes the array: exactly
-// the names descr, fortran_order and shape, each once, in any order.
+// parseNpyHeader reads the Python dictionary that describes the array. It must have the
+// names descr, fortran_order and shape, each once and in any order, and no others.
 func parseNpyHeader(text string) (npyHeader, error) {
 	var h npyHeader
 	p := &literal{rest: text}
@@ -38,7 +38,8 @@ func parseNpyHeader(text string) (npyHeader, error) {
 			}
 			h.descr = p.quoted()
 		case "fortran_order":
-			if h.fortran = p.accept("True"); !h.fortran {
+			h.fortran = p.accept("True")
+			if !h.fortran {
 				p.expect("False")
 			}
 		case "shape":
@@ -62,8 +63,8 @@ func parseNpyHeader(text string) (npyHeader, error) {
 	return h, nil
 }
 
-// literal reads the few Python literals of a header. After its first error it
-// reads nothing more.
+// literal reads the few kinds of Python literals in a header. After the first error it reads
+// nothing more.
 type literal struct {
 	rest string
 	err  error
@@ -84,7 +85,7 @@ func (p *literal) accept(word string) bool {
 	return ok
 }
 
-// expect reads word.
+// expect reads word, and notes an error if something else comes next.
 func (p *literal) expect(word string) {
 	if !p.accept(word) {
 		p.fail(strconv.Quote(word))
@@ -126,7 +127,7 @@ func (p *literal) tuple() []uint64 {
 		}
 		p.rest = p.rest[digits:]
 		values = append(values, n)
-		if comma := p.accept(","); !comma {
+		if !p.accept(",") {
 			if len(values) == 1 { // (3) is a number in Python, (3,) a tuple
 				p.fail(`","`)
 			}

@@ -8,9 +8,8 @@ import (
 	"math"
 )
 
-// nanosetWidth returns the bytes of one id in a file that datatrove wrote: two
-// as long as every id of the vocabulary fits them, else four. Nothing in such a
-// file says which.
+// nanosetWidth returns how many bytes an id has in a file that datatrove wrote: two if every
+// id of the vocabulary fits them, and otherwise four. The file itself does not tell.
 func nanosetWidth(vocab int) int {
 	if vocab > math.MaxUint16+1 {
 		return 4
@@ -18,8 +17,8 @@ func nanosetWidth(vocab int) int {
 	return 2
 }
 
-// raw returns a reader of a file that is one sequence of little-endian ids of
-// width bytes each, with nothing before, between or behind them.
+// raw returns a function that reads a file of plain little-endian ids, of width bytes each,
+// as one sequence.
 func raw(width int) func(io.Reader, *ids) ([][]int, error) {
 	return func(r io.Reader, x *ids) ([][]int, error) {
 		var sequence []int
@@ -43,15 +42,15 @@ func raw(width int) func(io.Reader, *ids) ([][]int, error) {
 	}
 }
 
-// integer is a little-endian integer in a file.
+// integer is a type of little-endian integers in a file.
 type integer struct {
 	width  int // in bytes: 2, 4 or 8
 	signed bool
 }
 
-// integers calls each with the integers in r until it ends or each fails. What
-// does not fit an int64 arrives as the largest one. A reader that ends within
-// an integer is io.ErrUnexpectedEOF.
+// integers calls each with every integer in r, until r ends or each fails. An integer that
+// does not fit an int64 arrives as the largest int64. If r ends within an integer, the error
+// is io.ErrUnexpectedEOF.
 func integers(r io.Reader, kind integer, each func(int64) error) error {
 	var buf [1 << 13]byte // a multiple of every width
 	for {
@@ -68,7 +67,7 @@ func integers(r io.Reader, kind integer, each func(int64) error) error {
 		switch {
 		case whole < n:
 			return io.ErrUnexpectedEOF
-		case err != nil: // the end, or a block that it cut short
+		case err != nil: // r has ended, with this block or before it was full
 			return nil
 		}
 	}

@@ -14,25 +14,27 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
-// tip says which files hold token ids.
+// tip tells the user which files can hold token ids.
 const tip = "token ids are read from .json (a list of ids, or a list of such lists), .npy, .u16, .u32, " +
 	"and .ds or .bin as datatrove writes them"
 
-// Read reads the token ids in a file, whose extension says how it is written:
+// Read reads the token ids in a file and returns its sequences. The extension of the file
+// says how it is written:
 //
 //	.npy       a NumPy array of integers; each row of a matrix is a sequence
-//	.u16 .u32  nothing but little-endian ids of so many bits
-//	.ds .bin   what datatrove and nanotron write: as .u16 for a vocabulary
-//	           that fits 16 bits, else as .u32
-//	the rest   JSON, as parseJSON reads it
+//	.u16 .u32  one sequence of little-endian ids of that many bits
+//	.ds .bin   files of datatrove and nanotron: like .u16 for a vocabulary
+//	           that fits 16 bits, otherwise like .u32
+//	others     JSON, as parseJSON reads it
 //
-// Every id must be below vocab. The file may be a pipe.
+// The file may be a pipe. Read returns a checkpoint.FormatError if the file is malformed, or
+// if an id is not below vocab.
 func Read(ctx context.Context, path string, vocab int) ([][]int, error) {
 	return ReadSome(ctx, path, vocab, 0)
 }
 
-// ReadSome is Read for who needs no more than so many ids (0: all): it reads no
-// further, be the file as long as it may.
+// ReadSome is Read for callers that need no more than most ids. It reads no further than
+// that, however long the file is. If most is 0, it reads everything.
 func ReadSome(ctx context.Context, path string, vocab, most int) ([][]int, error) {
 	f, err := checkpoint.OpenStream(ctx, path)
 	if err != nil {
@@ -42,7 +44,7 @@ func ReadSome(ctx context.Context, path string, vocab, most int) ([][]int, error
 	sequences, err := reader(path, vocab)(bufio.NewReaderSize(f, 1<<16), &ids{vocab: vocab, most: most})
 	var failed *os.PathError
 	switch {
-	case errors.As(err, &failed): // the disk's fault, not the file's
+	case errors.As(err, &failed): // the file could not be read, and may be sound
 		return nil, err
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -52,12 +54,12 @@ func ReadSome(ctx context.Context, path string, vocab, most int) ([][]int, error
 	return sequences, nil
 }
 
-// HoldsIDs reports whether the name of a file is one of those of token ids.
+// HoldsIDs reports whether a file has one of the extensions of files of token ids.
 func HoldsIDs(path string) bool {
 	return slices.Contains([]string{".json", ".npy", ".u16", ".u32", ".ds", ".bin"}, strings.ToLower(filepath.Ext(path)))
 }
 
-// reader returns what reads the format of path.
+// reader returns the function that reads files with the extension of path.
 func reader(path string, vocab int) func(io.Reader, *ids) ([][]int, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".npy":
@@ -73,20 +75,21 @@ func reader(path string, vocab int) func(io.Reader, *ids) ([][]int, error) {
 	}
 }
 
-// maxIDs is how many ids are held, of 8 bytes each.
+// maxIDs is the largest number of ids that are held. Each takes 8 bytes of memory.
 const maxIDs = 1 << 27
 
-// errEnough ends the reading of a file of which enough has been read.
+// errEnough ends the reading of a file once the caller has enough ids.
 var errEnough = errors.New("enough")
 
-// ids counts ids and checks them.
+// ids counts the ids that are read, and checks them.
 type ids struct {
 	vocab int
-	most  int // after which it is enough; 0: never
-	taken int
+	most  int // how many ids are enough; 0 if the caller wants all
+	taken int // how many ids were read
 }
 
-// take takes an id, which is wrong if it is none of the vocabulary.
+// take counts an id. It returns an error if the id is not in the vocabulary, or if there are
+// too many.
 func (x *ids) take(id int64) error {
 	switch {
 	case id < 0 || id >= int64(x.vocab):
@@ -98,7 +101,7 @@ func (x *ids) take(id int64) error {
 	return nil
 }
 
-// enough is errEnough once it is.
+// enough returns errEnough once enough ids were read.
 func (x *ids) enough() error {
 	if x.most > 0 && x.taken >= x.most {
 		return errEnough
@@ -106,14 +109,15 @@ func (x *ids) enough() error {
 	return nil
 }
 
-// errNoIDs says that a file is well-formed and useless.
+// errNoIDs says that a file is well-formed and holds no ids.
 var errNoIDs = errors.New("no token ids")
 
 // Skip drops the first n tokens of sequences.
 func Skip(sequences [][]int, n int) [][]int {
 	for n > 0 && len(sequences) > 0 {
 		k := min(n, len(sequences[0]))
-		if n -= k; k == len(sequences[0]) {
+		n -= k
+		if k == len(sequences[0]) {
 			sequences = sequences[1:]
 			continue
 		}

@@ -1,10 +1,10 @@
 package tokens
 
-// Windows are sequences of token ids that a model is run on, each from position 0 on. A
-// window has two tokens or more: of one, nothing predicts anything.
+// Windows holds sequences of token ids. A model is run on each of them by itself, from
+// position 0 on. A window has at least two tokens, since a single token predicts no other.
 type Windows [][]int
 
-// Tokens is how many tokens there are in all windows.
+// Tokens returns the number of tokens in all windows.
 func (w Windows) Tokens() int {
 	n := 0
 	for _, window := range w {
@@ -13,7 +13,7 @@ func (w Windows) Tokens() int {
 	return n
 }
 
-// Longest is the number of tokens of the longest window; 0 if there is none.
+// Longest returns the number of tokens in the longest window; 0 if there is none.
 func (w Windows) Longest() int {
 	n := 0
 	for _, window := range w {
@@ -22,10 +22,10 @@ func (w Windows) Longest() int {
 	return n
 }
 
-// Cut cuts sequences into windows of at most length tokens, none across the
-// border of two sequences, and stops after most tokens (0: never). What is left
-// at the end of a sequence becomes a shorter window, unless it is one token,
-// which predicts nothing.
+// Cut cuts sequences into windows of at most length tokens. No window crosses the border of
+// two sequences. Cut stops after most tokens; if most is 0, it cuts everything. The rest at
+// the end of a sequence becomes a shorter window, unless it is one token, which predicts no
+// other.
 func Cut(sequences [][]int, length, most int) Windows {
 	var windows Windows
 	total := 0
