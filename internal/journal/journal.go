@@ -12,11 +12,11 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
-// ErrDamaged says that a file is not a journal, or not any more.
+// ErrDamaged says that a file is no journal, or that its content was changed.
 var ErrDamaged = errors.New("the journal is damaged")
 
-// maxBytes is the size of the largest journal that is read: of some hundred thousand
-// tensors.
+// maxBytes is the size in bytes of the largest journal that is read. It has room for some
+// hundred thousand tensors.
 const maxBytes = 256 << 20
 
 // Journal is a journal that is written to.
@@ -25,8 +25,8 @@ type Journal struct {
 	f  fsys.File
 }
 
-// Create writes a journal that begins with the given records, in the place of one
-// that is there.
+// Create writes a journal that begins with the given records. It replaces a journal of the
+// same name, which stays whole until the new one is on the disk.
 func Create[T any](in fsys.Folder, name string, records []T) (*Journal, error) {
 	var text []byte
 	for _, r := range records {
@@ -56,7 +56,8 @@ func Create[T any](in fsys.Folder, name string, records []T) (*Journal, error) {
 	return &Journal{f: f}, nil
 }
 
-// Add appends a record. It is on the disk after Sync. Several goroutines may add.
+// Add appends a record. Only Sync puts it on the disk. Several goroutines may call Add at
+// the same time.
 func (j *Journal) Add(record any) error {
 	line, err := encode(record)
 	if err != nil {
@@ -68,7 +69,7 @@ func (j *Journal) Add(record any) error {
 	return err
 }
 
-// Sync puts what was added on the disk.
+// Sync puts all records that were added on the disk.
 func (j *Journal) Sync() error { return j.f.Sync() }
 
 // Close closes the file.
@@ -83,9 +84,9 @@ func encode(record any) ([]byte, error) {
 	return fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(text), text), nil
 }
 
-// Read returns the records of a journal; none if there is no file. A last line
-// that was cut short is as if it were not there; anything else that was not written
-// as it is makes it ErrDamaged.
+// Read returns the records of a journal; none if there is no file. It ignores a last line
+// that was cut short. If the content has changed anywhere else since it was written, it
+// returns ErrDamaged.
 func Read[T any](in fsys.Folder, name string) ([]T, error) {
 	text, err := fsys.ReadFile(in, name, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +109,7 @@ func Read[T any](in fsys.Folder, name string) ([]T, error) {
 	}
 }
 
-// decode parses a line.
+// decode parses a line into record. It returns ErrDamaged if the checksum does not fit.
 func decode(line []byte, record any) error {
 	sum, text, found := bytes.Cut(line, []byte(" "))
 	if !found || string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) || json.Unmarshal(text, record) != nil {

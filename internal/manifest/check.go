@@ -14,19 +14,19 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
-// Report is what a check found. Its fields are the JSON output.
+// Report holds the result of a check. Its fields are the members of the JSON output.
 type Report struct {
 	Path     string    `json:"path"`
-	Files    int       `json:"files"`   // looked at
-	Tensors  int       `json:"tensors"` // in them
-	Bytes    int64     `json:"bytes"`   // read
+	Files    int       `json:"files"`   // number of files that were read
+	Tensors  int       `json:"tensors"` // number of tensors in them
+	Bytes    int64     `json:"bytes"`   // size of these files
 	Findings []Finding `json:"findings"`
 }
 
-// Finding is something that is not as it was written.
+// Finding says that a file or a tensor is not as it was written.
 type Finding struct {
 	File   string `json:"file"`
-	Tensor string `json:"tensor,omitempty"` // empty: the file as such
+	Tensor string `json:"tensor,omitempty"` // empty if the finding is about the file
 	What   string `json:"what"`
 }
 
@@ -37,9 +37,9 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%q %s", f.File, f.What)
 }
 
-// Check reads every file of the output at path, a directory or a safetensors file,
-// and compares it with the manifest beside it. Names that begin with a dot are not
-// looked at: no loader does.
+// Check reads every file of the output at path, which is a directory or a safetensors file,
+// and compares it with the manifest beside it. It ignores names that begin with a dot, as
+// loaders do. It returns a checkpoint.FormatError if there is no manifest.
 func Check(ctx context.Context, path string) (*Report, error) {
 	folder, file, err := locate(path)
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *Report) found(file, tensor, what string) {
 	r.Findings = append(r.Findings, Finding{file, tensor, what})
 }
 
-// compare compares the files that the manifest names.
+// compare compares the files in folder with what the manifest says of them.
 func (r *Report) compare(ctx context.Context, m *Manifest, folder string) error {
 	for _, w := range m.Weights {
 		if err := r.weights(ctx, w, folder); err != nil {
@@ -100,7 +100,7 @@ func (r *Report) compare(ctx context.Context, m *Manifest, folder string) error 
 	return nil
 }
 
-// weights compares a safetensors file.
+// weights compares a safetensors file with its digests.
 func (r *Report) weights(ctx context.Context, want checkpoint.WeightsDigest, folder string) error {
 	path := filepath.Join(folder, want.File)
 	info, err := os.Stat(path)
@@ -129,7 +129,8 @@ func (r *Report) weights(ctx context.Context, want checkpoint.WeightsDigest, fol
 		r.found(want.File, "", "has another header")
 	}
 	for _, name := range slices.Sorted(maps.Keys(expected.Tensors)) {
-		switch sum, there := got.Tensors[name]; {
+		sum, there := got.Tensors[name]
+		switch {
 		case !there:
 			r.found(want.File, name, "is missing")
 		case sum != expected.Tensors[name]:
@@ -139,7 +140,7 @@ func (r *Report) weights(ctx context.Context, want checkpoint.WeightsDigest, fol
 	return nil
 }
 
-// extras finds files that are not among names.
+// extras reports the files in folder that are not among names.
 func (r *Report) extras(folder string, names []string) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

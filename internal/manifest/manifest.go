@@ -13,29 +13,29 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
-// Format is the version of the form.
+// Format is the version of the form that manifests have.
 const Format = 1
 
-// maxBytes is the size of the largest manifest that is read.
+// maxBytes is the size in bytes of the largest manifest that is read.
 const maxBytes = 100_000_000
 
-// Manifest is the content of the file. No two runs of a conversion differ in it:
-// it has no times and no folders.
+// Manifest is the content of the file. It has no times and no folders, so that two runs of
+// the same conversion write the same manifest.
 type Manifest struct {
 	Format     int                        `json:"mha2mla_manifest"`
-	Program    string                     `json:"program"`              // version
-	Command    string                     `json:"command"`              // every choice spelled out
+	Program    string                     `json:"program"`              // version of the program
+	Command    string                     `json:"command"`              // makes the same output again, with every choice spelled out
 	Inputs     []checkpoint.WeightsDigest `json:"inputs"`               // the source's files
-	Statistics []checkpoint.FileDigest    `json:"statistics,omitempty"` // of the activations
-	Conversion json.RawMessage            `json:"conversion"`           // what was decided and measured
-	Engines    []string                   `json:"engines,omitempty"`    // that load it, of those that it was written for
-	Whole      bool                       `json:"whole"`                // the folder is the output: nothing else belongs there
+	Statistics []checkpoint.FileDigest    `json:"statistics,omitempty"` // files of statistics of the activations
+	Conversion json.RawMessage            `json:"conversion"`           // the choices and the measurements
+	Engines    []string                   `json:"engines,omitempty"`    // those engines that the output was written for and that load it
+	Whole      bool                       `json:"whole"`                // the folder is the output, and nothing else belongs there
 	Weights    []checkpoint.WeightsDigest `json:"weights"`
-	Files      []checkpoint.FileDigest    `json:"files"`  // the others but this one
-	SHA        string                     `json:"sha256"` // of the manifest itself, this being zeros
+	Files      []checkpoint.FileDigest    `json:"files"`  // all other files but the manifest
+	SHA        string                     `json:"sha256"` // digest of the manifest itself, computed with zeros in this place
 }
 
-// blank stands for the digest while it is computed.
+// blank stands in the place of the digest while that is computed.
 var blank = strings.Repeat("0", 64)
 
 // Encode returns the text of the manifest, with its digest.
@@ -49,7 +49,7 @@ func (m Manifest) Encode() ([]byte, error) {
 	return substitute(text, blank, checkpoint.DigestBytes(text)), nil
 }
 
-// substitute replaces the last old of text.
+// substitute replaces the last occurrence of old in text.
 func substitute(text []byte, old, new string) []byte {
 	at := bytes.LastIndex(text, []byte(old))
 	if at < 0 {
@@ -58,8 +58,8 @@ func substitute(text []byte, old, new string) []byte {
 	return append(append(append([]byte(nil), text[:at]...), new...), text[at+len(old):]...)
 }
 
-// Read returns the manifest of the output at path, a directory or a safetensors file;
-// nil if it has none, or none that is as it was written.
+// Read returns the manifest of the output at path, which is a directory or a safetensors
+// file. It returns nil if there is no manifest, or if the manifest was changed.
 func Read(path string) (*Manifest, error) {
 	_, file, err := locate(path)
 	if err != nil {
@@ -72,7 +72,7 @@ func Read(path string) (*Manifest, error) {
 	return m, err
 }
 
-// locate returns the folder of the output at path, and the manifest that it has there.
+// locate returns the folder of the output at path, and the path of its manifest.
 func locate(path string) (folder, file string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -84,8 +84,8 @@ func locate(path string) (folder, file string, err error) {
 	return filepath.Dir(path), checkpoint.OwnManifest(path), nil
 }
 
-// read reads a manifest. Changed reports that it is not what was written, though
-// it can be read.
+// read reads a manifest. The result changed says that the manifest can be read and is not
+// as it was written.
 func read(path string) (m *Manifest, changed bool, err error) {
 	text, err := checkpoint.ReadFile(path, maxBytes)
 	if err != nil {
@@ -108,7 +108,7 @@ func read(path string) (m *Manifest, changed bool, err error) {
 	return m, changed, nil
 }
 
-// names lists the files that the manifest speaks for.
+// names lists the files whose digests the manifest has.
 func (m *Manifest) names() []string {
 	var names []string
 	for _, w := range m.Weights {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The opcodes that a tensor of bytes is written with, of protocol 2.
+// These are the opcodes of protocol 2 with which torch.save writes a tensor of bytes.
 const (
 	opProto      = 0x80
 	opGlobal     = 'c'
@@ -38,8 +38,8 @@ type (
 	tuple []any
 )
 
-// String writes the numbers of a tuple, and nothing of what else is in it: a tuple of
-// tuples, each there twice, may have more leaves than there are atoms.
+// String writes the numbers in a tuple, and dots for everything else. A hostile pickle can
+// nest tuples so that writing all of them would never end.
 func (t tuple) String() string {
 	words := make([]string, len(t))
 	for i, v := range t {
@@ -51,14 +51,15 @@ func (t tuple) String() string {
 	return "[" + strings.Join(words, " ") + "]"
 }
 
-// machine executes a pickle. Nothing it does reaches beyond its stack.
+// machine executes a pickle. Nothing that it does reaches beyond its stack and its memo.
 type machine struct {
 	in    *bytes.Reader
 	stack []any
 	memo  map[uint32]any
 }
 
-// run executes a program that builds a tensor of bytes.
+// run executes a pickle and returns the tensor of bytes that it builds. It returns an error
+// if the pickle does or builds anything else.
 func run(program []byte) (*view, error) {
 	m := &machine{in: bytes.NewReader(program), memo: make(map[uint32]any)}
 	for {
@@ -85,7 +86,8 @@ func run(program []byte) (*view, error) {
 func (m *machine) step(op byte) error {
 	switch op {
 	case opProto:
-		if version, err := m.in.ReadByte(); err != nil || version != 2 {
+		version, err := m.in.ReadByte()
+		if err != nil || version != 2 {
 			return fmt.Errorf("pickle protocol %d: 2 is read", version)
 		}
 		return nil
@@ -139,7 +141,8 @@ func (m *machine) unsigned(n uint32) (uint32, error) {
 	return binary.LittleEndian.Uint32(append(b, 0, 0, 0)[:4]), nil
 }
 
-// global pushes one of the known names.
+// global reads a name and pushes it. It returns an error for a name that a tensor of bytes
+// does not need.
 func (m *machine) global() error {
 	var lines [2]string
 	for i := range lines {
@@ -188,7 +191,7 @@ func (m *machine) constant(op byte) error {
 	return err
 }
 
-// remember puts the top of the stack into the memo, or gets it back.
+// remember copies the top of the stack into the memo, or pushes a value from the memo.
 func (m *machine) remember(op byte) error {
 	width := uint32(1)
 	if op == opLongBinPut || op == opLongBinGet {
@@ -213,7 +216,7 @@ func (m *machine) remember(op byte) error {
 	return nil
 }
 
-// tuple gathers the top of the stack.
+// tuple replaces the top values of the stack by a tuple of them.
 func (m *machine) tuple(op byte) error {
 	n := map[byte]int{opEmptyTuple: 0, opTuple1: 1, opTuple2: 2, opTuple3: 3}[op]
 	if op == opTuple {

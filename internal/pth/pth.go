@@ -17,13 +17,13 @@ type Tensor struct {
 }
 
 const (
-	maxFile   = 64 << 20 // a ranking has a byte per layer and key dimension
-	maxPickle = 64 << 10
-	maxDims   = 8
+	maxFile   = 64 << 20 // bytes of the largest file; a ranking has one byte per layer and key dimension
+	maxPickle = 64 << 10 // bytes of the largest pickle
+	maxDims   = 8        // most dimensions of a tensor
 )
 
-// ReadFile reads the tensor in the file at path. What is wrong with its content
-// is a checkpoint.FormatError.
+// ReadFile reads the tensor in the file at path. It returns a checkpoint.FormatError if the
+// file holds anything but one contiguous tensor of bytes.
 func ReadFile(path string) (*Tensor, error) {
 	content, err := checkpoint.ReadFile(path, maxFile)
 	if err != nil {
@@ -36,7 +36,8 @@ func ReadFile(path string) (*Tensor, error) {
 	return t, nil
 }
 
-// Parse reads the tensor from the content of a file.
+// Parse reads the tensor from the content of a file. It returns an error if that is anything
+// but one contiguous tensor of bytes.
 func Parse(content []byte) (*Tensor, error) {
 	switch {
 	case len(content) > maxFile:
@@ -72,8 +73,8 @@ func Parse(content []byte) (*Tensor, error) {
 	return &Tensor{Shape: v.shape, Data: data[v.offset : v.offset+v.size]}, nil
 }
 
-// folderOf returns the folder of the archive in which everything lies, with its
-// slash.
+// folderOf returns the folder of the archive in which everything lies, with a slash at its
+// end.
 func folderOf(archive *zip.Reader) (string, error) {
 	found, name := 0, ""
 	for _, f := range archive.File {
@@ -87,8 +88,9 @@ func folderOf(archive *zip.Reader) (string, error) {
 	return strings.TrimSuffix(name, "data.pkl"), nil
 }
 
-// entry returns the content of the one file of the archive that has the name.
-// Files are stored as they are: a compressed one could be of any size.
+// entry returns the content of the one file of the archive that has the name. It refuses
+// compressed files, which could unpack to any size and which torch.save does not write, and
+// files of more than most bytes.
 func entry(archive *zip.Reader, name string, most uint64) ([]byte, error) {
 	var file *zip.File
 	for _, f := range archive.File {

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// global is a name that a pickle looks up; these are all there are.
+// global is a name that a pickle looks up. A tensor of bytes needs these three.
 type global string
 
 const (
@@ -17,12 +17,12 @@ const (
 type (
 	hooks struct{} // an empty OrderedDict
 
-	// storage is the data of a tensor, by the name of its file.
+	// storage names the file that holds the data of a tensor, and their size.
 	storage struct {
 		key   string
 		bytes int64
 	}
-	// view is a tensor: size bytes of a storage from offset on.
+	// view is a tensor: size bytes of a storage, of which the first is at offset.
 	view struct {
 		storage      storage
 		offset, size int64
@@ -30,7 +30,8 @@ type (
 	}
 )
 
-// storage turns ("storage", ByteStorage, key, location, bytes) into a storage.
+// storage replaces the tuple ("storage", ByteStorage, key, location, bytes) on the stack by
+// a storage.
 func (m *machine) storage() error {
 	v, err := m.pop()
 	if err != nil {
@@ -49,7 +50,7 @@ func (m *machine) storage() error {
 	return nil
 }
 
-// reduce calls one of the two functions there are.
+// reduce calls one of the two functions that a pickle may call.
 func (m *machine) reduce() error {
 	arguments, err := m.pop()
 	if err != nil {
@@ -73,8 +74,9 @@ func (m *machine) reduce() error {
 	}
 }
 
-// newView checks the arguments (storage, offset, size, stride, requires_grad,
-// backward_hooks).
+// newView makes a view of the arguments (storage, offset, size, stride, requires_grad,
+// backward_hooks). It returns an error unless they describe a contiguous tensor within its
+// storage.
 func newView(args tuple) (*view, error) {
 	data, ok1 := args[0].(storage)
 	offset, ok2 := args[1].(int64)
@@ -89,10 +91,12 @@ func newView(args tuple) (*view, error) {
 		if !ok || n <= 0 || n > math.MaxInt32 {
 			return nil, fmt.Errorf("a tensor of size %v", size)
 		}
-		if step, ok := stride[i].(int64); !ok || n > 1 && step != v.size {
+		step, ok := stride[i].(int64)
+		if !ok || n > 1 && step != v.size {
 			return nil, fmt.Errorf("a tensor of size %v and stride %v is not contiguous", size, stride)
 		}
-		if v.size *= n; v.size > data.bytes {
+		v.size *= n
+		if v.size > data.bytes {
 			return nil, fmt.Errorf("a tensor of size %v in %d bytes", size, data.bytes)
 		}
 		v.shape[i] = int(n)

@@ -7,8 +7,8 @@ import (
 	"hash/crc32"
 )
 
-// Encode returns the file that torch.save would write of t, the same bytes
-// every time.
+// Encode returns a file that torch.load reads as t, in the form of torch.save. The bytes are
+// the same every time.
 func Encode(t *Tensor) ([]byte, error) {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
@@ -19,7 +19,7 @@ func Encode(t *Tensor) ([]byte, error) {
 		{"data.pkl", program(t)}, {"byteorder", []byte("little")}, {"data/0", t.Data}, {"version", []byte("3\n")},
 	} {
 		size := uint64(len(file.content))
-		f, err := w.CreateRaw(&zip.FileHeader{ // raw: readers of torch want sizes in front
+		f, err := w.CreateRaw(&zip.FileHeader{ // raw, because the readers of torch want the sizes in front
 			Name: "archive/" + file.name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(file.content),
 			CompressedSize64: size, UncompressedSize64: size,
 		})

@@ -18,22 +18,22 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// HeatMap is a picture of shares, rows × columns, on a logarithmic scale, with
-// marks on some of them.
+// HeatMap is a picture of shares in rows and columns, on a logarithmic scale. Some of the
+// shares have marks.
 type HeatMap struct {
 	Title   string
-	Rows    string      // what a row is
-	Columns string      // what a column is
-	Scale   string      // what the colours mean
-	Share   [][]float64 // [rows][columns], each row adding up to 1
+	Rows    string      // says what a row is
+	Columns string      // says what a column is
+	Scale   string      // says what the colours mean
+	Share   [][]float64 // [rows][columns]; each row adds up to 1
 	Marked  [][]bool    // [rows][columns]
-	Mark    string      // what a mark means
+	Mark    string      // says what a mark means
 }
 
-// decades is how far below 1 the colours reach.
+// decades is how many powers of ten the colours reach below 1.
 const decades = 4
 
-// Write draws the picture in the given format, "png" or "svg".
+// Write draws the picture in the given format, which is "png" or "svg".
 func (h *HeatMap) Write(w io.Writer, format string) error {
 	rows, cols := len(h.Share), len(h.Share[0])
 	width := clamp(vg.Length(cols)*16, 420, 1400) + 150
@@ -57,7 +57,7 @@ func (h *HeatMap) Write(w io.Writer, format string) error {
 
 func clamp(v, low, high vg.Length) vg.Length { return max(low, min(high, v)) }
 
-// draw lays the map out with its scale at the right.
+// draw draws the map, and its scale to the right of it.
 func (h *HeatMap) draw(c draw.Canvas) {
 	const scaleWidth, margin = 84, 12
 	c.FillPolygon(color.White, []vg.Point{c.Min, {X: c.Max.X, Y: c.Min.Y}, c.Max, {X: c.Min.X, Y: c.Max.Y}})
@@ -76,7 +76,8 @@ func (g grid) Z(c, r int) float64 { return max(-decades, math.Log10(max(g.Share[
 
 func (h *HeatMap) palette() palette.Palette { return colorMap().Palette(256) }
 
-// colorMap runs from dark to bright, so that it also reads in grey.
+// colorMap returns colours that run from dark to bright, so that people can read the picture
+// in grey, too.
 func colorMap() palette.ColorMap {
 	m := moreland.ExtendedBlackBody()
 	m.SetMin(-decades)
@@ -133,7 +134,7 @@ func (h *HeatMap) scale() *plot.Plot {
 	return p
 }
 
-// sans sets the text of p in a face without serifs.
+// sans chooses a face without serifs for the text of p.
 func sans(p *plot.Plot) {
 	for _, f := range []*font.Font{
 		&p.Title.TextStyle.Font,
@@ -144,15 +145,16 @@ func sans(p *plot.Plot) {
 	}
 }
 
-// integers marks every row or column, or every second, fifth … where they are
-// many.
+// integers puts a number at every row or column. Where there are many, it puts one at every
+// second, fourth, eighth and so on.
 type integers struct{}
 
 // Ticks implements plot.Ticker.
 func (integers) Ticks(low, high float64) []plot.Tick {
 	step := 1
 	for _, s := range []int{1, 2, 4, 8, 16, 32} {
-		if step = s; (high-low)/float64(s) <= 36 {
+		step = s
+		if (high-low)/float64(s) <= 36 {
 			break
 		}
 	}
@@ -163,7 +165,7 @@ func (integers) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// percents marks the decades of the scale.
+// percents puts a percentage at every power of ten of the scale.
 type percents struct{}
 
 // Ticks implements plot.Ticker.

@@ -5,7 +5,8 @@ import (
 	"math"
 )
 
-// Change writes a share that is saved as a change in percent: 0.5 is −50.00 %.
+// Change writes a saving as a change in percent. The saving is a share of the whole: for 0.5
+// it writes −50.00 %.
 func Change(saving float64) string {
 	if saving < 0 {
 		return fmt.Sprintf("+%.2f %%", -100*saving)
@@ -13,14 +14,15 @@ func Change(saving float64) string {
 	return fmt.Sprintf("−%.2f %%", 100*saving)
 }
 
-// Blocks draws shares of a whole as one character each, on a logarithmic scale:
-// a full block for a tenth and more, a dot for less than a thousandth.
+// Blocks draws each share of a whole as one character, on a logarithmic scale. It draws a
+// full block for a tenth and more, and a dot for less than a thousandth.
 func Blocks(shares []float64) string {
 	const full, least = 0.1, 0.001
 	levels := []rune("▁▂▃▄▅▆▇█")
 	line := make([]rune, len(shares))
 	for i, share := range shares {
-		if line[i] = '·'; share >= least {
+		line[i] = '·'
+		if share >= least {
 			level := math.Log(share/least) / math.Log(full/least) * float64(len(levels)-1)
 			line[i] = levels[min(len(levels)-1, int(level))]
 		}
@@ -28,11 +30,12 @@ func Blocks(shares []float64) string {
 	return string(line)
 }
 
-// Marks draws truth values as one character each.
+// Marks draws each truth value as one character.
 func Marks(values []bool) string {
 	line := make([]rune, len(values))
 	for i, v := range values {
-		if line[i] = '·'; v {
+		line[i] = '·'
+		if v {
 			line[i] = '●'
 		}
 	}

@@ -10,22 +10,24 @@ import (
 	"strings"
 )
 
-// free reads what Linux says below root; 0 if it says nothing.
+// free returns the bytes of memory that Linux calls available in the files below root; 0 if
+// it does not say.
 func free(root string) int64 {
 	return least(root, "MemAvailable:", func(limit, used int64) int64 { return max(1, limit-used) })
 }
 
-// total reads likewise what there is, used or not.
+// total returns the bytes of memory that Linux has in all, by the files below root, used or
+// not; 0 if it does not say.
 func total(root string) int64 {
 	return least(root, "MemTotal:", func(limit, _ int64) int64 { return limit })
 }
 
-// least returns the least of what the system says under the given name and of what is
-// left of the limits of control groups.
+// least returns the smallest of two kinds of numbers: the one that the system states under
+// the given name, and what left makes of the limit and the use of each control group.
 func least(root, name string, left func(limit, used int64) int64) int64 {
 	least := said(filepath.Join(root, "proc/meminfo"), name)
 	for _, group := range groups(filepath.Join(root, "proc/self/cgroup")) {
-		// a limit holds for all groups below
+		// The limit of a group also holds for all groups below it.
 		for dir := group; ; dir = path.Dir(dir) {
 			if n := room(filepath.Join(root, "sys/fs/cgroup", dir), left); n > 0 && (least == 0 || n < least) {
 				least = n
@@ -38,23 +40,25 @@ func least(root, name string, left func(limit, used int64) int64) int64 {
 	return least
 }
 
-// said returns what a line of the given name says.
+// said returns the number of bytes in the line of the given name; 0 if there is none.
 func said(meminfo, name string) int64 {
 	text, err := os.ReadFile(meminfo)
 	if err != nil {
 		return 0
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == name {
-			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64) // 0 if it is none
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) > 1 && fields[0] == name {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64) // 0 if it is no number
 			return 1024 * kilobytes
 		}
 	}
 	return 0
 }
 
-// groups lists the control groups that bound the memory of the process: that of
-// version 2, and of version 1 the one for memory.
+// groups lists the control groups that limit the memory of the process: the one of version
+// 2, and the one of version 1 for memory.
 func groups(file string) []string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -74,13 +78,14 @@ func groups(file string) []string {
 	return paths
 }
 
-// room returns what is left to a control group, 0 if it has no limit. What its files
-// have in the cache counts as used, and is given back at once when it is asked for.
+// room returns what left makes of the limit and the use of a control group; 0 if the group
+// has no limit. The system counts cached content of files as used, but gives that memory
+// back at once when somebody needs it, so room does not count it.
 func room(dir string, left func(limit, used int64) int64) int64 {
 	for _, names := range [][2]string{{"memory.max", "memory.current"}, {"memory.limit_in_bytes", "memory.usage_in_bytes"}} {
 		limit, err := number(filepath.Join(dir, names[0]))
 		if err != nil {
-			continue // no such file, or the word max
+			continue // there is no such file, or it holds the word max
 		}
 		used, _ := number(filepath.Join(dir, names[1]))
 		return left(limit, max(0, used-cached(filepath.Join(dir, "memory.stat"))))
@@ -88,9 +93,8 @@ func room(dir string, left func(limit, used int64) int64) int64 {
 	return 0
 }
 
-// cached is how much of what a control group uses is content of files, on the disk or on
-// the way to it, that is mapped by nobody. In version 1, those of the groups below count in the
-// lines that begin with total.
+// cached returns how many bytes of a control group's use are cached content of files that
+// nobody maps. In version 1, the lines that begin with total also count the groups below.
 func cached(stat string) int64 {
 	text, err := os.ReadFile(stat)
 	if err != nil {
@@ -99,7 +103,7 @@ func cached(stat string) int64 {
 	said := make(map[string]int64)
 	for _, line := range strings.Split(string(text), "\n") {
 		if name, value, ok := strings.Cut(line, " "); ok {
-			said[name], _ = strconv.ParseInt(value, 10, 64) // 0 if it is none
+			said[name], _ = strconv.ParseInt(value, 10, 64) // 0 if it is no number
 		}
 	}
 	of := func(names ...string) int64 {
