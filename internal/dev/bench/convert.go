@@ -11,9 +11,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 )
 
-// convert compares whole conversions of layers of the shape of Llama-3-8B,
-// reading, copying and writing included, with the published conversion's
-// arithmetic alone; and conversions of 2, 4 and 8 layers with each other.
+// convert measures whole conversions of 2, 4 and 8 layers of the shape of Llama-3-8B, with
+// reading, copying and writing. It compares one of them with the arithmetic alone of the
+// published conversion.
 func (b *bench) convert() error {
 	for _, layers := range []int{2, 4, 8} {
 		shape := testmodel.Llama{
@@ -35,9 +35,9 @@ func (b *bench) convert() error {
 	return nil
 }
 
-// carry compares the conversion of a checkpoint of which nearly all is copied
-// with copies of the file: cp, which leaves it to the system when the bytes
-// reach the disk, and cp that waits for it, as a conversion does.
+// carry compares the conversion of a checkpoint of which nearly all is copied with copies of
+// the file. One is that of cp, which does not wait until the bytes are on the disk. The
+// other waits for that, as a conversion does.
 func (b *bench) carry() error {
 	shape := testmodel.Llama{
 		Hidden: 1024, Intermediate: 32768, Layers: 8, Heads: 8, KVHeads: 1, HeadDim: 64, Vocab: 1000, Eps: 1e-6, DType: checkpoint.BF16,
@@ -61,7 +61,7 @@ func (b *bench) carry() error {
 	return nil
 }
 
-// conversions makes a model, converts it, and compares.
+// conversions makes a model, and compares its conversion with the other side.
 func (b *bench) conversions(work string, shape testmodel.Llama, against string, theirs func(dir string) func() (usage, error)) error {
 	if b.program == "" {
 		return nil

@@ -21,8 +21,8 @@ import (
 // kept is the rank of the factorisations.
 const kept = 512
 
-// stack returns a matrix whose columns grow smaller like the channels of
-// activations do.
+// stack returns a random matrix, rows × cols, whose columns become smaller from left to
+// right, as the channels of activations do once they are sorted.
 func stack(rows, cols int) *mat.Dense {
 	rng := rand.New(rand.NewPCG(1, 2))
 	m := mat.NewDense(rows, cols, nil)
@@ -34,8 +34,9 @@ func stack(rows, cols int) *mat.Dense {
 	return m
 }
 
-// top compares the leading eigenvectors of a Gram matrix with gonum's algorithm on
-// gonum's own products, once: that takes a minute or two.
+// top compares how long the leading eigenvectors of a Gram matrix take with gonum's
+// algorithm, on gonum's matrix products. It does so only once, because that takes a minute
+// or two.
 func (b *bench) top() error {
 	var gram mat.SymDense
 	gram.SymOuterK(1, stack(1792, 4096))
@@ -54,8 +55,8 @@ func (b *bench) top() error {
 	}.fight()
 }
 
-// factor compares a factorisation with singular value decompositions of LAPACK,
-// and what each leaves of the matrix with the least there is.
+// factor compares a factorisation with singular value decompositions of LAPACK. It also
+// compares the squared error that each leaves with the least possible one.
 func (b *bench) factor() error {
 	const rows, cols = 4096, 7680
 	m := stack(rows, cols)
@@ -71,7 +72,7 @@ func (b *bench) factor() error {
 	var factors *lowrank.Factors
 	least := math.NaN()
 	left := make(map[string]float64)
-	for _, routine := range []string{"dgesdd", "sgesdd"} { // the first tells the least
+	for _, routine := range []string{"dgesdd", "sgesdd"} { // the first computes the least possible error
 		err := duel{
 			work: fmt.Sprintf("top %d of %d×%d, float64", kept, rows, cols), against: "LAPACK " + routine, rounds: min(b.rounds, 3),
 			ours: func() (usage, error) {
@@ -83,7 +84,8 @@ func (b *bench) factor() error {
 				if err != nil {
 					return u, err
 				}
-				if left[routine] = more[0]; routine == "dgesdd" {
+				left[routine] = more[0]
+				if routine == "dgesdd" {
 					least = more[1]
 				}
 				return u, nil
@@ -101,7 +103,7 @@ func (b *bench) factor() error {
 	return nil
 }
 
-// excess is ‖M − up·down‖²_F.
+// excess returns ‖M − up·down‖²_F, the squared error of the factors f of m.
 func excess(m *mat.Dense, f *lowrank.Factors) float64 {
 	var rest mat.Dense
 	rest.Mul(f.Up, f.Down)

@@ -15,16 +15,16 @@ import (
 	"github.com/mha2mla/mha2mla/internal/heal"
 )
 
-// healed is a layer that is healed, and on what.
+// healed holds the sizes of a layer that is healed, and of the text that it is healed on.
 type healed struct {
 	name               string
 	hidden, heads, dim int
 	rank, rotary       int
-	windows, tokens    int // a step; and of a window
+	windows, tokens    int // windows in a step, and tokens in a window
 	steps              int
 }
 
-// heal compares steps of healing with the same in torch.
+// heal compares how long steps of healing take with the same steps in torch.
 func (b *bench) heal() error {
 	for _, s := range []healed{
 		{"5M", 256, 4, 64, 48, 32, 4, 256, 40},
@@ -53,7 +53,8 @@ func (b *bench) heal() error {
 	return nil
 }
 
-// run measures the steps: what so many and one more take beyond one.
+// run measures the steps. It subtracts the time of one step from that of all steps and one
+// more, so that the preparation does not count.
 func (s healed) run(w *heal.Weights, sample heal.Sample) (usage, error) {
 	fit := func(steps int) (usage, error) {
 		return here(func() error { _, _, err := heal.Fit(context.Background(), w, sample, steps); return err })
@@ -87,7 +88,7 @@ func (s healed) weights() *heal.Weights {
 	}
 }
 
-// sample draws what a step learns from.
+// sample draws the inputs and the targets that a step learns from.
 func (s healed) sample() heal.Sample {
 	rng := rand.New(rand.NewPCG(3, 4))
 	draw := func() f32.Matrix {

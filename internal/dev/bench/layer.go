@@ -13,7 +13,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/forward"
 )
 
-// layer compares a layer of the decoder with torch.
+// layer compares how long a layer of the decoder takes with torch.
 func (b *bench) layer() error {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {

@@ -9,16 +9,17 @@ import (
 	"slices"
 )
 
-// bench is where the others are. What is not there is left out.
+// bench says where the other programs are. A comparison with a program that is not there is
+// left out.
 type bench struct {
 	lapack  string // the C program
-	python  string // with torch
+	python  string // a Python interpreter that has torch
 	scripts string // folder of the Python programs
 	program string // mha2mla itself
 	rounds  int
 }
 
-// parts are the parts of the table, in their order.
+// parts lists the parts of the table in their order.
 var parts = []struct {
 	name string
 	run  func(*bench) error
@@ -61,7 +62,7 @@ func main() {
 	}
 }
 
-// missing forgets the program that something was to be compared with.
+// missing tells that a program is not there, and forgets its path.
 func missing(what string, program *string) {
 	fmt.Fprintf(os.Stderr, "bench: no %s to compare with\n", what)
 	*program = ""

@@ -12,17 +12,18 @@ import (
 	"time"
 )
 
-// usage is what some work takes, in seconds.
+// usage is the processor time and the time on the clock that some work takes, in seconds.
 type usage struct{ cpu, wall float64 }
 
-// duel is some work and who does it. Theirs may be nil.
+// duel is some work that two sides do. The function theirs is nil if the other side is not
+// installed.
 type duel struct {
 	work, against string
 	ours, theirs  func() (usage, error)
 	rounds        int
 }
 
-// fight has both sides do their work, turn by turn, and prints a line.
+// fight lets both sides do their work in turns, and prints a line of the table.
 func (d duel) fight() error {
 	var ours, theirs, clock, cpu []float64
 	for range d.rounds {
@@ -64,8 +65,9 @@ func here(work func() error) (usage, error) {
 	return usage{processor() - before, time.Since(start).Seconds()}, err
 }
 
-// best is the least usage of three, either time apart, after a first that is not
-// counted, which is what the other programs do.
+// best does the work four times. It does not count the first time, and returns the smallest
+// processor time and the smallest time on the clock of the other three. The programs that it
+// is compared with do the same.
 func best(work func()) (usage, error) {
 	work()
 	least := usage{math.Inf(1), math.Inf(1)}
@@ -89,7 +91,8 @@ func command(name string, args ...string) (usage, error) {
 	return usage{(c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(), wall.Seconds()}, nil
 }
 
-// told runs a program that prints what its work took, and perhaps more numbers.
+// told runs a program that prints the times that its work took, in seconds, and perhaps more
+// numbers.
 func told(env []string, name string, args ...string) (u usage, more []float64, err error) {
 	c := exec.Command(name, args...)
 	c.Env, c.Stderr = append(os.Environ(), env...), os.Stderr

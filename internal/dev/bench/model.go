@@ -14,7 +14,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
-// smol is a model of the shape of SmolLM2-135M; as what it converts to, with latent.
+// smol returns a model of the shape of SmolLM2-135M, or with latent the model that it
+// converts to.
 func smol(latent *testmodel.Latent) testmodel.Llama {
 	return testmodel.Llama{
 		Hidden: 576, Intermediate: 1536, Layers: 30, Heads: 9, KVHeads: 3, HeadDim: 64, Vocab: 49152, Theta: 100000,
@@ -22,8 +23,8 @@ func smol(latent *testmodel.Latent) testmodel.Llama {
 	}
 }
 
-// model compares what calibrate and verify do on a window of tokens, reading weights
-// included, with the forward passes alone in torch.
+// model compares what calibrate and verify do on a window of tokens with the forward passes
+// in torch. Ours includes reading the weights.
 func (b *bench) model() error {
 	source, err := opened(smol(nil))
 	if err != nil {
@@ -68,7 +69,7 @@ func (b *bench) model() error {
 	return nil
 }
 
-// temporary is a model in a folder of its own.
+// temporary is a model in a temporary folder.
 type temporary struct {
 	*family.Model
 	dir string

@@ -4,5 +4,5 @@ package main
 
 import "math"
 
-// processor says that nobody knows.
+// processor returns NaN, because the program does not know how to ask this system.
 func processor() float64 { return math.NaN() }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// processor is the processor time of this process, in seconds.
+// processor returns the processor time that this process has used, in seconds.
 func processor() float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

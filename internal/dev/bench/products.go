@@ -35,18 +35,19 @@ func (b *bench) products() error {
 	return nil
 }
 
-// cores are the numbers of processors to measure with.
+// cores returns the numbers of processors to measure with: one, and all.
 func cores() []int {
-	if n := runtime.GOMAXPROCS(0); n > 1 {
+	n := runtime.GOMAXPROCS(0)
+	if n > 1 {
 		return []int{1, n}
 	}
 	return []int{1}
 }
 
-// threads is the environment of a program on OpenBLAS.
+// threads returns the environment variable that makes OpenBLAS use n threads.
 func threads(n int) []string { return []string{"OPENBLAS_NUM_THREADS=" + strconv.Itoa(n)} }
 
-// routines yields products of order n.
+// routines yields products of matrices of order n, by the names that BLAS has for them.
 func routines(n int) func(yield func(name string, call func()) bool) {
 	a, b, c := operands[float64](n * n)
 	x, y, z := operands[float32](n * n)

@@ -15,14 +15,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/sample"
 )
 
-// Texts that are written side by side, and tokens of each.
+// These are the number of texts that are written at the same time, and the number of tokens
+// in each.
 const (
 	sampledTexts  = 32
 	sampledTokens = 65
 )
 
-// sample compares the writing of text with generate of Transformers: what a model of the
-// shape of SmolLM2-135M takes for as many texts of as many tokens. Weights are read before.
+// sample compares how long the program and generate of Transformers take to write text, with
+// a model of the shape of SmolLM2-135M. Both have read the weights before.
 func (b *bench) sample() error {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
@@ -69,10 +70,10 @@ func readGenerator(dir string) (*sample.Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sample.NewGenerator(m) // which reads embeddings later on
+	return sample.NewGenerator(m) // the generator reads embeddings later, so the source stays open
 }
 
-// write writes the texts, from a token each.
+// write writes the texts. Each begins with one given token.
 func write(g *sample.Generator) error {
 	var prompts [][]int
 	var lengths []int

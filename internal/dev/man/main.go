@@ -36,8 +36,8 @@ var (
 	nextPart = regexp.MustCompile(`\n\n\n+`)
 )
 
-// markUp turns the help texts of a command and those below it into the Markdown
-// that the generator takes: headings, and blocks of examples.
+// markUp turns the help texts of a command, and of all commands below it, into the Markdown
+// that the generator reads. It marks headings and blocks of examples.
 func markUp(cmd *cobra.Command) {
 	cmd.DisableAutoGenTag = true
 	text := heading.ReplaceAllString(cmd.Long, "\n# $1\n")

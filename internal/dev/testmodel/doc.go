@@ -1,3 +1,3 @@
-// Package testmodel decides what the checkpoints look like that tests run on: small
-// ones of every family and layout, with random weights, written whole or opened at once.
+// Package testmodel decides on which checkpoints tests run. It makes small ones of every
+// family and layout, with random weights, and writes them or opens them as well.
 package testmodel

@@ -8,18 +8,19 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// kind is a family other than Llama, as its checkpoints are published.
+// kind describes how the checkpoints of a family other than Llama are published.
 type kind struct {
 	class  string
 	config map[string]any
-	// fused maps names within a layer to what they are part of; others of the same
-	// tensor are left out.
+	// fused maps the canonical name of a weight, without the prefix of the layer, to the
+	// name of the tensor that it is part of. Weights of one tensor follow each other.
 	fused map[string]string
-	// renamed maps names, within a layer or not, to what they are called.
+	// renamed maps the canonical name of a weight, without the prefix of the layer, to the
+	// name that the family has for it.
 	renamed map[string]string
 }
 
-// kinds lists the families by model_type.
+// kinds holds the families by their model_type.
 var kinds = map[string]kind{
 	"mistral": {class: "MistralForCausalLM", config: map[string]any{"sliding_window": nil}},
 	"qwen2":   {class: "Qwen2ForCausalLM", config: map[string]any{"use_sliding_window": false, "sliding_window": 64, "max_window_layers": 1}},
@@ -40,13 +41,15 @@ var kinds = map[string]kind{
 	}},
 }
 
-// biases reports which biases there are, and how many projections have them.
+// biases reports whether the projections to queries, keys and values have biases, and
+// whether the output projection has one.
 func (m Llama) biases() (inner, output bool) {
 	on := m.Config["attention_bias"] == true || m.Config["bias"] == true
 	return on || m.Kind == "qwen2", on
 }
 
-// attentionExtras lists what the attention of layer n has beside its projections.
+// attentionExtras adds the biases and norms that the attention of a layer has beside its
+// projections.
 func (m Llama) attentionExtras(add func(name string, mean, std float64, shape ...int64), prefix string) {
 	q, kv := int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
 	inner, output := m.biases()
@@ -65,10 +68,10 @@ func (m Llama) attentionExtras(add func(name string, mean, std float64, shape ..
 	}
 }
 
-// published turns canonical tensors into those of the kind.
+// published turns canonical tensors into the tensors that the family publishes.
 func (m Llama) published(all []tensor) []tensor {
 	k := kinds[m.Kind]
-	at := make(map[string]int) // of fused tensors
+	at := make(map[string]int) // index of each fused tensor in out
 	var out []tensor
 	for _, t := range all {
 		prefix, name := "", t.Name
@@ -77,7 +80,7 @@ func (m Llama) published(all []tensor) []tensor {
 			prefix, name = "model.layers."+number+".", within
 		}
 		if m.Kind == "gemma" && len(t.Shape) == 1 {
-			t.mean -= 1 // norms are of 1+w
+			t.mean -= 1 // Gemma adds 1 to the weights of norms
 		}
 		if fused, ok := k.fused[name]; ok {
 			t.Name = prefix + fused
@@ -93,7 +96,7 @@ func (m Llama) published(all []tensor) []tensor {
 		}
 		out = append(out, t)
 	}
-	if m.Kind == "internlm2" { // the parts of each KV head are together
+	if m.Kind == "internlm2" { // the parts of each KV head stand together
 		for i, t := range out {
 			var parts []part
 			for range m.KVHeads {
@@ -107,13 +110,13 @@ func (m Llama) published(all []tensor) []tensor {
 	return out
 }
 
-// part is some rows of a fused tensor, drawn with a deviation of their own.
+// part is a block of rows of a fused tensor, and the standard deviation of its values.
 type part struct {
 	rows int64
 	std  float64
 }
 
-// deviation is that of a row.
+// deviation returns the standard deviation of the values in a row.
 func (t *tensor) deviation(row int64) float64 {
 	for _, p := range t.parts {
 		if row < p.rows {

@@ -10,7 +10,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 )
 
-// rankFile is the name of the ranking.
+// rankFile is the name of the file of rankings.
 const rankFile = "rank.pth"
 
 // perHead lists the attention tensors of layer n.
@@ -47,20 +47,20 @@ func (m Llama) perHead(n int) []tensor {
 	return all
 }
 
-// config is the member of the configuration that describes the form.
+// config returns the member of the configuration that describes the form.
 func (p *PerHead) config() family.PerHeadConfig {
 	c := family.PerHeadConfig{Version: "high", RopeDim: p.RopeDims, SVD: "joint", LowRank: p.LowRank}
 	if p.Split {
 		c.SVD = "split"
 	}
 	if p.Ranks != nil {
-		name := "utils/" + rankFile // where it was made; it is read beside the weights
+		name := "utils/" + rankFile // the path where it was made; it is read beside the weights
 		c.Version, c.RankFile = family.ByRank, &name
 	}
 	return c
 }
 
-// writeRanks writes the ranking, if there is one.
+// writeRanks writes the file of rankings, if the model has one.
 func (m Llama) writeRanks(dir string) error {
 	if m.PerHead == nil || m.PerHead.Ranks == nil {
 		return nil

@@ -16,23 +16,24 @@ import (
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
-// Latent makes a model a DeepseekV3ForCausalLM without experts.
+// Latent makes a model a DeepseekV3ForCausalLM without experts. It holds the sizes that such
+// a model has, of which QRank may be 0.
 type Latent struct{ Rank, RopeDims, NopeDim, ValueDim, QRank int }
 
-// PerHead makes a model one of the reference's form, keeping the fastest pairs,
-// or with Ranks those of rank 0 and up in each layer and KV head.
+// PerHead makes a model one of the reference's form. It keeps the fastest pairs. With Ranks,
+// it keeps the pairs of the lowest ranks in each layer and KV head.
 type PerHead struct {
 	LowRank, RopeDims int
 	Split             bool
 	Ranks             []rope.Ranking
 }
 
-// Llama is a LlamaForCausalLM to be made, or with Kind a model of that type, or
-// with Latent one of the class that this program writes. Zero fields get small
-// values.
+// Llama describes a LlamaForCausalLM that a test needs. With Kind it is a model of that
+// type, and with Latent one of the class that this program writes. Fields that are zero get
+// small values.
 type Llama struct {
 	Kind string  // model_type; empty: llama
-	Bias float64 // deviation of biases, where the kind or the configuration has them
+	Bias float64 // standard deviation of biases, where the kind or the configuration has them
 
 	Hidden, Intermediate, Layers, Heads, KVHeads, HeadDim, Vocab int
 
@@ -43,21 +44,21 @@ type Llama struct {
 	Theta  float64
 	Untied bool
 	DType  checkpoint.DType
-	Norms  checkpoint.DType // of vectors; zero: DType
+	Norms  checkpoint.DType // type of vectors; empty: DType
 	Seed   uint64
 
-	Shards  int                 // if above 1: one tensor goes to each in turn
+	Shards  int                 // number of files; tensors go to each in turn
 	Extra   []checkpoint.Spec   // more tensors, filled with zeros
-	Poison  map[string]float64  // first value of these tensors
-	Edit    Edit                // if not nil, changes what was drawn
-	Config  map[string]any      // more configuration; nil values remove a key
-	Without map[string]struct{} // tensors left out
+	Poison  map[string]float64  // first value of each tensor that is named
+	Edit    Edit                // changes the random values, unless it is nil
+	Config  map[string]any      // more members of the configuration; a nil value removes the key
+	Without map[string]struct{} // tensors that are left out
 }
 
-// Edit changes the values of one row of the named tensor; a vector is one row.
+// Edit changes the values of one row of the named tensor. A vector is one row.
 type Edit func(tensor string, row int, values []float64)
 
-// defaults fills in what is zero.
+// defaults returns m with values for all fields that are zero.
 func (m Llama) defaults() Llama {
 	set := func(v *int, preset int) {
 		if *v == 0 {
@@ -83,24 +84,25 @@ func (m Llama) defaults() Llama {
 	return m
 }
 
-// tensor is a tensor and how its values are drawn: around mean with deviation
-// std.
+// tensor is a tensor whose values are drawn from a normal distribution with the given mean
+// and standard deviation.
 type tensor struct {
 	checkpoint.Spec
 	mean, std float64
-	parts     []part // of a fused tensor
+	parts     []part // the parts of a fused tensor; nil for others
 }
 
 func (m Llama) tensors() []tensor {
 	var all []tensor
 	add := func(name string, mean, std float64, shape ...int64) {
-		if _, out := m.Without[name]; !out {
-			dtype := m.DType
-			if len(shape) == 1 && m.Norms != "" {
-				dtype = m.Norms
-			}
-			all = append(all, tensor{Spec: checkpoint.Spec{Name: name, DType: dtype, Shape: shape}, mean: mean, std: std})
+		if _, out := m.Without[name]; out {
+			return
 		}
+		dtype := m.DType
+		if len(shape) == 1 && m.Norms != "" {
+			dtype = m.Norms
+		}
+		all = append(all, tensor{Spec: checkpoint.Spec{Name: name, DType: dtype, Shape: shape}, mean: mean, std: std})
 	}
 	d, f, q, kv := int64(m.Hidden), int64(m.Intermediate), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
 	in := 1 / math.Sqrt(float64(d)) // keeps activations near 1
@@ -113,7 +115,8 @@ func (m Llama) tensors() []tensor {
 		p := fmt.Sprintf("model.layers.%d.", n)
 		add(p+"input_layernorm.weight", 1, 0.2, d)
 		add(p+"post_attention_layernorm.weight", 1, 0.2, d)
-		switch l := m.Latent; {
+		l := m.Latent
+		switch {
 		case m.PerHead != nil:
 			for _, t := range m.perHead(n) {
 				add(t.Name, t.mean, t.std, t.Shape...)
@@ -121,7 +124,8 @@ func (m Llama) tensors() []tensor {
 		case l != nil:
 			H, r, dr, dv := int64(m.Heads), int64(l.Rank), int64(l.RopeDims), int64(l.ValueDim)
 			width := int64(l.NopeDim) + dr
-			if rq := int64(l.QRank); rq > 0 {
+			rq := int64(l.QRank)
+			if rq > 0 {
 				add(p+"self_attn.q_a_proj.weight", 0, in, rq, d)
 				add(p+"self_attn.q_a_layernorm.weight", 1, 0.2, rq)
 				add(p+"self_attn.q_b_proj.weight", 0, 1/math.Sqrt(float64(rq)), H*width, rq)
@@ -157,7 +161,7 @@ func (m Llama) tensors() []tensor {
 	return all
 }
 
-// Write makes the checkpoint in a folder of its own and returns the folder.
+// Write makes the checkpoint in a new folder and returns the folder.
 func (m Llama) Write(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -167,13 +171,13 @@ func (m Llama) Write(t testing.TB) string {
 	return dir
 }
 
-// Open makes the checkpoint and describes its model, until the test ends.
+// Open makes the checkpoint and opens its model. It closes the files when the test ends.
 func (m Llama) Open(t testing.TB) *family.Model {
 	t.Helper()
 	return Open(t, m.Write(t))
 }
 
-// Open describes the model of a checkpoint, until the test ends.
+// Open opens the model of a checkpoint. It closes the files when the test ends.
 func Open(t testing.TB, path string) *family.Model {
 	t.Helper()
 	src, err := checkpoint.Open(path)
@@ -188,7 +192,7 @@ func Open(t testing.TB, path string) *family.Model {
 	return m
 }
 
-// WriteTo makes the checkpoint in dir. It holds one row of values at a time.
+// WriteTo makes the checkpoint in dir. It holds only one row of values in memory at a time.
 func (m Llama) WriteTo(dir string) error {
 	m = m.defaults()
 	files := make([][]checkpoint.Spec, max(1, m.Shards))
@@ -234,7 +238,7 @@ func (m Llama) WriteTo(dir string) error {
 	return errors.Join(m.writeIndex(dir, fileOf), m.writeConfig(dir), m.writeRanks(dir))
 }
 
-// file is the name of the n-th file.
+// file returns the name of the n-th file of weights.
 func (m Llama) file(n int) string {
 	if m.Shards <= 1 {
 		return checkpoint.SingleFile
@@ -257,7 +261,7 @@ func (m Llama) writeIndex(dir string, fileOf map[string]int) error {
 	return os.WriteFile(filepath.Join(dir, checkpoint.IndexFile), text, 0o666)
 }
 
-// fill draws the values of a tensor.
+// fill draws the values of a tensor and writes them.
 func (m Llama) fill(out *checkpoint.TensorWriter, t tensor, rng *rand.Rand) error {
 	row := make([]float64, t.Shape[len(t.Shape)-1])
 	for done := int64(0); done < t.Elements(); done += int64(len(row)) {
@@ -309,7 +313,8 @@ func (m Llama) writeConfig(dir string) error {
 		}
 	}
 	for key, value := range m.Config {
-		if config[key] = value; value == nil {
+		config[key] = value
+		if value == nil {
 			delete(config, key)
 		}
 	}

@@ -19,13 +19,14 @@ func main() {
 	}
 }
 
-// vocab is the size of the vocabulary, and written how many tokens there are.
+// vocab is the size of the vocabulary, and written is the number of token ids that are
+// written.
 const (
 	vocab   = 128
 	written = 2048
 )
 
-// write writes a model of a kind to a folder, which it creates, and token ids beside it.
+// write creates a folder, writes a model of a kind to it, and writes token ids beside it.
 func write(kind, dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
