@@ -52,12 +52,12 @@ func TestEncodeSpecial(t *testing.T) {
 	for _, dtype := range []DType{F16, BF16, F32, F64} {
 		for _, v := range []float64{math.Inf(1), math.Inf(-1), math.NaN(), math.Copysign(0, -1)} {
 			if err := encode(buf, []float64{v}, dtype); err != nil {
-				t.Errorf("%s %v: %v", dtype, v, err)
+				t.Errorf("%s: writing %v: %v, want no error", dtype, v, err)
 			}
 			back := make([]float64, 1)
 			floatconv.Decode(back, buf, dtype.format())
 			if math.IsNaN(v) != math.IsNaN(back[0]) || !math.IsNaN(v) && math.Float64bits(back[0]) != math.Float64bits(v) {
-				t.Errorf("%s: %v came back as %v", dtype, v, back[0])
+				t.Errorf("%s: %v came back as %v, want the same", dtype, v, back[0])
 			}
 		}
 	}
@@ -66,7 +66,7 @@ func TestEncodeSpecial(t *testing.T) {
 			t.Errorf("%s took %g", dtype, v)
 		}
 		if err := encode(buf, []float64{v * 0.97}, dtype); err != nil {
-			t.Errorf("%s: %v", dtype, err)
+			t.Errorf("%s: writing a value just within its range: %v, want no error", dtype, err)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func TestHostileFolder(t *testing.T) {
 				err = errors.Join(err, o.Discard())
 			}
 			if ok := err == nil; c.want == nil && !ok || c.want != nil && (ok || !errors.As(err, c.want)) {
-				t.Errorf("got %v", err)
+				t.Errorf("got %v, want %T", err, c.want)
 			}
 			after := tree(t, parent)
 			for path, content := range before {
@@ -139,7 +139,7 @@ func TestRefusedChangesNothing(t *testing.T) {
 	hostile{".x.mha2mla-tmp/commit": `{"new":[],"old":["x"]}`, ".x.mha2mla-tmp/old/x": "old", ".x.mha2mla-tmp/new": "/"}.plant(t, parent)
 	before := tree(t, parent)
 	if _, err := Reserve(input(t), parent, "x", Replace{}); !errors.As(err, new(*CutShortError)) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want a CutShortError", err)
 	}
 	if after := tree(t, parent); !maps.Equal(before, after) {
 		t.Errorf("changed\n%v to\n%v", before, after)
@@ -149,7 +149,7 @@ func TestRefusedChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(filepath.Join(parent, "x")); string(text) != "old" {
-		t.Errorf("put back %q, %v", text, err)
+		t.Errorf("put back %q, %v, want old", text, err)
 	}
 	if err := o.Discard(); err != nil {
 		t.Error(err)
@@ -180,7 +180,7 @@ func TestRivals(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := commit(b, "B"); !errors.As(err, new(*OwnedError)) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an OwnedError", err)
 	}
 	if err := b.Discard(); err != nil {
 		t.Error(err)
@@ -197,7 +197,7 @@ func TestRivals(t *testing.T) {
 	c := open("c")
 	start := time.Now()
 	if err := commit(c, "C"); !errors.As(err, new(*RivalError)) || time.Since(start) < patience {
-		t.Errorf("got %v after %v", err, time.Since(start))
+		t.Errorf("got %v after %v, want a RivalError after %v", err, time.Since(start), patience)
 	}
 	if err := c.Discard(); err != nil {
 		t.Error(err)
@@ -227,7 +227,7 @@ func TestLostLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := first.Commit(); !errors.As(err, new(*BusyError)) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want a BusyError", err)
 	}
 	if err := first.Discard(); err != nil {
 		t.Error(err)
@@ -247,7 +247,7 @@ func TestOwned(t *testing.T) {
 	writeText(t, filepath.Join(dir, ManifestFile), `{"whole":true,"weights":[{"file":"model.safetensors"}],"files":[{"file":"config.json"}]}`)
 	for _, name := range []string{SingleFile, ManifestFile, ConfigFile} {
 		if err := CheckOutput(input(t), dir, []string{name}, false, true); !errors.As(err, new(*OwnedError)) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want an OwnedError", name, err)
 		}
 	}
 	if err := CheckOutput(input(t), dir, []string{"other.safetensors"}, false, true); err != nil {

@@ -52,7 +52,7 @@ func TestLargestHeader(t *testing.T) {
 			peak, took := peakMemory(t, path)
 			t.Logf("took %d MB, %v", peak/1e6, took)
 			if peak > 500e6 || took > 20*time.Second { // of two processors or more
-				t.Errorf("took %d MB, %v", peak/1e6, took)
+				t.Errorf("took %d MB, %v, want at most 500 MB and 20s", peak/1e6, took)
 			}
 		})
 	}
@@ -60,7 +60,7 @@ func TestLargestHeader(t *testing.T) {
 		file := fileOf(`{}`, 0)
 		binary.LittleEndian.PutUint64(file, maxHeader+8)
 		if _, err := readHeader(bytes.NewReader(file), 2*maxHeader); err == nil || !strings.Contains(err.Error(), "too large") {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want an error that the header is too large", err)
 		}
 	})
 }
@@ -105,7 +105,7 @@ func TestLargeHeaders(t *testing.T) {
 		start := processorTime(t)
 		_, err := readHeader(bytes.NewReader(file), int64(len(file)))
 		if took := processorTime(t) - start; took > 10*time.Second {
-			t.Errorf("%s: took %v", name, took)
+			t.Errorf("%s: took %v, want at most 10s", name, took)
 		}
 		switch {
 		case c.want == "" && err != nil:
@@ -147,7 +147,7 @@ func TestLargeIndex(t *testing.T) {
 		peak, took := peakMemory(t, dir)
 		t.Logf("%s: took %d MB, %v", name, peak/1e6, took)
 		if peak > 500e6 || took > 20*time.Second {
-			t.Errorf("%s: took %d MB, %v", name, peak/1e6, took)
+			t.Errorf("%s: took %d MB, %v, want at most 500 MB and 20s", name, peak/1e6, took)
 		}
 	}
 }

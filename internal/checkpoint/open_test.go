@@ -39,7 +39,7 @@ func TestManyFiles(t *testing.T) {
 			}
 		}
 		if n := len(o.open.files); n > mostOpen {
-			t.Errorf("%d files are open", n)
+			t.Errorf("%d files are open, want at most %d", n, mostOpen)
 		}
 	}
 	for _, f := range files {
@@ -55,7 +55,7 @@ func TestManyFiles(t *testing.T) {
 	}
 	for i, name := range names {
 		if got, err := os.ReadFile(filepath.Join(dir, "out", name)); err != nil || !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, 3)) {
-			t.Errorf("%s: %v, %v", name, got, err)
+			t.Errorf("%s holds %v, %v, want three times %d", name, got, err, byte(i))
 		}
 	}
 }

@@ -71,17 +71,17 @@ func TestOpenSharded(t *testing.T) {
 		names = append(names, tensor.Name)
 	}
 	if got := strings.Join(names, " "); got != "w x y" {
-		t.Errorf("tensors %s", got)
+		t.Errorf("got tensors %s, want w x y", got)
 	}
 	values := make([]float64, 2)
 	if err := ReadFinite(s.Lookup("x"), 0, values); err != nil || values[0] != 1 || values[1] != -1 {
-		t.Errorf("x is %v, %v", values, err)
+		t.Errorf("x is %v, %v, want [1 -1]", values, err)
 	}
 	if s.Lookup("v") != nil {
 		t.Error("found a tensor that is not there")
 	}
 	if len(s.Files()) != 2 || !s.IsDir() {
-		t.Errorf("files %v", s.Files())
+		t.Errorf("got files %v, want two of a directory", s.Files())
 	}
 }
 
@@ -269,7 +269,7 @@ func TestReadFinite(t *testing.T) {
 	defer s.Close()
 	err = ReadFinite(s.Lookup("m"), 3, make([]float32, 3))
 	if err == nil || !strings.Contains(err.Error(), `tensor "m": NaN at [1 1]`) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error that names NaN at [1 1] of m", err)
 	}
 	if err := ReadFinite(s.Lookup("m"), 0, make([]float32, 3)); err != nil {
 		t.Error(err)
@@ -289,7 +289,7 @@ func TestShrunkenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Read(s.Lookup("x"), 0, make([]float64, 2)); err == nil || !strings.Contains(err.Error(), "became shorter") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error that the file became shorter", err)
 	}
 }
 
@@ -347,7 +347,7 @@ func TestUnchanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := s.Unchanged(); (err == nil) != (name == "nothing") || err != nil && !strings.Contains(err.Error(), "changed while it was read") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want an error exactly if something has changed", name, err)
 		}
 	}
 }

@@ -76,11 +76,11 @@ func TestWriterBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if other.Len() != len(specs) {
-		t.Errorf("%d tensors", other.Len())
+		t.Errorf("another reader finds %d tensors, want %d", other.Len(), len(specs))
 	}
 	b, _ := other.Tensor("b")
 	if !slices.Equal(b.Data(), []byte{0x40, 0x40, 0x80, 0x40, 0xa0, 0x40}) {
-		t.Errorf("b is % x", b.Data())
+		t.Errorf("b is % x, want 3, 4 and 5 in BF16", b.Data())
 	}
 }
 
@@ -169,7 +169,7 @@ func TestOutput(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(filepath.Join(folder, "b")); string(got) != "B" {
-			t.Errorf("b is %q", got)
+			t.Errorf("b is %q, want B", got)
 		}
 	}
 	if got := names(t, dir); got != "a b fresh" {
@@ -209,7 +209,7 @@ func TestOutputAppears(t *testing.T) {
 	}
 	writeText(t, filepath.Join(dir, "b"), "mine")
 	if err := o.Commit(); !errors.As(err, new(*ExistsError)) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an ExistsError", err)
 	}
 	if err := o.Discard(); err != nil {
 		t.Error(err)
@@ -316,6 +316,6 @@ func TestReplace(t *testing.T) {
 		t.Errorf("left %s", got)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, ConfigFile)); err != nil || string(text) != "new" {
-		t.Errorf("configuration %q, %v", text, err)
+		t.Errorf("the configuration is %q, %v, want new", text, err)
 	}
 }

@@ -249,7 +249,7 @@ func TestConstants(t *testing.T) {
 	}
 	for e, got := range judged(a) {
 		if got != "" {
-			t.Errorf("%s: %q", e, got)
+			t.Errorf("%s: breaks %q, want no broken rule", e, got)
 		}
 	}
 }
@@ -265,7 +265,7 @@ func TestExperts(t *testing.T) {
 	m.Extra = []checkpoint.Spec{{Name: "model.layers.0.mlp.gate.weight", DType: checkpoint.BF16, Shape: []int64{2, 16}}}
 	for e, got := range judged(artifact(t, m)) {
 		if got != "" {
-			t.Errorf("%s: %q", e, got)
+			t.Errorf("%s: breaks %q, want no broken rule", e, got)
 		}
 	}
 }
@@ -279,7 +279,7 @@ func TestQuantised(t *testing.T) {
 	m.Extra = []checkpoint.Spec{{Name: strings.TrimSuffix(name, "weight") + "qweight", DType: "I32", Shape: []int64{2, 16}}}
 	for e, got := range judged(artifact(t, m)) {
 		if got != "quantised" {
-			t.Errorf("%s: %q", e, got)
+			t.Errorf("%s: breaks %q, want quantised alone", e, got)
 		}
 	}
 }
@@ -291,7 +291,7 @@ func TestFindings(t *testing.T) {
 	m.Config["rope_interleave"] = false
 	for _, v := range engine.Judge(artifact(t, m), engine.All.Each()) {
 		if v.Loads != (v.Engine == engine.HF) {
-			t.Errorf("%s: loads %v", v.Engine, v.Loads)
+			t.Errorf("%s: loads it: %v, want that Transformers alone does", v.Engine, v.Loads)
 		}
 		if !slices.IsSortedFunc(v.Findings, func(a, b engine.Finding) int {
 			if !a.Fatal && b.Fatal {
@@ -299,11 +299,11 @@ func TestFindings(t *testing.T) {
 			}
 			return 0
 		}) {
-			t.Errorf("%s: %v", v.Engine, v.Findings)
+			t.Errorf("%s: got %v, want the fatal findings first", v.Engine, v.Findings)
 		}
 		for _, f := range v.Findings {
 			if f.What == "" || strings.HasSuffix(f.What, ".") || strings.HasSuffix(f.Do.String(), ".") {
-				t.Errorf("%s: %+v", v.Engine, f)
+				t.Errorf("%s: got %+v, want words without a full stop", v.Engine, f)
 			}
 		}
 	}
@@ -328,7 +328,7 @@ func FuzzJudge(f *testing.F) {
 		a := &engine.Artifact{Config: config, Tensors: []checkpoint.Spec{{Name: name, DType: checkpoint.F32, Shape: []int64{1, 1}}}}
 		verdicts := engine.Judge(a, engine.All.Each())
 		if len(verdicts) != 4 {
-			t.Fatalf("%d verdicts", len(verdicts))
+			t.Fatalf("got %d verdicts, want one of each of 4 engines", len(verdicts))
 		}
 		for _, v := range verdicts {
 			if !v.Loads && (len(v.Findings) == 0 || v.Findings[0].What == "") {

@@ -79,7 +79,7 @@ func TestRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !c.check(m) {
-				t.Errorf("described as %+v", m)
+				t.Errorf("described as %+v, which is not what its configuration says", m)
 			}
 		})
 	}
@@ -193,7 +193,7 @@ func TestRefusedFamilies(t *testing.T) {
 			_, err := read(t, testmodel.Llama{Layers: 1, Config: map[string]any{"model_type": kind, "architectures": []string{"SomeForCausalLM"}}})
 			var refused *family.UnsupportedError
 			if !errors.As(err, &refused) || !strings.Contains(refused.What, kind) || !strings.Contains(refused.What, r.Why) || refused.Tip == "" {
-				t.Errorf("%s: %v", kind, err)
+				t.Errorf("%s: got %v, want a refusal with %q and a tip", kind, err, r.Why)
 			}
 			if strings.Contains(refused.What, "\n") {
 				t.Errorf("%s: more than a line", kind)
@@ -208,12 +208,12 @@ func TestFamilies(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, f := range family.Families() {
 		if seen[f.Type] || f.Class == "" || f.Models == "" || f.How == "" {
-			t.Errorf("%+v", f)
+			t.Errorf("%+v: want a type that no other family has, and every field filled in", f)
 		}
 		seen[f.Type] = true
 		m, err := read(t, testmodel.Llama{Kind: f.Type})
 		if err != nil || m.Family() != f.Type || m.Architecture != f.Class {
-			t.Errorf("%s: %v", f.Type, err)
+			t.Errorf("%s: got %v, want a model of class %s", f.Type, err, f.Class)
 		}
 	}
 	for _, r := range family.Refusals() {
@@ -321,7 +321,7 @@ func TestAttention(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r, c := kv.Dims(); r != 32 || c != 32 {
-		t.Errorf("stack is %d×%d", r, c)
+		t.Errorf("the stack is %d×%d, want 32×32", r, c)
 	}
 	if got, want := kv.At(16+9, 4), whole(family.VProj)[9*32+4]; got != want {
 		t.Errorf("value row: %v, want %v", got, want)
@@ -342,7 +342,7 @@ func TestPoisonedWeights(t *testing.T) {
 	}
 	_, err = m.Attention(0).KeyValue()
 	if !errors.As(err, new(*checkpoint.ValueError)) || !strings.Contains(err.Error(), `"model.layers.0.self_attn.k_proj.weight": +Inf at [0 0]`) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error that names the infinite value", err)
 	}
 	if _, err := m.Attention(1).KeyValue(); err != nil {
 		t.Errorf("a sound layer: %v", err)
@@ -379,7 +379,7 @@ func TestConfigKeepsItsText(t *testing.T) {
 func TestConfigRefusals(t *testing.T) {
 	for _, text := range []string{``, `[]`, `null`, `{"a":1,"a":2}`, `{"a":1}x`, `{"a":nan}`, `{"a":Infinityy}`, "{\"a\":\"\xff\"}"} {
 		if _, err := family.ParseConfig([]byte(text)); err == nil {
-			t.Errorf("took %q", text)
+			t.Errorf("%q was accepted, want an error", text)
 		}
 	}
 }

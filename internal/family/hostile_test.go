@@ -72,7 +72,7 @@ func TestHostileConfig(t *testing.T) {
 		start := time.Now()
 		_, err = family.Read(src, "")
 		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("%s: took %v", name, took)
+			t.Errorf("%s: took %v, want at most 10s", name, took)
 		}
 		src.Close()
 		if err == nil {
@@ -85,7 +85,7 @@ func TestHostileConfig(t *testing.T) {
 			t.Errorf("%s: got %.500v, want %q", name, err, c.want)
 		}
 		if !errors.As(err, new(*checkpoint.FormatError)) {
-			t.Errorf("%s: %T", name, err)
+			t.Errorf("%s: got a %T, want a checkpoint.FormatError", name, err)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func TestPerHeadRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 		if !errors.As(err, new(*family.UnsupportedError)) && !errors.As(err, new(*checkpoint.FormatError)) {
-			t.Errorf("%s: %T", name, err)
+			t.Errorf("%s: got a %T, want an UnsupportedError or a FormatError", name, err)
 		}
 	}
 	baseline := testmodel.Llama{Config: map[string]any{family.PerHeadKey: family.PerHeadConfig{Baseline: true}}}.Open(t)
@@ -115,7 +115,7 @@ func TestRankings(t *testing.T) {
 		if c.want == "" {
 			again, encodeErr := family.EncodeRankings(all)
 			if err != nil || encodeErr != nil || string(again) != string(content) {
-				t.Errorf("%s: %v, %v, %v", name, all, err, encodeErr)
+				t.Errorf("%s: read %v, %v; writing them again gives %v, want the same file", name, all, err, encodeErr)
 			}
 			continue
 		}

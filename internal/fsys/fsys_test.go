@@ -30,7 +30,7 @@ func TestLock(t *testing.T) {
 	}
 	var held *HeldError
 	if _, err := dir.Lock("lock"); !errors.As(err, &held) || held.PID != os.Getpid() {
-		t.Errorf("held: %v", err)
+		t.Errorf("got %v, want a HeldError of this process", err)
 	}
 	if err := first.Drop(); err != nil { // as if the process died
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestRemoveAll(t *testing.T) {
 // TestFree: there is some room, and it is a number.
 func TestFree(t *testing.T) {
 	if n, err := folderAt(t, t.TempDir()).Free(); err != nil && !errors.Is(err, errors.ErrUnsupported) || err == nil && n <= 0 {
-		t.Errorf("%d, %v", n, err)
+		t.Errorf("got %d, %v, want a positive number of bytes", n, err)
 	}
 }
 
@@ -128,14 +128,14 @@ func TestMove(t *testing.T) {
 	}
 	for name, free := range map[string]bool{"file": true, "folder": true, "taken": false, "dangling": false, "full": false} {
 		if err := a.Move(name, b, name); free != (err == nil) || err != nil && !errors.Is(err, fs.ErrExist) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want fs.ErrExist unless the name is free (%v)", name, err, free)
 		}
 		if there, err := Exists(a, name); there == free || err != nil {
 			t.Errorf("%s: still there: %v, %v", name, there, err)
 		}
 	}
 	if text, _ := os.ReadFile(filepath.Join(to, "taken")); string(text) != "old" {
-		t.Errorf("replaced by %q", text)
+		t.Errorf("the file was replaced by %q, want old", text)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestUnsafe(t *testing.T) {
 	dir := folderAt(t, path)
 	for _, name := range []string{"file", "to-folder", "to-file", "to-nothing", "again"} {
 		if _, err := dir.Enter(name); !errors.As(err, new(*UnsafeError)) {
-			t.Errorf("entered %s: %v", name, err)
+			t.Errorf("entering %s: got %v, want an UnsafeError", name, err)
 		}
 	}
 	for _, name := range []string{"folder", "to-folder", "to-file", "to-nothing", "again"} {
@@ -163,7 +163,7 @@ func TestUnsafe(t *testing.T) {
 		_, locking := dir.Lock(name)
 		for _, err := range []error{opening, appending, locking} {
 			if !errors.As(err, new(*UnsafeError)) {
-				t.Errorf("opened %s: %v", name, err)
+				t.Errorf("opening %s: got %v, want an UnsafeError", name, err)
 			}
 		}
 	}
@@ -172,7 +172,7 @@ func TestUnsafe(t *testing.T) {
 	}
 	for _, name := range []string{"file", "twice"} {
 		if text, _ := os.ReadFile(filepath.Join(path, name)); string(text) != "mine" {
-			t.Errorf("%s holds %q", name, text)
+			t.Errorf("%s holds %q, want mine", name, text)
 		}
 	}
 }

@@ -37,9 +37,9 @@ func TestLockWithout(t *testing.T) {
 		var held *HeldError
 		switch {
 		case c.free && err != nil:
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want the lock", name, err)
 		case !c.free && (!errors.As(err, &held) || held.Unknown != c.unknown):
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a HeldError of machine %q", name, err, c.unknown)
 		}
 		if there, _ := Exists(dir, "lock"); there == c.free {
 			t.Errorf("%s: the file is there: %v", name, there)

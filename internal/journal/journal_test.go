@@ -47,7 +47,7 @@ func TestJournal(t *testing.T) {
 		got, err := Read[int](in, "journal")
 		slices.Sort(got)
 		if err != nil || len(got) != 19 || got[0] != 1 || got[18] != 19 {
-			t.Errorf("read %v, %v", got, err)
+			t.Errorf("read %v, %v, want 1 to 19", got, err)
 		}
 	}
 }
@@ -79,12 +79,12 @@ func TestTorn(t *testing.T) {
 	for n := range text {
 		got, err := read(text[:n])
 		if err != nil || !slices.Equal(got, want[:len(got)]) || len(got) != slices.Index([]bool{n < 17, n < 35, true}, true) {
-			t.Errorf("cut at %d: %q, %v", n, got, err)
+			t.Errorf("cut at %d: got %q, %v, want the lines before it", n, got, err)
 		}
 		changed := slices.Clone(text)
 		changed[n] ^= 1
 		if got, err := read(changed); !errors.Is(err, ErrDamaged) && !(n == len(text)-1 && slices.Equal(got, want[:2])) {
-			t.Errorf("changed at %d: %q, %v", n, got, err)
+			t.Errorf("changed at %d: got %q, %v, want ErrDamaged", n, got, err)
 		}
 	}
 }

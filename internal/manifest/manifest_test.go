@@ -43,7 +43,7 @@ func TestHostile(t *testing.T) {
 		}
 		r, err := Check(t.Context(), dir)
 		if err != nil || len(r.Findings) == 0 || !strings.Contains(r.Findings[0].String(), c.want) {
-			t.Errorf("%s: %+v, %v", name, r, err)
+			t.Errorf("%s: got %+v, %v, want a finding with %q", name, r, err, c.want)
 		}
 	}
 }

@@ -29,14 +29,14 @@ func TestMethods(t *testing.T) {
 		t.Errorf("without a word: %+v", o)
 	}
 	if o := maths(t, m, plan.Request{Method: mla.MethodMHA2MLA}); !o.PerHead || o.Select != rope.ByNorm || o.Weights != mla.WeightsNone {
-		t.Errorf("the paper's method is %+v", o)
+		t.Errorf("the paper's method is %+v, want its layout, 2-norm and no weights", o)
 	}
 	asked := plan.Request{Method: mla.MethodMHA2MLA, Layout: layout.FormDeepseek, Select: rope.Low, Weights: mla.WeightsAttention}
 	if o := maths(t, m, asked); o.PerHead || o.Select != rope.Low || o.Weights != mla.WeightsAttention {
-		t.Errorf("the user's choices became %+v", o)
+		t.Errorf("the user's choices became %+v, want %+v", o, asked)
 	}
 	if o := maths(t, m, plan.Request{Method: mla.MethodTransMLA}); o.Weights != mla.WeightsBalanced {
-		t.Errorf("TransMLA is %+v", o)
+		t.Errorf("TransMLA is %+v, want balanced weights", o)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestCheck(t *testing.T) {
 	} {
 		switch err := c.r.Check(); {
 		case c.want == "" && err != nil:
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want no error", name, err)
 		case c.want != "" && (!errors.As(err, new(*plan.UsageError)) || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: got %v, want a usage error with %q", name, err, c.want)
 		}
@@ -96,10 +96,10 @@ func TestAim(t *testing.T) {
 		switch {
 		case c.err != nil:
 			if err == nil || !errors.As(err, c.err) {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: got %v, want %T", name, err, c.err)
 			}
 		case err != nil:
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want no error", name, err)
 		case choices.Form() == layout.FormDeepseek:
 			p, err := plan.New(t.TempDir()+"/out", choices, choices.Sizes())
 			if err != nil || p.Target.MLA.QLoraRank != c.want {
@@ -146,7 +146,7 @@ func TestData(t *testing.T) {
 				t.Errorf("%s: got %v, want a usage error with %q", name, err, c.err)
 			}
 		case err != nil:
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want no error", name, err)
 		default:
 			if o := choices.Maths(choices.Sizes()); o.Weights != c.weights || o.Heal != c.heal {
 				t.Errorf("%s: weights %s and healing %s, want %s and %s", name, o.Weights, o.Heal, c.weights, c.heal)

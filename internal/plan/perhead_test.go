@@ -60,11 +60,11 @@ func TestPerHeadSizes(t *testing.T) {
 	c := choose(t, m, plan.Request{Layout: layout.FormReference, Cache: 21, SVD: plan.SVDSplit})
 	for _, s := range c.Splits() {
 		if s.Rank%4 != 0 || s.Rank < 4 || s.Rank+2*s.RopeDims > 21 || s.Theta != m.RopeTheta {
-			t.Errorf("split %+v", s)
+			t.Errorf("got the split %+v, want a rank for two latents of 2 KV heads and at most 21 floats", s)
 		}
 	}
 	if n := len(c.Splits()); n != 4 { // 2, 4, 6, 8
-		t.Errorf("%d splits", n)
+		t.Errorf("got %d splits, want 4", n)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestReadRankings(t *testing.T) {
 	}
 	for _, text := range []string{"", ".pth", "best", "rank.pt"} {
 		if _, err := plan.ParseSelect(text); err == nil {
-			t.Errorf("took %q", text)
+			t.Errorf("%q was accepted, want an error", text)
 		}
 	}
 	for _, text := range []string{"high", "a/b.pth"} {

@@ -102,11 +102,11 @@ func TestSplits(t *testing.T) {
 	c := choose(t, m, plan.Request{Cache: 12})
 	for _, s := range c.Splits() {
 		if s.Rank+s.RopeDims != 12 || s.RopeDims%2 != 0 || s.Rank < 1 || s.RopeDims > 16 {
-			t.Errorf("split %+v", s)
+			t.Errorf("got the split %+v, want 12 floats in all and an even rotary key of at most 16", s)
 		}
 	}
 	if n := len(c.Splits()); n != 4 { // 2, 4, 6, 8
-		t.Errorf("%d splits", n)
+		t.Errorf("got %d splits, want 4", n)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestActions(t *testing.T) {
 		}
 	}
 	if p.Cache.Before != 32 || p.Cache.After != 12 || p.Theta != nil {
-		t.Errorf("cache %+v, base %v", p.Cache, p.Theta)
+		t.Errorf("got cache %+v and base %v, want 32 floats, then 12, and no base", p.Cache, p.Theta)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestTypes(t *testing.T) {
 			}
 			wantName := map[checkpoint.DType]string{checkpoint.F64: "float64", checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}[want]
 			if !strings.Contains(string(p.Config), `"torch_dtype": "`+wantName+`"`) {
-				t.Errorf("%s, %s: configuration %s", source, name, p.Config)
+				t.Errorf("%s, %s: got configuration %s, want torch_dtype %s", source, name, p.Config, wantName)
 			}
 		}
 	}
@@ -222,12 +222,12 @@ func TestShards(t *testing.T) {
 			before = tensor.Shard
 		}
 		if total != p.Bytes || tensors != len(p.Tensors) {
-			t.Errorf("shards hold %d bytes of %d", total, p.Bytes)
+			t.Errorf("shards hold %d tensors of %d bytes, want %d of %d", tensors, total, len(p.Tensors), p.Bytes)
 		}
 	}
 	one := newPlan(t, m, filepath.Join(t.TempDir(), "o.safetensors"), plan.Request{MaxShard: 1})
 	if len(one.Shards) != 1 || one.Shards[0].File != "o.safetensors" || one.Whole || !slices.Equal(one.Files(), []string{"o.safetensors", "o.mha2mla.json", "config.json"}) {
-		t.Errorf("a single file: %v", one.Files())
+		t.Errorf("a single file: got %v, want o.safetensors, its manifest and config.json", one.Files())
 	}
 }
 
@@ -239,7 +239,7 @@ func TestPadded(t *testing.T) {
 	p := newPlan(t, m, "out", padding)
 	want := family.MLA{KVLoraRank: 256, RopeDim: 64, NopeDim: 128, ValueDim: 128, LatentEps: 1e-6}
 	if *p.Target.MLA != want || p.Cache.After != 320 {
-		t.Errorf("padded to %+v", *p.Target.MLA)
+		t.Errorf("padded to %+v, want %+v and a cache of 320", *p.Target.MLA, want)
 	}
 	slots, padded := rope.Frequencies(1000, 6), rope.Frequencies(p.Target.RopeTheta, 64)
 	for i, nu := range slots {
@@ -277,11 +277,11 @@ func TestScaling(t *testing.T) {
 		for _, k := range choose(t, scaled, c.o).Keys(plan.Sizes{Rank: 8, RopeDims: c.dims}) {
 			plain, yarn = plain || k.Scaling == nil, yarn || k.Scaling != nil
 			if !k.Known() || k.RopeDims != c.dims {
-				t.Errorf("%s: %+v", name, k)
+				t.Errorf("%s: got %+v, want all sizes known and %d rotary dimensions", name, k, c.dims)
 			}
 		}
 		if plain != c.plain || yarn != c.yarn {
-			t.Errorf("%s: unscaled %v, yarn %v", name, plain, yarn)
+			t.Errorf("%s: unscaled %v, yarn %v, want %v and %v", name, plain, yarn, c.plain, c.yarn)
 		}
 	}
 	yarn := plan.Request{Rank: 8, RopeDims: 16, Theta: 100, Scaling: plan.ScalingYarn}
@@ -292,7 +292,7 @@ func TestScaling(t *testing.T) {
 		}
 	}
 	if !slices.Contains(p.Words(), option.RopeScaling.Is("yarn")) {
-		t.Errorf("words %v", p.Words())
+		t.Errorf("got words %v, want the scaling yarn among them", p.Words())
 	}
 	if p := newPlan(t, scaled, "out", plan.Request{Rank: 8, RopeDims: 16, Theta: 100}); p.Target.Rope != nil {
 		t.Errorf("a base that is given is scaled by %+v", p.Target.Rope)

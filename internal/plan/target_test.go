@@ -31,7 +31,7 @@ func TestAdvice(t *testing.T) {
 			}
 		}
 		if loaders := strings.Join(p.Loaders(), " "); target == engine.All && loaders != "hf vllm sglang" {
-			t.Errorf("loaded by %s", loaders)
+			t.Errorf("loaded by %s, want hf vllm sglang", loaders)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(got.Shape, want.Shape) || !bytes.Equal(got.Data, want.Data) {
-		t.Errorf("got %v", got)
+		t.Errorf("got %v, want %v", got, want)
 	}
 	if _, again := sample(t); !bytes.Equal(content, again) {
 		t.Error("the same tensor gives other bytes")
@@ -55,11 +55,11 @@ func TestTorch(t *testing.T) {
 	} {
 		got, err := ReadFile(filepath.Join("testdata", file))
 		if err != nil {
-			t.Errorf("%s: %v", file, err)
+			t.Errorf("%s: got %v, want no error", file, err)
 			continue
 		}
 		if !slices.Equal(got.Shape, want.Shape) || !bytes.Equal(got.Data, want.Data) {
-			t.Errorf("%s: got %v", file, got)
+			t.Errorf("%s: got %v, want %v", file, got, want)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func FuzzPth(f *testing.F) {
 				size *= n
 			}
 			if size != len(got.Data) {
-				t.Errorf("shape %v with %d bytes", got.Shape, len(got.Data))
+				t.Errorf("shape %v has %d bytes, want %d", got.Shape, len(got.Data), size)
 			}
 		}
 	})

@@ -80,14 +80,14 @@ func TestUnknownFormat(t *testing.T) {
 
 func TestText(t *testing.T) {
 	if got := Blocks([]float64{1, 0.1, 0.03, 0.01, 0.001, 0.0009, 0}); got != "██▆▄▁··" {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want ██▆▄▁··", got)
 	}
 	for saving, want := range map[float64]string{0.5: "−50.00 %", 0: "−0.00 %", -0.25: "+25.00 %"} {
 		if got := Change(saving); got != want {
-			t.Errorf("%v is written %s", saving, got)
+			t.Errorf("%v is written %s, want %s", saving, got, want)
 		}
 	}
 	if got := Marks([]bool{true, false}); got != "●·" {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want ●·", got)
 	}
 }

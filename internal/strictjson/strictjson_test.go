@@ -77,7 +77,7 @@ func TestPeeking(t *testing.T) {
 		}
 	})
 	if err != nil || strings.Join(got, " ") != "1 [5,11) null [19,21)" {
-		t.Errorf("got %v, %v", got, err)
+		t.Errorf("got %v, %v, want 1 [5,11) null [19,21)", got, err)
 	}
 	if err := r.End(); err != nil {
 		t.Error(err)

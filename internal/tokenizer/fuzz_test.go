@@ -85,7 +85,7 @@ func FuzzEncode(f *testing.F) {
 			ids, encodeErr := tok.Encode(text)
 			switch {
 			case (encodeErr == nil) != (err == nil):
-				t.Fatalf("%s: %v", name, encodeErr)
+				t.Fatalf("%s: got %v, want what the other says: %v", name, encodeErr, err)
 			case err != nil:
 			case name == "llama2":
 				if !slices.Equal(ids, want) {
@@ -97,7 +97,7 @@ func FuzzEncode(f *testing.F) {
 					got.WriteString(texts[id])
 				}
 				if got.String() != visible(text) {
-					t.Errorf("%s: %q becomes %q", name, visible(text), got.String())
+					t.Errorf("%s: the tokens of %q spell %q, want the text", name, visible(text), got.String())
 				}
 			}
 		}

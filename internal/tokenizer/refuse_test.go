@@ -54,7 +54,7 @@ func TestUnsupported(t *testing.T) {
 	}
 	split := `{"type":"Split","pattern":{"Regex":` + string(marshal(t, gpt2Pattern)) + `},"behavior":"Removed","invert":false}`
 	if _, err := parsePreTokenizer([]byte(split)); err == nil || !strings.Contains(err.Error(), `behavior "Removed"`) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error that names the behavior", err)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestMalformedSentencePiece(t *testing.T) {
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 	path := filepath.Join(dir, "tokenizer.json")
 	write := func(text string) {
@@ -157,12 +157,12 @@ func TestOpen(t *testing.T) {
 	}
 	write(`{"version":"1.0"`)
 	if _, err := Open(dir); !errors.As(err, new(*checkpoint.FormatError)) || !strings.Contains(err.Error(), path) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want a FormatError with the path", err)
 	}
 	write(`{"version":"1.0","model":{"type":"Unigram"}}`)
 	var refusal *UnsupportedError
 	if _, err := Open(dir); !errors.As(err, &refusal) || refusal.Path != path || refusal.Where != "model" || refusal.Hint() == "" {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an UnsupportedError with the path and a hint", err)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestInvalidText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := tok.Encode("a\ufffd\xff"); err == nil || !strings.Contains(err.Error(), "at byte 4") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error at byte 4", err)
 	}
 }
 
@@ -186,6 +186,6 @@ func TestNoUnknownToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := tok.Encode("ab"); err == nil || !strings.Contains(err.Error(), `"b" is not in the vocabulary, nor is the unknown token "<u>"`) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error that names b and the unknown token", err)
 	}
 }

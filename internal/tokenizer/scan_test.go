@@ -141,6 +141,6 @@ func TestScanKeepsEverything(t *testing.T) {
 func checkWords(t *testing.T, name, text string, words []string) {
 	t.Helper()
 	if slices.Contains(words, "") || strings.Join(words, "") != text {
-		t.Errorf("%s: %q becomes %q", name, text, words)
+		t.Errorf("%s: %q is cut into %q, want words that are not empty and spell the text", name, text, words)
 	}
 }

@@ -65,7 +65,7 @@ func TestRawBlocks(t *testing.T) {
 	}
 	got, err := Read(t.Context(), path, 6)
 	if err != nil || len(got) != 1 || len(got[0]) != len(content)/2 {
-		t.Fatalf("%d sequences, %v", len(got), err)
+		t.Fatalf("got %d sequences, %v, want one of %d ids", len(got), err, len(content)/2)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestReadDirectory(t *testing.T) {
 	_, err := Read(t.Context(), t.TempDir(), 6)
 	var format *checkpoint.FormatError
 	if !errors.As(err, &format) || !strings.Contains(err.Error(), "a directory") || format.Tip != "" {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want a FormatError about a directory, without a tip", err)
 	}
 }
 
@@ -91,11 +91,11 @@ func TestReadSome(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := Read(t.Context(), path, 10); err == nil {
-			t.Errorf("%s: took all of it", name)
+			t.Errorf("%s: all of it was accepted, want an error", name)
 		}
 		sequences, err := ReadSome(t.Context(), path, 10, 4)
 		if got := fmt.Sprint(slices.Concat(sequences...)); err != nil || got != "[1 2 3 4]" {
-			t.Errorf("%s: %s, %v", name, got, err)
+			t.Errorf("%s: got %s, %v, want [1 2 3 4]", name, got, err)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestEndless(t *testing.T) {
 		t.Skip("takes a gigabyte")
 	}
 	if _, err := raw(2)(endless("\x01\x00"), &ids{vocab: 10}); err == nil || !strings.Contains(err.Error(), "more than 134217728 token ids") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error about too many ids", err)
 	}
 }
 

@@ -46,10 +46,10 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Read(t.Context(), path, 10); !errors.As(err, new(*checkpoint.FormatError)) || !strings.Contains(err.Error(), path) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want a FormatError with the path", err)
 	}
 	if _, err := Read(t.Context(), path+"x", 10); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want os.ErrNotExist", err)
 	}
 }
 
