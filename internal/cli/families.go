@@ -29,9 +29,9 @@ cannot be, and why. Nothing is read.
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(*cobra.Command, []string) error {
 		known := struct {
-			Families []family.Family  `json:"families"`
+			Families []described      `json:"families"`
 			Refused  []family.Refusal `json:"refused"`
-		}{family.Families(), family.Refusals()}
+		}{describe(family.Families()), family.Refusals()}
 		return output().result(known, func(w io.Writer) error {
 			if markdown {
 				_, err := io.WriteString(w, familiesMarkdown())
@@ -43,11 +43,26 @@ cannot be, and why. Nothing is read.
 	return cmd
 }
 
+// described is a family with what becomes of it in words of the command line. Its fields are
+// JSON output.
+type described struct {
+	family.Family
+	How string `json:"what_becomes_of_it"`
+}
+
+// describe puts into words what becomes of families.
+func describe(families []family.Family) (all []described) {
+	for _, f := range families {
+		all = append(all, described{f, f.How.In(flagWords)})
+	}
+	return all
+}
+
 // printFamilies prints both tables for a terminal.
 func printFamilies(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range family.Families() {
-		fmt.Fprintf(t, "%s\t%s\n\t%s\n", f.Type, f.Models, f.How)
+		fmt.Fprintf(t, "%s\t%s\n\t%s\n", f.Type, f.Models, f.How.In(flagWords))
 	}
 	fmt.Fprintf(t, "\nnot converted\t\n")
 	for _, r := range family.Refusals() {
@@ -61,7 +76,7 @@ func familiesMarkdown() string {
 	var b strings.Builder
 	b.WriteString("| model_type | models | what becomes of it |\n|---|---|---|\n")
 	for _, f := range family.Families() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Type, f.Models, f.How)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Type, f.Models, f.How.In(flagWords))
 	}
 	b.WriteString("\n| not converted | because |\n|---|---|\n")
 	for _, r := range family.Refusals() {

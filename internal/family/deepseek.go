@@ -3,6 +3,7 @@ package family
 import (
 	"errors"
 
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -18,7 +19,7 @@ func (f *fields) interleaved() (bool, error) {
 var deepseek = Family{
 	Type: "deepseek_v3", Class: DeepseekClass,
 	Models: "what mha2mla writes, to be run by verify",
-	How:    "has latent attention already",
+	How:    option.Plain("has latent attention already"),
 	read:   readDeepseek,
 }
 

@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // Family is a kind of model that the program knows, with the names that configurations
 // give it.
 type Family struct {
-	Type   string `json:"model_type"`
-	Class  string `json:"class"`              // the class of Transformers that runs it
-	Models string `json:"models"`             // published models of the family
-	How    string `json:"what_becomes_of_it"` // what the conversion does where the family differs from the canonical decoder
+	Type   string      `json:"model_type"`
+	Class  string      `json:"class"`  // the class of Transformers that runs it
+	Models string      `json:"models"` // published models of the family
+	How    option.Text `json:"-"`      // what the conversion does where the family differs from the canonical decoder
 
 	// read fills the model from the configuration and notes where the family keeps its
 	// weights. An error other than UnsupportedError says that the content of the

@@ -207,7 +207,7 @@ func TestRefusedFamilies(t *testing.T) {
 func TestFamilies(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, f := range family.Families() {
-		if seen[f.Type] || f.Class == "" || f.Models == "" || f.How == "" {
+		if seen[f.Type] || f.Class == "" || f.Models == "" || f.How.Empty() {
 			t.Errorf("%+v: want a type that no other family has, and every field filled in", f)
 		}
 		seen[f.Type] = true

@@ -1,12 +1,16 @@
 package family
 
-import "math"
+import (
+	"math"
+
+	"github.com/mha2mla/mha2mla/internal/option"
+)
 
 // gemma is GemmaForCausalLM, the class of Gemma 1.
 var gemma = Family{
 	Type: "gemma", Class: "GemmaForCausalLM",
 	Models: "Gemma 1, CodeGemma",
-	How:    "norms of 1+w and the scale of the embedding are folded exactly; its gelu is for Transformers alone: `--target hf`",
+	How:    option.Textf("norms of 1+w and the scale of the embedding are folded exactly; its gelu is for Transformers alone: `%v`", option.Target.Is("hf")),
 	read: func(f *fields, m *Model) error {
 		m.Activation = GELU
 		if err := f.grouped(m); err != nil {

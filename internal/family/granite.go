@@ -1,12 +1,16 @@
 package family
 
-import "math"
+import (
+	"math"
+
+	"github.com/mha2mla/mha2mla/internal/option"
+)
 
 // granite is GraniteForCausalLM: a Llama with multipliers.
 var granite = Family{
 	Type: "granite", Class: "GraniteForCausalLM",
 	Models: "Granite 3.x, dense",
-	How:    "the multipliers of embedding, attention, residual and logits are folded into the weights, exactly",
+	How:    option.Plain("the multipliers of embedding, attention, residual and logits are folded into the weights, exactly"),
 	read: func(f *fields, m *Model) error {
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err

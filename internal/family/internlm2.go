@@ -1,12 +1,14 @@
 package family
 
+import "github.com/mha2mla/mha2mla/internal/option"
+
 // internlm2 is InternLM2ForCausalLM. It keeps the projections to queries, keys and
 // values in one tensor. Its rows are those of one KV head after the other: first the
 // query heads that share the KV head, then its key, then its value.
 var internlm2 = Family{
 	Type: "internlm2", Class: "InternLM2ForCausalLM",
 	Models: "InternLM2, InternLM2.5",
-	How:    "fused projections are taken apart; dynamic RoPE scaling holds up to max_position_embeddings",
+	How:    option.Plain("fused projections are taken apart; dynamic RoPE scaling holds up to max_position_embeddings"),
 	read: func(f *fields, m *Model) error {
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err

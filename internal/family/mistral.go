@@ -1,10 +1,12 @@
 package family
 
+import "github.com/mha2mla/mha2mla/internal/option"
+
 // mistral is MistralForCausalLM.
 var mistral = Family{
 	Type: "mistral", Class: "MistralForCausalLM",
 	Models: "Mistral 7B, Mistral Nemo, Mistral Small, Zephyr",
-	How:    "directly; a sliding window shorter than the context only with --ignore-sliding-window",
+	How:    option.Textf("directly; a sliding window shorter than the context only with %v", option.IgnoreWindow.Alone()),
 	read: func(f *fields, m *Model) error {
 		if err := f.standard(m); err != nil {
 			return err

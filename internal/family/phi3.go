@@ -1,11 +1,13 @@
 package family
 
+import "github.com/mha2mla/mha2mla/internal/option"
+
 // phi3 is Phi3ForCausalLM. It keeps the projections to queries, keys and values in one
 // tensor, and gate_proj and up_proj in another.
 var phi3 = Family{
 	Type: "phi3", Class: "Phi3ForCausalLM",
 	Models: "Phi-3 mini and medium of 4k, Phi-4",
-	How:    "fused projections are taken apart; a sliding window as in Mistral; the 128k models (longrope) are refused",
+	How:    option.Plain("fused projections are taken apart; a sliding window as in Mistral; the 128k models (longrope) are refused"),
 	read: func(f *fields, m *Model) error {
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err

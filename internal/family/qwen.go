@@ -1,10 +1,12 @@
 package family
 
+import "github.com/mha2mla/mha2mla/internal/option"
+
 // qwen2 is Qwen2ForCausalLM.
 var qwen2 = Family{
 	Type: "qwen2", Class: "Qwen2ForCausalLM",
 	Models: "Qwen2, Qwen2.5, and what is distilled into them",
-	How:    "biases of queries, keys and values by --bias fold or, exactly and for Transformers alone, --bias hf; --layout mha2mla keeps them",
+	How:    option.Textf("biases of queries, keys and values by %v or, exactly and for Transformers alone, %v; %v keeps them", option.Bias.Is("fold"), option.Bias.Is("hf"), option.Layout.Is("mha2mla")),
 	read: func(f *fields, m *Model) error {
 		m.Biases = true
 		if err := f.standard(m); err != nil {
@@ -19,7 +21,7 @@ var qwen2 = Family{
 var qwen3 = Family{
 	Type: "qwen3", Class: "Qwen3ForCausalLM",
 	Models: "Qwen3, dense",
-	How:    "the norms on queries and keys become constants of each head, calibrated or expected: an approximation",
+	How:    option.Plain("the norms on queries and keys become constants of each head, calibrated or expected: an approximation"),
 	read: func(f *fields, m *Model) error {
 		m.HeadNorms = true
 		if err := f.standard(m); err != nil {
