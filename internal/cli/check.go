@@ -175,7 +175,8 @@ func (r *checkReport) failed() error {
 		if v.Loads || !slices.Contains(r.Asked, string(v.Engine)) {
 			continue
 		}
-		if e.engines = append(e.engines, string(v.Engine)); e.do == "" {
+		e.engines = append(e.engines, string(v.Engine))
+		if e.do == "" {
 			e.do = v.Findings[0].Do
 		}
 	}

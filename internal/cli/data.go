@@ -26,7 +26,8 @@ func dataFlags(cmd *cobra.Command, d *job.Data, calibrate *string) {
 
 // setCalibrate says what a value of --calibrate means.
 func setCalibrate(d *job.Data, value string) {
-	if d.None = value == noText; !d.None {
+	d.None = value == noText
+	if !d.None {
 		d.From(value)
 	}
 }

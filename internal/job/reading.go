@@ -31,8 +31,10 @@ const usualWindow = 2048
 
 // From reads a file, whose name says whether it holds token ids or a text.
 func (r *Reading) From(path string) {
-	if r.IDs, r.Text = "", path; tokens.HoldsIDs(path) {
+	if tokens.HoldsIDs(path) {
 		r.IDs, r.Text = path, ""
+	} else {
+		r.IDs, r.Text = "", path
 	}
 }
 
