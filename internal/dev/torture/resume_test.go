@@ -154,8 +154,8 @@ func TestResumeRefuses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	refused(job{rank: 12, maxShard: severalShards}, "--kv-lora-rank 12")
-	refused(job{maxShard: 30e3}, "--max-shard-size")
+	refused(job{rank: 12, maxShard: severalShards}, "kv-lora-rank 12")
+	refused(job{maxShard: 30e3}, "max-shard-size")
 	if err := os.Chtimes(file, time.Time{}, info.ModTime().Add(1)); err != nil {
 		t.Fatal(err)
 	}
