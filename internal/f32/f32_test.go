@@ -162,3 +162,16 @@ func TestEach(t *testing.T) {
 		t.Errorf("the error is %v, want the cause %v", err, broken)
 	}
 }
+
+// TestSquares: norms and distances count the columns of a matrix, and not what stands between
+// its rows.
+func TestSquares(t *testing.T) {
+	m := Matrix{Rows: 2, Cols: 2, Stride: 3, Data: []float32{1, 2, 100, 3, 4, 100}}
+	other := Matrix{Rows: 2, Cols: 2, Stride: 2, Data: []float32{0, 0, 3, 6}}
+	if got := m.SquaredNorm(); got != 30 {
+		t.Errorf("squared norm %v, want 30", got)
+	}
+	if got := m.SquaredDistance(other); got != 9 {
+		t.Errorf("squared distance %v, want 9", got)
+	}
+}

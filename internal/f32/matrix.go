@@ -131,6 +131,31 @@ func (m General[T]) Dense() *mat.Dense {
 	return to
 }
 
+// SquaredNorm returns ‖m‖², summed in double precision in the order of the rows.
+func (m General[T]) SquaredNorm() float64 {
+	sum := 0.0
+	for i := range m.Rows {
+		for _, v := range m.Row(i) {
+			sum += float64(v) * float64(v)
+		}
+	}
+	return sum
+}
+
+// SquaredDistance returns ‖m − other‖², summed in double precision in the order of the rows.
+// Both have the same shape.
+func (m General[T]) SquaredDistance(other General[T]) float64 {
+	sum := 0.0
+	for i := range m.Rows {
+		theirs := other.Row(i)
+		for j, v := range m.Row(i) {
+			d := float64(v) - float64(theirs[j])
+			sum += d * d
+		}
+	}
+	return sum
+}
+
 // Single returns v in single precision.
 func Single(v []float64) []float32 {
 	to := make([]float32, len(v))

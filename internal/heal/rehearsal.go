@@ -77,25 +77,9 @@ func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion in
 // through: the error ‖converted − source‖² / ‖source‖² of the residual stream behind the
 // last one. Errors are those of reading the streams.
 func (r *Rehearsal) Losses() ([]float64, error) {
-	losses, size := make([]float64, len(r.converted)), 0.0
-	for i := range r.windows {
-		want, err := r.source.Get(i)
-		if err != nil {
-			return nil, err
-		}
-		size += squaredDistance(want, f32.New(want.Rows, want.Cols))
-		for k, s := range r.converted {
-			x, err := s.Get(i)
-			if err != nil {
-				return nil, err
-			}
-			losses[k] += squaredDistance(x, want)
-		}
+	all := make([]int, r.windows)
+	for i := range all {
+		all[i] = i
 	}
-	for k := range losses {
-		if size > 0 {
-			losses[k] /= size
-		}
-	}
-	return losses, nil
+	return relativeErrors(r.source, r.converted, all)
 }

@@ -73,13 +73,7 @@ func (t *training) heldError() (float64, error) {
 }
 
 // energy returns Σ ‖target‖² over the tokens.
-func (b *batch[T]) energy() float64 {
-	sum := 0.0
-	for _, v := range b.target.Data {
-		sum += float64(v) * float64(v)
-	}
-	return sum
-}
+func (b *batch[T]) energy() float64 { return b.target.SquaredNorm() }
 
 // Auto heals in rounds, each twice as long as the one before, while each takes the part
 // worthwhile off the held-out error.

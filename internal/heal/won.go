@@ -1,6 +1,6 @@
 package heal
 
-import "github.com/mha2mla/mha2mla/internal/f32"
+import "github.com/mha2mla/mha2mla/internal/forward"
 
 // Won says how much healing has won altogether. Errors are ‖converted − source‖² /
 // ‖source‖² of the residual stream behind the last layer, on tokens that no layer has
@@ -15,36 +15,40 @@ type Won struct {
 // of reading the streams.
 func (h *Healer) Won() (*Won, error) {
 	w := &Won{}
-	before, after, size := 0.0, 0.0, 0.0
 	for _, i := range h.held {
-		want, err := h.source.Get(i)
-		if err != nil {
-			return nil, err
-		}
-		closed, err := h.closed.Get(i)
-		if err != nil {
-			return nil, err
-		}
-		healed, err := h.converted.Get(i)
-		if err != nil {
-			return nil, err
-		}
 		w.Tokens += h.lengths[i]
-		before, after = before+squaredDistance(closed, want), after+squaredDistance(healed, want)
-		size += squaredDistance(want, f32.New(want.Rows, want.Cols))
 	}
-	if size > 0 {
-		w.Before, w.After = before/size, after/size
+	off, err := relativeErrors(h.source, []*forward.Streams{h.closed, h.converted}, h.held)
+	if err != nil {
+		return nil, err
 	}
+	w.Before, w.After = off[0], off[1]
 	return w, nil
 }
 
-// squaredDistance returns ‖a − b‖².
-func squaredDistance(a, b f32.Matrix) float64 {
-	sum := 0.0
-	for i, v := range a.Data {
-		d := float64(v) - float64(b.Data[i])
-		sum += d * d
+// relativeErrors returns ‖converted − source‖² / ‖source‖² over some windows for each of the
+// converted streams; 0 if the source is zero. Errors are those of reading the streams.
+func relativeErrors(source *forward.Streams, converted []*forward.Streams, windows []int) ([]float64, error) {
+	off, size := make([]float64, len(converted)), 0.0
+	for _, i := range windows {
+		want, err := source.Get(i)
+		if err != nil {
+			return nil, err
+		}
+		size += want.SquaredNorm()
+		for k, s := range converted {
+			x, err := s.Get(i)
+			if err != nil {
+				return nil, err
+			}
+			off[k] += x.SquaredDistance(want)
+		}
 	}
-	return sum
+	if size == 0 {
+		return make([]float64, len(converted)), nil
+	}
+	for k := range off {
+		off[k] /= size
+	}
+	return off, nil
 }

@@ -59,7 +59,7 @@ func (w *trialWindow) add(t *Trial, h int, query, stack f32.Matrix) {
 	f32.Rotate(k, t.Frequencies, false)
 	y := t.attend(h, q, k, v)
 	w.outputs = append(w.outputs, y)
-	t.energy += difference(y, f32.Matrix{})
+	t.energy += y.SquaredNorm()
 }
 
 // sourceHead returns the queries, keys and values of head h of the source for inputs x,
@@ -163,7 +163,7 @@ func (t *Trial) loss(o Options) (float64, error) {
 			turned := f32.Project(q, expand.ColumnsFrom(g*D, D))
 			f32.Rotate(turned, l.Key.Frequencies, true)
 			y := t.attend(h, f32.Beside(t.content(h, q), turned), f32.Beside(kv.ColumnsFrom(g*D, D), shared), values)
-			sum += difference(y, w.outputs[h])
+			sum += y.SquaredDistance(w.outputs[h])
 		}
 	}
 	return ratio(sum, t.energy), nil
@@ -176,19 +176,6 @@ func (t *Trial) content(h int, q f32.Matrix) f32.Matrix {
 		t.rest[h].TurnRow(c.Data[s*c.Stride : s*c.Stride+c.Cols])
 	}
 	return c
-}
-
-// difference returns ‖a − b‖², where an empty b counts as zero.
-func difference(a, b f32.Matrix) float64 {
-	sum := 0.0
-	for i, v := range a.Data {
-		d := float64(v)
-		if b.Rows > 0 {
-			d -= float64(b.Data[i])
-		}
-		sum += d * d
-	}
-	return sum
 }
 
 // excess returns u·x − 1 for each row x of the inputs, [T], where u is the functional that
