@@ -35,7 +35,7 @@ func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) 
 // which publishes, too. It chooses first what statistics have no say in, so that what cannot
 // be is refused before they take time.
 func (r *run) stages(ctx context.Context) (*Outcome, error) {
-	share, foreseen, err := r.foresee()
+	foreseen, share, err := r.foresee()
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (r *run) stages(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	defer stats.done()
-	choices, err := r.choose(foreseen, stats)
+	choices, err := r.choose(foreseen, share, stats)
 	if err != nil {
 		return nil, err
 	}
@@ -70,29 +70,31 @@ func (r *run) stages(ctx context.Context) (*Outcome, error) {
 	return done, err
 }
 
-// foresee makes the choices that do not depend on what statistics there will be. It returns
-// the share that text of the model's own will have in them, and what they will be.
-func (r *run) foresee() (share float64, data plan.Data, err error) {
-	choices, err := plan.Choose(r.Request, r.model, plan.Data{})
+// foresee makes the choices that can be made before there are statistics. It returns also the
+// share that text of the model's own will have in these.
+func (r *run) foresee() (choices *plan.Choices, share float64, err error) {
+	choices, err = plan.Choose(r.Request, r.model, plan.Data{})
 	if err != nil {
-		return 0, data, err
+		return nil, 0, err
 	}
 	if err := r.checkSpace(choices); err != nil {
-		return 0, data, err
+		return nil, 0, err
 	}
-	if share, err = r.share(); err != nil {
-		return 0, data, err
+	share, err = r.share()
+	if err != nil {
+		return nil, 0, err
 	}
-	data = r.foreseen(share)
-	if choices, err = plan.Choose(r.Request, r.model, data); err != nil {
-		return 0, data, err
+	data := r.foreseen(share)
+	choices, err = choices.Learn(data)
+	if err != nil {
+		return nil, 0, err
 	}
-	return share, data, r.foreseenMemory(choices, data)
+	return choices, share, r.foreseenMemory(choices, data)
 }
 
 // choose makes all choices, now that the statistics are known.
-func (r *run) choose(foreseen plan.Data, stats *statistics) (*plan.Choices, error) {
-	choices, err := plan.Choose(r.Request, r.model, stats.known(foreseen))
+func (r *run) choose(foreseen *plan.Choices, share float64, stats *statistics) (*plan.Choices, error) {
+	choices, err := foreseen.Learn(stats.known(r.foreseen(share)))
 	if err != nil {
 		return nil, err
 	}

@@ -63,12 +63,11 @@ type Choices struct {
 const mostShard = 5e9
 
 // Choose makes the choices that r asks for or leaves to the program, for a conversion of m
-// with the given data. The caller asks again once it knows more about the data: then Choose
-// decides what depends on them, too, and changes nothing else. It returns a UsageError for a
-// request that makes no sense, an UnsupportedError for a model that cannot be converted so,
-// and an engine.RefusedError for a result that the target would not load. If several errors
-// apply, it returns the same one however much is known. It reads no file but the rankings
-// that r names.
+// with the given data. Whoever knows more about the data later has the choices Learn it.
+// Choose returns a UsageError for a request that makes no sense, an UnsupportedError for a
+// model that cannot be converted so, and an engine.RefusedError for a result that the target
+// would not load. If several errors apply, it returns the same one however much is known. It
+// reads no file but the rankings that r names.
 func Choose(r Request, m *family.Model, d Data) (*Choices, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
@@ -86,6 +85,17 @@ func Choose(r Request, m *family.Model, d Data) (*Choices, error) {
 	var err error
 	c.sizes, err = c.sized()
 	return c, err
+}
+
+// Learn returns these choices with those that depend on data, of which more is known now.
+// It changes nothing else, and c not at all. It returns a UsageError for a request that makes
+// no sense with such data.
+func (c *Choices) Learn(d Data) (*Choices, error) {
+	learned := *c
+	if err := learned.learn(d); err != nil {
+		return nil, err
+	}
+	return &learned, nil
 }
 
 // preset fills in the choices that a method implies, and the defaults of those that the

@@ -139,17 +139,24 @@ func TestData(t *testing.T) {
 		"healing without tokens":  {r: plan.Request{Heal: new(heal.Auto)}, d: plan.Data{Statistics: plan.Present}, err: "needs tokens"},
 		"healing and kept biases": {r: plan.Request{Heal: new(heal.Auto), Bias: mla.BiasHF}, d: text, err: "bias hf"},
 	} {
-		choices, err := plan.Choose(c.r, m, c.d)
-		switch {
-		case c.err != "":
-			if !errors.As(err, new(*plan.UsageError)) || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%s: got %v, want a usage error with %q", name, err, c.err)
-			}
-		case err != nil:
-			t.Errorf("%s: got %v, want no error", name, err)
-		default:
-			if o := choices.Maths(choices.Sizes()); o.Weights != c.weights || o.Heal != c.heal {
-				t.Errorf("%s: weights %s and healing %s, want %s and %s", name, o.Weights, o.Heal, c.weights, c.heal)
+		for way, ask := range map[string]func() (*plan.Choices, error){
+			"at once": func() (*plan.Choices, error) { return plan.Choose(c.r, m, c.d) },
+			"later": func() (*plan.Choices, error) {
+				return choose(t, m, c.r).Learn(c.d)
+			},
+		} {
+			choices, err := ask()
+			switch {
+			case c.err != "":
+				if !errors.As(err, new(*plan.UsageError)) || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("%s, %s: got %v, want a usage error with %q", name, way, err, c.err)
+				}
+			case err != nil:
+				t.Errorf("%s, %s: got %v, want no error", name, way, err)
+			default:
+				if o := choices.Maths(choices.Sizes()); o.Weights != c.weights || o.Heal != c.heal {
+					t.Errorf("%s, %s: weights %s and healing %s, want %s and %s", name, way, o.Weights, o.Heal, c.weights, c.heal)
+				}
 			}
 		}
 	}
