@@ -7,7 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/layout"
 )
 
@@ -47,12 +47,12 @@ func healedFile(n int) string { return fmt.Sprintf("layer-%d", n) }
 // healedBefore adds to what was found out about a layer what an earlier run has, if it
 // healed the layer and the file is as it was written. It returns the weights, in the
 // form of w, or nil if healing did not help.
-func (r *run) healedBefore(found *layerRecord, w *heal.Weights) (*heal.Weights, error) {
+func (r *run) healedBefore(found *layerRecord, w *latent.Weights) (*latent.Weights, error) {
 	old := r.earlier[found.Layer]
 	if old == nil || old.Heal == nil {
 		return nil, nil
 	}
-	var healed *heal.Weights
+	var healed *latent.Weights
 	if old.Healed != "" {
 		content, err := r.out.Kept(healedFile(found.Layer), w.EncodedBytes())
 		if errors.Is(err, fs.ErrNotExist) || err == nil && checkpoint.DigestBytes(content) != old.Healed {

@@ -17,6 +17,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -276,7 +277,7 @@ func TestRehearsal(t *testing.T) {
 	}
 	defer r.Close()
 	for n := range m.Layers {
-		err := r.Layer(context.Background(), n, func(i int) (*heal.Weights, error) {
+		err := r.Layer(context.Background(), n, func(i int) (*latent.Weights, error) {
 			layer, err := mla.Input{Model: m}.Read(n)
 			if err != nil {
 				return nil, err

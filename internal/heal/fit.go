@@ -5,12 +5,13 @@ import (
 	"math/rand/v2"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/latent"
 )
 
 // newTraining prepares to heal w on all windows of d, of the given lengths in tokens. The
 // result is judged on the same windows: none is held out.
-func newTraining(ctx context.Context, d data, w *Weights, lengths []int) *training {
-	t := &training{data: d, ctx: ctx, layer: newLayer[float32](w), lengths: lengths, rng: rand.New(rand.NewPCG(17, 19))}
+func newTraining(ctx context.Context, d data, w *latent.Weights, lengths []int) *training {
+	t := &training{data: d, ctx: ctx, layer: latent.New[float32](w), lengths: lengths, rng: rand.New(rand.NewPCG(17, 19))}
 	for i := range lengths {
 		t.train = append(t.train, i)
 	}
@@ -26,7 +27,7 @@ type Sample struct{ Inputs, Targets []f32.Matrix }
 // sample, and the one that is left after the given number of steps of healing on the same
 // sample (design §9). The latter says how well weights of this form can fit, which is what
 // forms are chosen by. It is an error if ctx ends.
-func Fit(ctx context.Context, w *Weights, s Sample, steps int) (before, after float64, err error) {
+func Fit(ctx context.Context, w *latent.Weights, s Sample, steps int) (before, after float64, err error) {
 	var lengths []int
 	for _, x := range s.Inputs {
 		lengths = append(lengths, x.Rows)
@@ -39,22 +40,10 @@ func Fit(ctx context.Context, w *Weights, s Sample, steps int) (before, after fl
 }
 
 // read returns windows as a batch.
-func (s *Sample) read(windows []int) (batch[float32], error) {
+func (s *Sample) read(windows []int) (batch, error) {
 	var inputs, targets []f32.Matrix
 	for _, i := range windows {
 		inputs, targets = append(inputs, s.Inputs[i]), append(targets, s.Targets[i])
 	}
 	return joined(inputs, targets), nil
-}
-
-// joined returns windows of inputs and targets, [T × d] each, as a batch.
-func joined(inputs, targets []f32.Matrix) batch[float32] {
-	var b batch[float32]
-	for i, x := range inputs {
-		b.x.Data, b.target.Data = append(b.x.Data, x.Data...), append(b.target.Data, targets[i].Data...)
-		b.x.Rows, b.x.Cols, b.x.Stride = b.x.Rows+x.Rows, x.Cols, x.Cols
-		b.lengths = append(b.lengths, x.Rows)
-	}
-	b.target.Rows, b.target.Cols, b.target.Stride = b.x.Rows, b.x.Cols, b.x.Cols
-	return b
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
@@ -155,7 +156,7 @@ func (h *Healer) Close() error {
 // Layer heals layer n, whose converted weights are w, and takes the streams through it.
 // Layers must come in order. The weights that it returns are nil if w is best as it is.
 // Errors are those of reading the layer and the streams, and the cause of ctx.
-func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Result, error) {
+func (h *Healer) Layer(ctx context.Context, n int, w *latent.Weights) (*latent.Weights, *Result, error) {
 	l, err := h.begin(ctx, n)
 	if err != nil {
 		return nil, nil, err
@@ -171,24 +172,24 @@ func (h *Healer) Layer(ctx context.Context, n int, w *Weights) (*Weights, *Resul
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := l.finish(ctx, newLayer[float32](w), t.layer); err != nil {
+	if err := l.finish(ctx, latent.New[float32](w), t.layer); err != nil {
 		return nil, nil, err
 	}
 	if !r.Better() {
 		return nil, r, nil
 	}
-	return t.layer.weights(w), r, nil
+	return t.layer.Weights(w), r, nil
 }
 
 // Pass takes the streams through layer n, which was healed in an earlier run. Its converted
 // weights are w, and healed is what they became then, or nil if they were best as they
 // were.
-func (h *Healer) Pass(ctx context.Context, n int, w, healed *Weights) error {
+func (h *Healer) Pass(ctx context.Context, n int, w, healed *latent.Weights) error {
 	l, err := h.begin(ctx, n)
 	if err != nil {
 		return err
 	}
-	return l.finish(ctx, newLayer[float32](w), newLayer[float32](cmp.Or(healed, w)))
+	return l.finish(ctx, latent.New[float32](w), latent.New[float32](cmp.Or(healed, w)))
 }
 
 // begin takes the source's stream through the attention of layer n and returns the data
@@ -210,16 +211,16 @@ type streamed struct {
 }
 
 // read returns windows as a batch.
-func (l *streamed) read(windows []int) (batch[float32], error) {
+func (l *streamed) read(windows []int) (batch, error) {
 	var inputs, targets []f32.Matrix
 	for _, i := range windows {
 		x, err := l.converted.Get(i)
 		if err != nil {
-			return batch[float32]{}, err
+			return batch{}, err
 		}
 		want, err := l.source.Get(i)
 		if err != nil {
-			return batch[float32]{}, err
+			return batch{}, err
 		}
 		target := f32.New(x.Rows, x.Cols)
 		for j, v := range want.Data {
@@ -232,7 +233,7 @@ func (l *streamed) read(windows []int) (batch[float32], error) {
 
 // finish takes the streams through the rest of the layer, whose attention is closed in the
 // closed form and healed in the converted model.
-func (l *streamed) finish(ctx context.Context, closed, healed *layer[float32]) error {
+func (l *streamed) finish(ctx context.Context, closed, healed *latent.Layer[float32]) error {
 	return f32.Each(ctx, len(l.lengths), func(i int) error {
 		err := errors.Join(l.original.through(l.converted, i, healed), change(l.source, i, l.original.layer.MLP))
 		if slices.Contains(l.held, i) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/latent"
 )
 
 // original is a layer of the source. Its converted form has the same norm and MLP.
@@ -36,10 +37,10 @@ func (o *original) input(x f32.Matrix) f32.Matrix {
 
 // through takes the stream of window i through the layer, with the given attention in the
 // place of the source's.
-func (o *original) through(s *forward.Streams, i int, attention *layer[float32]) error {
+func (o *original) through(s *forward.Streams, i int, attention *latent.Layer[float32]) error {
 	err := change(s, i, func(x f32.Matrix) f32.Matrix {
 		in := o.input(x)
-		return attention.forward(joined([]f32.Matrix{in}, []f32.Matrix{in})).output
+		return attention.Forward(latent.Batch[float32]{X: in, Lengths: []int{in.Rows}}).Output
 	})
 	return errors.Join(err, change(s, i, o.layer.MLP))
 }

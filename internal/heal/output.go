@@ -37,7 +37,7 @@ func (t *training) fitOutput(r *Result) error {
 	if err != nil || held.energy == 0 {
 		return err
 	}
-	old := t.layer.output.Dense()
+	old := t.layer.Output.Dense()
 	best, found := r.After*held.energy, (*mat.Dense)(nil)
 	for _, ridge := range ridges {
 		w := train.solve(old, ridge)
@@ -49,7 +49,7 @@ func (t *training) fitOutput(r *Result) error {
 		}
 	}
 	if found != nil {
-		t.layer.output = f32.From[float32](found)
+		t.layer.Output = f32.From[float32](found)
 		r.After, r.Output = best/held.energy, true
 	}
 	return nil
@@ -57,7 +57,7 @@ func (t *training) fitOutput(r *Result) error {
 
 // normal adds up the normal equations over windows.
 func (t *training) normal(windows []int) (*normal, error) {
-	width, hidden := t.layer.output.Cols, t.layer.output.Rows
+	width, hidden := t.layer.Output.Cols, t.layer.Output.Rows
 	n := &normal{square: mat.NewSymDense(width, nil), cross: mat.NewDense(width, hidden, nil)}
 	for _, some := range t.batches(windows, tokensAtOnce) {
 		if err := context.Cause(t.ctx); err != nil {
@@ -67,14 +67,14 @@ func (t *training) normal(windows []int) (*normal, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.add(t.layer.forward(b).mixed, b)
+		n.add(t.layer.Forward(b.Batch).Mixed, b)
 	}
 	return n, nil
 }
 
 // add adds a batch, whose heads attend to the values mixed, [H·v × N]. Products over the
 // few tokens of a batch are in single precision, and sums over batches in double.
-func (n *normal) add(mixed f32.General[float32], b batch[float32]) {
+func (n *normal) add(mixed f32.General[float32], b batch) {
 	square, cross := f32.NewOf[float32](mixed.Rows, mixed.Rows), f32.NewOf[float32](mixed.Rows, b.target.Cols)
 	blas32.Syrk(blas.NoTrans, 1, f32.Raw(mixed), 0, blas32.Symmetric{Uplo: blas.Upper, N: square.Rows, Stride: square.Stride, Data: square.Data})
 	f32.Product(cross, blas.NoTrans, mixed, blas.NoTrans, b.target, 1, 0)

@@ -9,17 +9,19 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/latent"
+	"github.com/mha2mla/mha2mla/internal/latent/latenttest"
 )
 
 // TestOutputFit: where nothing but the output projection was disturbed, the closed form
 // finds it again; and where the targets are another layer's, no change of the projection
 // betters what it has found on the tokens that it learned from.
 func TestOutputFit(t *testing.T) {
-	for name, f := range forms {
+	for name, f := range latenttest.Forms {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, 8))
-			want := f.weights(rng)
-			s := windows(rng, newLayer[float32](want), 16, 30)
+			want := f.Weights(rng)
+			s := windows(rng, latent.New[float32](want), 16, 30)
 			disturbed := *want
 			disturbed.Output = mat.DenseCopyOf(want.Output)
 			disturbed.Output.Apply(func(_, _ int, v float64) float64 { return v + 0.3*rng.NormFloat64() }, disturbed.Output)
@@ -43,14 +45,14 @@ func TestOutputFit(t *testing.T) {
 func TestNormalEquations(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	const tokens, width, hidden = 40, 6, 5
-	z, y, old := random(rng, tokens, width, 1), random(rng, tokens, hidden, 1), random(rng, hidden, width, 1)
+	z, y, old := latenttest.Random(rng, tokens, width, 1), latenttest.Random(rng, tokens, hidden, 1), latenttest.Random(rng, hidden, width, 1)
 	n := &normal{square: mat.NewSymDense(width, nil), cross: mat.NewDense(width, hidden, nil)}
 	for from := 0; from < tokens; from += 10 {
 		part := func(m *mat.Dense) *mat.Dense {
 			_, c := m.Dims()
 			return mat.DenseCopyOf(m.Slice(from, from+10, 0, c))
 		}
-		n.add(f32.From[float32](mat.DenseCopyOf(part(z).T())), batch[float32]{target: f32.From[float32](part(y))})
+		n.add(f32.From[float32](mat.DenseCopyOf(part(z).T())), batch{target: f32.From[float32](part(y))})
 	}
 	const ridge = 0.1
 	w := n.solve(old, ridge)
@@ -77,8 +79,8 @@ func TestNormalEquations(t *testing.T) {
 // TestOutputStays: an output that is best already is not replaced.
 func TestOutputStays(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
-	w := forms["shared rotary key"].weights(rng)
-	fit := trainingOn(windows(rng, newLayer[float32](w), 8, 30), w, 2)
+	w := latenttest.Forms["shared rotary key"].Weights(rng)
+	fit := trainingOn(windows(rng, latent.New[float32](w), 8, 30), w, 2)
 	r, err := fit.run(Output)
 	if err != nil {
 		t.Fatal(err)

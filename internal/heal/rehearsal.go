@@ -7,6 +7,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
@@ -51,7 +52,7 @@ func (r *Rehearsal) Close() error {
 // Layer takes the streams through layer n. Convert returns the weights of the layer in a
 // conversion. It is called for one conversion after the other, so that the weights of one
 // alone are in memory. Layers must come in order.
-func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion int) (*Weights, error)) error {
+func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion int) (*latent.Weights, error)) error {
 	o, err := originalOf(r.decoder, n)
 	if err != nil {
 		return err
@@ -67,7 +68,7 @@ func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion in
 		if failed != nil {
 			return failed
 		}
-		attention := newLayer[float32](w)
+		attention := latent.New[float32](w)
 		err = f32.Each(ctx, r.windows, func(i int) error { return o.through(s, i, attention) })
 	}
 	return err

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/mha2mla/mha2mla/internal/latent"
 )
 
 // tokensAtOnce is about how many tokens a step learns from, and tokensUpdate how many of
@@ -19,14 +21,14 @@ const (
 // should add to the residual stream.
 type data interface {
 	// read returns windows as a batch.
-	read(windows []int) (batch[float32], error)
+	read(windows []int) (batch, error)
 }
 
 // training is the healing of one layer.
 type training struct {
 	data
 	ctx         context.Context
-	layer       *layer[float32]
+	layer       *latent.Layer[float32]
 	lengths     []int // of the windows, in tokens
 	train, held []int // indices of the windows to learn from, and of those that judge
 	progress    func(step, steps int, before, now float64)
@@ -63,7 +65,7 @@ func (t *training) heldError() (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		_, loss := t.layer.forward(b).loss(1)
+		_, loss := b.loss(t.layer.Forward(b.Batch).Output, 1)
 		off, energy = off+loss, energy+b.energy()
 	}
 	if energy == 0 {
@@ -71,9 +73,6 @@ func (t *training) heldError() (float64, error) {
 	}
 	return off / energy, nil
 }
-
-// energy returns Σ ‖target‖² over the tokens.
-func (b *batch[T]) energy() float64 { return b.target.SquaredNorm() }
 
 // Auto heals in rounds, each twice as long as the one before, while each takes the part
 // worthwhile off the held-out error.
@@ -112,8 +111,8 @@ func (t *training) run(steps Steps) (*Result, error) {
 // round takes steps whose size falls along half a cosine wave, and takes them back if the
 // layer is not better on the tokens held out in the end. It reports whether it is.
 func (t *training) round(steps int, r *Result) (better bool, err error) {
-	before := t.layer.copy()
-	optimiser, gradient := newAdam(t.layer), t.layer.twin()
+	before := t.layer.Copy()
+	optimiser, gradient := latent.NewAdam(t.layer), t.layer.Twin()
 	for step := range steps {
 		if err := t.step(optimiser, gradient, 0.5+0.5*math.Cos(math.Pi*float64(step)/float64(steps))); err != nil {
 			return false, err
@@ -134,7 +133,7 @@ func (t *training) round(steps int, r *Result) (better bool, err error) {
 // step learns from the next batch of about tokensAtOnce tokens. When all windows were
 // learned from, it begins with them again in another order. Part is the size of the step,
 // relative to the largest.
-func (t *training) step(optimiser *adam[float32], gradient *layer[float32], part float64) error {
+func (t *training) step(optimiser *latent.Adam[float32], gradient *latent.Layer[float32], part float64) error {
 	if len(t.queue) == 0 {
 		t.queue = t.batches(t.shuffled(), tokensAtOnce)
 	}
@@ -154,12 +153,12 @@ func (t *training) step(optimiser *adam[float32], gradient *layer[float32], part
 }
 
 // update learns from one batch, by one step of the optimiser.
-func (t *training) update(b batch[float32], optimiser *adam[float32], gradient *layer[float32], part float64) {
-	p := t.layer.forward(b)
+func (t *training) update(b batch, optimiser *latent.Adam[float32], gradient *latent.Layer[float32], part float64) {
+	p := t.layer.Forward(b.Batch)
 	energy := max(b.energy(), math.SmallestNonzeroFloat32)
-	descent, loss := p.loss(1 / energy)
-	p.backward(descent, gradient)
-	optimiser.step(gradient, part)
+	descent, loss := b.loss(p.Output, 1/energy)
+	p.Backward(descent, gradient)
+	optimiser.Step(gradient, part)
 	if t.lately == 0 {
 		t.lately = loss
 	}

@@ -8,33 +8,35 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/latent"
+	"github.com/mha2mla/mha2mla/internal/latent/latenttest"
 )
 
 // windows draws windows of attention inputs and what a layer makes of them.
-func windows(rng *rand.Rand, l *layer[float32], n, tokens int) Sample {
+func windows(rng *rand.Rand, l *latent.Layer[float32], n, tokens int) Sample {
 	var s Sample
 	for range n {
-		x := f32.From[float32](random(rng, tokens, 12, 1))
+		x := f32.From[float32](latenttest.Random(rng, tokens, 12, 1))
 		s.Inputs = append(s.Inputs, x)
-		y := l.forward(batch[float32]{x: x, lengths: []int{tokens}}).output
+		y := l.Forward(latent.Batch[float32]{X: x, Lengths: []int{tokens}}).Output
 		s.Targets = append(s.Targets, y)
 	}
 	return s
 }
 
 // perturbed returns weights near to w.
-func perturbed(rng *rand.Rand, w *Weights) *Weights {
-	l := newLayer[float32](w)
-	for _, t := range l.tensors() {
+func perturbed(rng *rand.Rand, w *latent.Weights) *latent.Weights {
+	l := latent.New[float32](w)
+	for _, t := range l.Tensors() {
 		for i := range t.Data {
 			t.Data[i] *= float32(1 + 0.3*rng.NormFloat64())
 		}
 	}
-	return l.weights(w)
+	return l.Weights(w)
 }
 
 // trainingOn prepares to heal w on a sample of which the last windows are held out.
-func trainingOn(s Sample, w *Weights, held int) *training {
+func trainingOn(s Sample, w *latent.Weights, held int) *training {
 	var lengths []int
 	for _, x := range s.Inputs {
 		lengths = append(lengths, x.Rows)
@@ -47,11 +49,11 @@ func trainingOn(s Sample, w *Weights, held int) *training {
 // TestRecover heals layers of every form until they do what others do from which
 // they were made by disturbing their weights.
 func TestRecover(t *testing.T) {
-	for name, f := range forms {
+	for name, f := range latenttest.Forms {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 4))
-			want := f.weights(rng)
-			s := windows(rng, newLayer[float32](want), 16, 30)
+			want := f.Weights(rng)
+			s := windows(rng, latent.New[float32](want), 16, 30)
 			fixed := trainingOn(s, perturbed(rng, want), 4)
 			r, err := fixed.run(200)
 			if err != nil {
@@ -71,8 +73,8 @@ func TestRecover(t *testing.T) {
 // ends.
 func TestAuto(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	want := forms["shared rotary key"].weights(rng)
-	s := windows(rng, newLayer[float32](want), 6, 30)
+	want := latenttest.Forms["shared rotary key"].Weights(rng)
+	s := windows(rng, latent.New[float32](want), 6, 30)
 	r, err := trainingOn(s, perturbed(rng, want), 2).run(Auto)
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +88,8 @@ func TestAuto(t *testing.T) {
 // taken back.
 func TestNeverWorse(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
-	w := forms["shared, latent norm"].weights(rng)
-	s := windows(rng, newLayer[float32](w), 6, 20)
+	w := latenttest.Forms["shared, latent norm"].Weights(rng)
+	s := windows(rng, latent.New[float32](w), 6, 20)
 	for _, y := range s.Targets[:4] { // those to learn from are of no use
 		for i := range y.Data {
 			y.Data[i] += 3 * float32(rng.NormFloat64())
@@ -101,11 +103,11 @@ func TestNeverWorse(t *testing.T) {
 	if r.Steps != 0 || r.After != r.Before {
 		t.Errorf("healed %+v", r)
 	}
-	start := newLayer[float32](w).tensors()
-	for k, tensor := range tr.layer.tensors() {
+	start := latent.New[float32](w).Tensors()
+	for k, tensor := range tr.layer.Tensors() {
 		for i, v := range tensor.Data {
 			if math.Abs(float64(v-start[k].Data[i])) > 1e-5 {
-				t.Fatalf("%s changed", tensor.name)
+				t.Fatalf("%s changed", tensor.Name)
 			}
 		}
 	}
@@ -114,8 +116,8 @@ func TestNeverWorse(t *testing.T) {
 // TestFit: a form that can do what is asked fits better than one that cannot.
 func TestFit(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
-	able := forms["shared rotary key"].weights(rng)
-	s := windows(rng, newLayer[float32](able), 6, 30)
+	able := latenttest.Forms["shared rotary key"].Weights(rng)
+	s := windows(rng, latent.New[float32](able), 6, 30)
 	near := perturbed(rng, able)
 	unable := *near
 	unable.Frequencies = [][]float64{slices.Repeat([]float64{0}, len(able.Frequencies[0]))}
@@ -135,8 +137,8 @@ func TestFit(t *testing.T) {
 // TestInterrupted: healing ends with its context.
 func TestInterrupted(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
-	w := forms["shared rotary key"].weights(rng)
-	tr := trainingOn(windows(rng, newLayer[float32](w), 4, 20), w, 1)
+	w := latenttest.Forms["shared rotary key"].Weights(rng)
+	tr := trainingOn(windows(rng, latent.New[float32](w), 4, 20), w, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	tr.ctx = ctx
 	tr.progress = func(step, _ int, _, _ float64) {

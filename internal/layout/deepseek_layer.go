@@ -1,7 +1,7 @@
 package layout
 
 import (
-	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
@@ -27,7 +27,7 @@ func (l *deepseekLayer) Summary() Summary {
 
 // Weights returns the layer's weights, to be healed, with the norm on the latent unless
 // that is linear.
-func (l *deepseekLayer) Weights() (*heal.Weights, error) {
+func (l *deepseekLayer) Weights() (*latent.Weights, error) {
 	w, err := l.layer.Weights()
 	if err == nil && l.layout.LatentNorm == NormRMS {
 		w.NormEps = l.layout.LatentEps * float64(l.layout.KVLoraRank) / float64(l.layout.Rank) // the mean is over the zeros of padding, too
@@ -37,7 +37,7 @@ func (l *deepseekLayer) Weights() (*heal.Weights, error) {
 }
 
 // Replace puts healed weights in the place of the layer's.
-func (l *deepseekLayer) Replace(w *heal.Weights) error { return l.layer.Replace(w) }
+func (l *deepseekLayer) Replace(w *latent.Weights) error { return l.layer.Replace(w) }
 
 // Write writes the tensors of the layer.
 func (l *deepseekLayer) Write(open func(name string) Sink) error {

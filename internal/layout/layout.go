@@ -3,7 +3,7 @@ package layout
 import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -55,9 +55,9 @@ type Healable interface {
 	Converted
 	// Weights returns the weights that the layer computes with, as it is written but for
 	// factors that the layout folds in exactly.
-	Weights() (*heal.Weights, error)
+	Weights() (*latent.Weights, error)
 	// Replace puts other weights of the same form in their place.
-	Replace(w *heal.Weights) error
+	Replace(w *latent.Weights) error
 }
 
 // Summary says how much of a layer was kept, and at what cost.

@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
 
@@ -29,10 +29,10 @@ func (l *referenceLayer) Summary() Summary {
 }
 
 // Weights returns the layer's weights, to be healed.
-func (l *referenceLayer) Weights() (*heal.Weights, error) { return l.layer.Weights() }
+func (l *referenceLayer) Weights() (*latent.Weights, error) { return l.layer.Weights() }
 
 // Replace puts healed weights in the place of the layer's.
-func (l *referenceLayer) Replace(w *heal.Weights) error {
+func (l *referenceLayer) Replace(w *latent.Weights) error {
 	l.layer.Replace(w)
 	return nil
 }

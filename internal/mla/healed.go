@@ -6,11 +6,11 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 )
 
 // healedForm gives heads as healing has left them, in a layer of either kind.
-type healedForm struct{ weights *heal.Weights }
+type healedForm struct{ weights *latent.Weights }
 
 // Query returns the projections of head h, which are neighbours among the rows.
 func (f healedForm) Query(h int) (content, rotary *mat.Dense, err error) {
@@ -34,14 +34,14 @@ func (f healedForm) Output(from, to int) (*mat.Dense, error) {
 // has its own content keys and values, as in the file that is written. There is no norm on
 // the latent; a layout that has one adds it to the result. It is an error if the source
 // cannot be read, or if the layer has Constants, for which healing has no place.
-func (l *Layer) Weights() (*heal.Weights, error) {
+func (l *Layer) Weights() (*latent.Weights, error) {
 	if l.Constants != nil {
 		return nil, errors.New("internal: a layer whose biases stay is not healed")
 	}
 	s := l.Source.Shape()
 	H, D, r := s.Heads, s.HeadDim, l.Down.RawMatrix().Rows
 	dr := l.Rotary.RawMatrix().Rows
-	w := &heal.Weights{
+	w := &latent.Weights{
 		Heads: H, KeyHeads: H, QueryDown: l.QueryDown, Rotary: l.Rotary, DownK: l.Down,
 		UpK: mat.NewDense(H*D, r, nil), UpV: mat.NewDense(H*D, r, nil),
 		Frequencies: [][]float64{l.Key.Frequencies}, Interleaved: true, Scale: 1 / math.Sqrt(float64(D)),
@@ -69,7 +69,7 @@ func (l *Layer) Weights() (*heal.Weights, error) {
 // Replace puts healed weights, of the form that Weights returns, in the place of the
 // layer's. Without a norm the basis of the latent is free, and is scaled as Convert does. It
 // is an error if the source cannot be read.
-func (l *Layer) Replace(w *heal.Weights) error {
+func (l *Layer) Replace(w *latent.Weights) error {
 	input := l.Source.Stats.Input
 	if w.Norm == nil {
 		normalise(w.DownK, input, w.UpK, w.UpV)
@@ -85,9 +85,9 @@ func (l *Layer) Replace(w *heal.Weights) error {
 
 // Weights returns the weights that the layer computes with, to be healed. It is an error if
 // the source cannot be read.
-func (l *HeadLayer) Weights() (*heal.Weights, error) {
+func (l *HeadLayer) Weights() (*latent.Weights, error) {
 	s := l.Source.Shape()
-	w := &heal.Weights{
+	w := &latent.Weights{
 		Heads: s.Heads, KeyHeads: s.KVHeads, Query: mat.NewDense(s.Heads*s.HeadDim, s.Hidden, nil),
 		Rotary: l.Rotary, DownK: l.DownK, UpK: l.UpK, UpV: l.UpV, Scale: 1 / math.Sqrt(float64(s.HeadDim)),
 	}
@@ -115,7 +115,7 @@ func (l *HeadLayer) Weights() (*heal.Weights, error) {
 
 // Replace puts healed weights, of the form that Weights returns, in the place of the
 // layer's.
-func (l *HeadLayer) Replace(w *heal.Weights) {
+func (l *HeadLayer) Replace(w *latent.Weights) {
 	l.Heads = healedForm{w}
 	l.Rotary, l.DownK, l.DownV, l.UpK, l.UpV = w.Rotary, w.DownK, w.DownV, w.UpK, w.UpV
 	if w.DownV == nil {

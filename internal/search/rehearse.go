@@ -6,6 +6,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/tokens"
@@ -93,7 +94,7 @@ func (x *search) rehearse(r *heal.Rehearsal, n int, candidates []candidate) erro
 	if err != nil {
 		return mla.Explain(n, err)
 	}
-	return r.Layer(x.ctx, n, func(i int) (*heal.Weights, error) {
+	return r.Layer(x.ctx, n, func(i int) (*latent.Weights, error) {
 		maths := x.Choices.Maths(candidates[i].Sizes)
 		maths.KeyWeight, maths.QueryRank = rehearsalKeyWeight, 0 // queries are compressed alike
 		converted, err := layer.Copy().Convert(maths)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/latent"
 )
 
 // healed holds the sizes of a layer that is healed, and of the text that it is healed on.
@@ -55,7 +56,7 @@ func (b *bench) heal() error {
 
 // run measures the steps. It subtracts the time of one step from that of all steps and one
 // more, so that the preparation does not count.
-func (s healed) run(w *heal.Weights, sample heal.Sample) (usage, error) {
+func (s healed) run(w *latent.Weights, sample heal.Sample) (usage, error) {
 	fit := func(steps int) (usage, error) {
 		return here(func() error { _, _, err := heal.Fit(context.Background(), w, sample, steps); return err })
 	}
@@ -68,7 +69,7 @@ func (s healed) run(w *heal.Weights, sample heal.Sample) (usage, error) {
 }
 
 // weights draws the weights of the layer.
-func (s healed) weights() *heal.Weights {
+func (s healed) weights() *latent.Weights {
 	rng := rand.New(rand.NewPCG(1, 2))
 	draw := func(rows, cols int) *mat.Dense {
 		m := mat.NewDense(rows, cols, nil)
@@ -81,7 +82,7 @@ func (s healed) weights() *heal.Weights {
 	for i := range s.rotary / 2 {
 		frequencies = append(frequencies, math.Pow(100, -2*float64(i)/float64(s.rotary)))
 	}
-	return &heal.Weights{
+	return &latent.Weights{
 		Heads: s.heads, KeyHeads: s.heads, Frequencies: [][]float64{frequencies}, Interleaved: true, Scale: 1 / math.Sqrt(float64(s.dim)),
 		Query: draw(s.heads*(s.dim+s.rotary), s.hidden), Rotary: draw(s.rotary, s.hidden), DownK: draw(s.rank, s.hidden),
 		UpK: draw(s.heads*s.dim, s.rank), UpV: draw(s.heads*s.dim, s.rank), Output: draw(s.hidden, s.heads*s.dim),

@@ -1,4 +1,4 @@
-package heal
+package latent
 
 import "encoding/binary"
 
@@ -7,7 +7,7 @@ import "encoding/binary"
 // precision.
 func (w *Weights) Encode() []byte {
 	var content []byte
-	for _, t := range newLayer[float32](w).tensors() {
+	for _, t := range New[float32](w).Tensors() {
 		content, _ = binary.Append(content, binary.LittleEndian, t.Data) // numbers always can be encoded
 	}
 	return content
@@ -16,7 +16,7 @@ func (w *Weights) Encode() []byte {
 // EncodedBytes returns the number of bytes that Encode returns.
 func (w *Weights) EncodedBytes() int64 {
 	n := int64(0)
-	for _, t := range newLayer[float32](w).tensors() {
+	for _, t := range New[float32](w).Tensors() {
 		n += 4 * int64(len(t.Data))
 	}
 	return n
@@ -25,13 +25,13 @@ func (w *Weights) EncodedBytes() int64 {
 // Decode returns weights in the form of w, with the tensors that Encode has written to
 // content. It is an error if content is too short.
 func (w *Weights) Decode(content []byte) (*Weights, error) {
-	l := newLayer[float32](w).twin()
-	for _, t := range l.tensors() {
+	l := New[float32](w).Twin()
+	for _, t := range l.Tensors() {
 		n, err := binary.Decode(content, binary.LittleEndian, t.Data)
 		if err != nil {
 			return nil, err
 		}
 		content = content[n:]
 	}
-	return l.weights(w), nil
+	return l.Weights(w), nil
 }

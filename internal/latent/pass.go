@@ -1,26 +1,25 @@
-package heal
+package latent
 
 import (
 	"math"
 
-	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/blas"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/fastblas"
 )
 
-// batch holds some windows of tokens, one after the other: the attention inputs, and what
-// the attention should add to the residual stream.
-type batch[T f32.Real] struct {
-	x, target f32.General[T] // [N × d]
-	lengths   []int          // of the windows, in tokens; they add up to N
+// Batch holds the attention inputs of some windows of tokens, one after the other.
+type Batch[T f32.Real] struct {
+	X       f32.General[T] // [N × d]
+	Lengths []int          // of the windows, in tokens; they add up to N
 }
 
-// pass holds the activations of a batch in a layer. Matrices are [features × N], so that a
+// Pass holds the activations of a batch in a layer. Matrices are [features × N], so that a
 // head is some rows and products run along the tokens, which are many.
-type pass[T f32.Real] struct {
-	layer            *layer[T]
-	batch            batch[T]
+type Pass[T f32.Real] struct {
+	layer            *Layer[T]
+	batch            Batch[T]
 	queryLatents     f32.General[T] // of compressed queries, else empty
 	queries          f32.General[T] // of all heads, rotated
 	rotaryKeys       f32.General[T] // rotated
@@ -29,13 +28,13 @@ type pass[T f32.Real] struct {
 	scales           []T            // [N]: what the norm multiplies each token's latent by
 	contentKeys      f32.General[T]
 	values           f32.General[T]
-	mixed            f32.General[T] // the values that the heads attend to
-	output           f32.General[T] // [N × d]
+	Mixed            f32.General[T] // the values that the heads attend to
+	Output           f32.General[T] // [N × d]: what the attention adds to the residual stream
 }
 
-// forward takes a batch through the layer.
-func (l *layer[T]) forward(b batch[T]) *pass[T] {
-	p := &pass[T]{layer: l, batch: b, output: f32.NewOf[T](b.x.Rows, l.output.Rows)}
+// Forward takes a batch through the layer.
+func (l *Layer[T]) Forward(b Batch[T]) *Pass[T] {
+	p := &Pass[T]{layer: l, batch: b, Output: f32.NewOf[T](b.X.Rows, l.Output.Rows)}
 	if l.queryDown.Rows > 0 {
 		p.queryLatents = p.project(l.queryDown)
 		p.queries = times(l.query, p.queryLatents)
@@ -53,22 +52,19 @@ func (l *layer[T]) forward(b batch[T]) *pass[T] {
 	}
 	p.contentKeys, p.values = times(l.upK, p.latentK), times(l.upV, p.latentV)
 	p.turn(p.queries, p.rotaryKeys, 1)
-	p.mixed = f32.NewOf[T](l.output.Cols, b.x.Rows)
-	p.eachWindow(func(from, n int) {
-		a := newAttention(p, from, n)
-		for h := range l.heads {
-			a.head(h)
-			a.mix()
-		}
+	p.Mixed = f32.NewOf[T](l.Output.Cols, b.X.Rows)
+	p.eachHead(l.heads, func(a *attention[T], h int) {
+		a.head(h)
+		a.mix()
 	})
-	f32.Product(p.output, blas.Trans, p.mixed, blas.Trans, l.output, 1, 0)
+	f32.Product(p.Output, blas.Trans, p.Mixed, blas.Trans, l.Output, 1, 0)
 	return p
 }
 
 // project returns w·x, [rows of w × N].
-func (p *pass[T]) project(w f32.General[T]) f32.General[T] {
-	y := f32.NewOf[T](w.Rows, p.batch.x.Rows)
-	f32.Product(y, blas.NoTrans, w, blas.Trans, p.batch.x, 1, 0)
+func (p *Pass[T]) project(w f32.General[T]) f32.General[T] {
+	y := f32.NewOf[T](w.Rows, p.batch.X.Rows)
+	f32.Product(y, blas.NoTrans, w, blas.Trans, p.batch.X, 1, 0)
 	return y
 }
 
@@ -79,23 +75,25 @@ func times[T f32.Real](a, b f32.General[T]) f32.General[T] {
 	return y
 }
 
-// eachWindow calls f with the first token and the length of every window, side by
-// side.
-func (p *pass[T]) eachWindow(f func(from, n int)) {
-	var group errgroup.Group
+// eachHead calls f for every one of n heads in every window, as many at a time as there are
+// processors free, with the attention of the window.
+func (p *Pass[T]) eachHead(n int, f func(a *attention[T], h int)) {
+	var starts []int
 	from := 0
-	for _, n := range p.batch.lengths {
-		first := from
-		group.Go(func() error { f(first, n); return nil })
-		from += n
+	for _, tokens := range p.batch.Lengths {
+		starts = append(starts, from)
+		from += tokens
 	}
-	group.Wait() //nolint:errcheck // no function returns an error
+	fastblas.Each(len(starts)*n, func(i int) {
+		window := i / n
+		f(newAttention(p, starts[window], p.batch.Lengths[window]), i%n)
+	})
 }
 
 // normalise replaces the latent by what its norm makes of it, and keeps what the backward
 // pass needs.
-func (p *pass[T]) normalise() {
-	squares := make([]float64, p.batch.x.Rows)
+func (p *Pass[T]) normalise() {
+	squares := make([]float64, p.batch.X.Rows)
 	for i := range p.latentK.Rows {
 		for t, v := range p.latentK.Row(i) {
 			squares[t] += float64(v) * float64(v)
@@ -117,14 +115,14 @@ func (p *pass[T]) normalise() {
 
 // turn rotates the rotary rows of queries and rotary keys by their positions, or
 // back if direction is −1.
-func (p *pass[T]) turn(queries, rotaryKeys f32.General[T], direction float64) {
+func (p *Pass[T]) turn(queries, rotaryKeys f32.General[T], direction float64) {
 	l := p.layer
 	if l.rotaryDim == 0 {
 		return
 	}
 	width, keys := l.contentDim+l.rotaryDim, len(l.frequencies)
 	positions := 0
-	for _, n := range p.batch.lengths {
+	for _, n := range p.batch.Lengths {
 		positions = max(positions, n)
 	}
 	cos, sin := make([]T, positions), make([]T, positions)
@@ -138,9 +136,9 @@ func (p *pass[T]) turn(queries, rotaryKeys f32.General[T], direction float64) {
 			if l.interleaved {
 				re, im = 2*i, 2*i+1
 			}
-			turnRows(rotaryKeys, k*l.rotaryDim+re, k*l.rotaryDim+im, p.batch.lengths, cos, sin)
+			turnRows(rotaryKeys, k*l.rotaryDim+re, k*l.rotaryDim+im, p.batch.Lengths, cos, sin)
 			for h := k * l.heads / keys; h < (k+1)*l.heads/keys; h++ {
-				turnRows(queries, h*width+l.contentDim+re, h*width+l.contentDim+im, p.batch.lengths, cos, sin)
+				turnRows(queries, h*width+l.contentDim+re, h*width+l.contentDim+im, p.batch.Lengths, cos, sin)
 			}
 		}
 	}
@@ -157,16 +155,4 @@ func turnRows[T f32.Real](m f32.General[T], re, im int, lengths []int, cos, sin 
 		}
 		from += n
 	}
-}
-
-// loss returns factor times the squared error of the output, Σ ‖output − target‖² over the
-// tokens, and its gradient with respect to the output, [N × d].
-func (p *pass[T]) loss(factor float64) (gradient f32.General[T], loss float64) {
-	gradient = p.output.Like()
-	for i, v := range p.output.Data {
-		d := v - p.batch.target.Data[i]
-		gradient.Data[i] = T(2*factor) * d
-		loss += float64(d) * float64(d)
-	}
-	return gradient, factor * loss
 }

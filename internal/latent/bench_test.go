@@ -1,6 +1,6 @@
 //go:build unix
 
-package heal
+package latent
 
 import (
 	"math/rand/v2"
@@ -32,20 +32,19 @@ func BenchmarkStep(b *testing.B) {
 				}
 				return m
 			}
-			l := &layer[float32]{
+			l := &Layer[float32]{
 				heads: s.heads, keyHeads: s.heads, contentDim: s.dim, rotaryDim: s.rotary, valueDim: s.dim, interleaved: true, scale: 1e-3,
 				frequencies: [][]float64{make([]float64, s.rotary/2)},
 				query:       fill(s.heads*(s.dim+s.rotary), s.hidden), rotaryKey: fill(s.rotary, s.hidden), downK: fill(s.rank, s.hidden),
-				upK: fill(s.heads*s.dim, s.rank), upV: fill(s.heads*s.dim, s.rank), output: fill(s.hidden, s.heads*s.dim),
+				upK: fill(s.heads*s.dim, s.rank), upV: fill(s.heads*s.dim, s.rank), Output: fill(s.hidden, s.heads*s.dim),
 			}
-			in := batch[float32]{x: fill(tokens, s.hidden), target: fill(tokens, s.hidden), lengths: []int{tokens}}
-			optimiser, gradient := newAdam(l), l.twin()
+			in := Batch[float32]{X: fill(tokens, s.hidden), Lengths: []int{tokens}}
+			optimiser, gradient := NewAdam(l), l.Twin()
 			before, n := processorTime(b), 0
 			for b.Loop() {
-				p := l.forward(in)
-				descent, _ := p.loss(1)
-				p.backward(descent, gradient)
-				optimiser.step(gradient, 1e-3)
+				p := l.Forward(in)
+				p.Backward(p.Output, gradient)
+				optimiser.Step(gradient, 1e-3)
 				n++
 			}
 			b.ReportMetric((processorTime(b)-before).Seconds()/float64(n), "cpu-s/op")

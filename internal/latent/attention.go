@@ -1,4 +1,4 @@
-package heal
+package latent
 
 import (
 	"gonum.org/v1/gonum/blas"
@@ -8,7 +8,7 @@ import (
 
 // attention is the attention of one head of one window at a time.
 type attention[T f32.Real] struct {
-	pass          *pass[T]
+	pass          *Pass[T]
 	from, n       int            // the window's first token in the batch, and its tokens
 	key           f32.General[T] // [w × n]: content rows over rotary rows
 	query, value  f32.General[T] // [w × n] and [v × n]: views of the pass's matrices
@@ -18,7 +18,7 @@ type attention[T f32.Real] struct {
 }
 
 // newAttention returns the attention for the window of n tokens that begins at from.
-func newAttention[T f32.Real](p *pass[T], from, n int) *attention[T] {
+func newAttention[T f32.Real](p *Pass[T], from, n int) *attention[T] {
 	return &attention[T]{
 		pass: p, from: from, n: n, key: f32.NewOf[T](p.layer.contentDim+p.layer.rotaryDim, n),
 		probabilities: f32.NewBlocks[T](n, 0),
@@ -39,7 +39,7 @@ func (a *attention[T]) head(h int) {
 	a.key.RowsFrom(l.contentDim, l.rotaryDim).CopyFrom(a.of(p.rotaryKeys, h, len(l.frequencies), l.rotaryDim))
 	a.query = a.of(p.queries, h, l.heads, a.key.Rows)
 	a.value = a.of(p.values, h, l.keyHeads, l.valueDim)
-	a.out = a.of(p.mixed, h, l.heads, l.valueDim)
+	a.out = a.of(p.Mixed, h, l.heads, l.valueDim)
 }
 
 // blocks calls f with the probabilities of all queries, those of a block of queries,

@@ -1,4 +1,4 @@
-package heal
+package latent
 
 import (
 	"math"
@@ -17,17 +17,17 @@ const (
 	largestStep = 3e-2  // α, relative
 )
 
-// adam is Adam with a separate step size for every tensor.
-type adam[T f32.Real] struct {
-	layer, first, second *layer[T]
+// Adam is Adam with a separate step size for every tensor.
+type Adam[T f32.Real] struct {
+	layer, first, second *Layer[T]
 	sizes                []float64 // by tensor: the mean of |w| at the beginning
 	steps                int       // how many steps were taken
 }
 
-// newAdam begins to optimise l, with moments of zero.
-func newAdam[T f32.Real](l *layer[T]) *adam[T] {
-	a := &adam[T]{layer: l, first: l.twin(), second: l.twin()}
-	for _, t := range l.tensors() {
+// NewAdam begins to optimise l, with moments of zero.
+func NewAdam[T f32.Real](l *Layer[T]) *Adam[T] {
+	a := &Adam[T]{layer: l, first: l.Twin(), second: l.Twin()}
+	for _, t := range l.Tensors() {
 		sum := 0.0
 		for _, v := range t.Data {
 			sum += math.Abs(float64(v))
@@ -37,13 +37,13 @@ func newAdam[T f32.Real](l *layer[T]) *adam[T] {
 	return a
 }
 
-// step changes the layer against gradient g, by the given part of the largest step.
-func (a *adam[T]) step(g *layer[T], part float64) {
+// Step changes the layer against gradient g, by the given part of the largest step.
+func (a *Adam[T]) Step(g *Layer[T], part float64) {
 	a.steps++
-	first, second := a.first.tensors(), a.second.tensors()
+	first, second := a.first.Tensors(), a.second.Tensors()
 	unbiased1, unbiased2 := 1-math.Pow(momentum, float64(a.steps)), 1-math.Pow(spread, float64(a.steps))
-	gradients := g.tensors()
-	for k, t := range a.layer.tensors() {
+	gradients := g.Tensors()
+	for k, t := range a.layer.Tensors() {
 		rate := T(part * largestStep * a.sizes[k] / unbiased1)
 		scale := T(1 / unbiased2)
 		m, v, dw := first[k].Data, second[k].Data, gradients[k].Data

@@ -1,4 +1,4 @@
-package heal
+package latent
 
 import (
 	"gonum.org/v1/gonum/mat"
@@ -37,14 +37,14 @@ type Weights struct {
 	Scale       float64     // factor of the scores
 }
 
-// tensor is one tensor of a layer, with its name.
-type tensor[T f32.Real] struct {
-	name string
+// Tensor is one tensor of a layer, with its name.
+type Tensor[T f32.Real] struct {
+	Name string
 	f32.General[T]
 }
 
-// layer is Weights in single or double precision. Tensors that Weights lacks are empty.
-type layer[T f32.Real] struct {
+// Layer is Weights in single or double precision. Tensors that Weights lacks are empty.
+type Layer[T f32.Real] struct {
 	heads, keyHeads         int
 	contentDim              int // n
 	rotaryDim, valueDim     int // p and v
@@ -53,34 +53,35 @@ type layer[T f32.Real] struct {
 	frequencies             [][]float64
 	query, queryDown        f32.General[T]
 	rotaryKey, downK, downV f32.General[T]
-	upK, upV, norm, output  f32.General[T]
+	upK, upV, norm          f32.General[T]
+	Output                  f32.General[T] // [d × H·v]
 }
 
-// newLayer copies weights into a layer.
-func newLayer[T f32.Real](w *Weights) *layer[T] {
-	l := &layer[T]{
+// New copies weights into a layer.
+func New[T f32.Real](w *Weights) *Layer[T] {
+	l := &Layer[T]{
 		heads: w.Heads, keyHeads: w.KeyHeads, interleaved: w.Interleaved,
 		scale: T(w.Scale), normEps: T(w.NormEps), frequencies: w.Frequencies,
 		query: f32.From[T](w.Query), queryDown: f32.From[T](w.QueryDown),
 		rotaryKey: f32.From[T](w.Rotary), downK: f32.From[T](w.DownK), downV: f32.From[T](w.DownV),
-		upK: f32.From[T](w.UpK), upV: f32.From[T](w.UpV), output: f32.From[T](w.Output),
+		upK: f32.From[T](w.UpK), upV: f32.From[T](w.UpV), Output: f32.From[T](w.Output),
 	}
 	if w.Norm != nil {
 		l.norm = f32.From[T](mat.NewDense(1, len(w.Norm), w.Norm))
 	}
 	l.rotaryDim = l.rotaryKey.Rows / len(w.Frequencies)
 	l.contentDim = l.query.Rows/l.heads - l.rotaryDim
-	l.valueDim = l.output.Cols / l.heads
+	l.valueDim = l.Output.Cols / l.heads
 	return l
 }
 
-// tensors lists the tensors that are not empty, always in the same order.
-func (l *layer[T]) tensors() []tensor[T] {
-	var all []tensor[T]
-	for _, t := range []tensor[T]{
+// Tensors lists the tensors that are not empty, always in the same order.
+func (l *Layer[T]) Tensors() []Tensor[T] {
+	var all []Tensor[T]
+	for _, t := range []Tensor[T]{
 		{"query", l.query}, {"query down", l.queryDown}, {"rotary key", l.rotaryKey},
 		{"down", l.downK}, {"value down", l.downV}, {"key up", l.upK}, {"value up", l.upV},
-		{"latent norm", l.norm}, {"output", l.output},
+		{"latent norm", l.norm}, {"output", l.Output},
 	} {
 		if t.Rows > 0 {
 			all = append(all, t)
@@ -89,31 +90,31 @@ func (l *layer[T]) tensors() []tensor[T] {
 	return all
 }
 
-// twin returns a layer of the same form whose tensors are zero, to hold gradients.
-func (l *layer[T]) twin() *layer[T] {
+// Twin returns a layer of the same form whose tensors are zero, to hold gradients.
+func (l *Layer[T]) Twin() *Layer[T] {
 	g := *l
 	g.query, g.queryDown, g.rotaryKey = l.query.Like(), l.queryDown.Like(), l.rotaryKey.Like()
 	g.downK, g.downV, g.norm = l.downK.Like(), l.downV.Like(), l.norm.Like()
-	g.upK, g.upV, g.output = l.upK.Like(), l.upV.Like(), l.output.Like()
+	g.upK, g.upV, g.Output = l.upK.Like(), l.upV.Like(), l.Output.Like()
 	return &g
 }
 
-// copy returns a layer of the same form with the same tensors.
-func (l *layer[T]) copy() *layer[T] {
-	c := l.twin()
-	to := c.tensors()
-	for k, t := range l.tensors() {
+// Copy returns a layer of the same form with the same tensors.
+func (l *Layer[T]) Copy() *Layer[T] {
+	c := l.Twin()
+	to := c.Tensors()
+	for k, t := range l.Tensors() {
 		to[k].CopyFrom(t.General)
 	}
 	return c
 }
 
-// weights returns the tensors as weights in the form of w.
-func (l *layer[T]) weights(w *Weights) *Weights {
+// Weights returns the tensors as weights in the form of w.
+func (l *Layer[T]) Weights(w *Weights) *Weights {
 	healed := *w
 	healed.Query, healed.QueryDown, healed.Rotary = l.query.Dense(), l.queryDown.Dense(), l.rotaryKey.Dense()
 	healed.DownK, healed.DownV = l.downK.Dense(), l.downV.Dense()
-	healed.UpK, healed.UpV, healed.Output = l.upK.Dense(), l.upV.Dense(), l.output.Dense()
+	healed.UpK, healed.UpV, healed.Output = l.upK.Dense(), l.upV.Dense(), l.Output.Dense()
 	if w.Norm != nil {
 		healed.Norm = l.norm.Dense().RawRowView(0)
 	}

@@ -1,0 +1,2 @@
+// Package latenttest decides which forms of latent attention are tested.
+package latenttest
