@@ -85,18 +85,19 @@ func runVerify(ctx context.Context, u *ui, o job.Verification) error {
 	if err != nil {
 		return err
 	}
-	v := verification{r.Report, healingOf(r.Conversion)}
+	v := verification{r.Report, healingOf(r.Conversion), distilledOf(r.Conversion)}
 	if err := u.result(v, v.print); err != nil {
 		return err
 	}
 	return o.Judge(r)
 }
 
-// verification is what was measured, and what the manifest says of healing. Its
+// verification is what was measured, and what the manifest says of healing and training. Its
 // fields are the JSON output.
 type verification struct {
 	*verify.Report
-	Healing *healing `json:"healing,omitempty"`
+	Healing    *healing   `json:"healing,omitempty"`
+	Distilling *distilled `json:"distilling,omitempty"`
 }
 
 // print prints the verification for people.
@@ -120,8 +121,8 @@ func (r verification) print(w io.Writer) error {
 	for _, l := range r.Layers {
 		fmt.Fprintf(t, "%d\t%.4f\n", l.Layer, l.Error)
 	}
-	if r.Healing != nil {
+	if r.Healing != nil || r.Distilling != nil {
 		fmt.Fprintf(t, "\nhealing, when it was converted\n")
 	}
-	return errors.Join(t.Flush(), r.Healing.print(w))
+	return errors.Join(t.Flush(), r.Healing.print(w), r.Distilling.print(w))
 }

@@ -54,11 +54,15 @@ func (r *run) card() []byte {
 
 // training says in a sentence or two what of the weights was trained.
 func (r *run) training() string {
-	won := r.result.Healing
-	if won == nil {
-		return "No weight was trained."
+	healing, distilling := r.result.Healing, r.result.Distilling
+	said := "No weight was trained."
+	if healing != nil {
+		said = fmt.Sprintf("The attention of every\nlayer was then fitted to the source's on calibration text: on text held out the relative square\nerror of the residual stream behind the last layer went from %.3g to %.3g.", healing.Before, healing.After)
 	}
-	return fmt.Sprintf("The attention of every\nlayer was then fitted to the source's on calibration text: on text held out the relative square\nerror of the residual stream behind the last layer went from %.3g to %.3g.", won.Before, won.After)
+	if distilling != nil && distilling.Steps > 0 {
+		said = strings.TrimPrefix(said, "No weight was trained.") + fmt.Sprintf("\nThe attention of all layers was then trained together in %d steps: on text held out\nKL(source‖converted) went from %.4f to %.4f nats per token.", distilling.Steps, distilling.Before, distilling.After)
+	}
+	return strings.TrimSpace(said)
 }
 
 // energy is the share of the energy of keys and values that is kept: of all

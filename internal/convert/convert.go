@@ -14,6 +14,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/distill"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/journal"
@@ -29,6 +30,7 @@ type Options struct {
 	budget.Budget
 	Stats      calib.Reader            // of the activations; nil: none
 	Healer     *heal.Healer            // betters the layers, which are then converted in order; nil: they stay as they are
+	Distiller  *distill.Distiller      // trains all layers together when they are converted; nil: nobody does
 	StatsFiles []string                // that they are from
 	Text       *Text                   // that they are of; nil: nobody knows
 	Done       func()                  // called when they are not needed any more; nil: nobody cares
@@ -49,7 +51,11 @@ type Options struct {
 type Result struct {
 	Layers  []LayerResult `json:"layers"`
 	Healing *heal.Won     `json:"healing,omitempty"`
-	Text    *Text         `json:"statistics_text,omitempty"`
+
+	// Distilling says what training all layers together has won; nil if that was not asked for.
+	Distilling *distill.Result `json:"distilling,omitempty"`
+
+	Text *Text `json:"statistics_text,omitempty"`
 	*HeldOut
 	Timing Timing `json:"-"` // no two runs have the same
 }
@@ -71,6 +77,9 @@ type run struct {
 	begin   *fingerprint
 	earlier []*layerRecord // [layers] from the run that is resumed; nil: none
 	journal *journal.Journal
+
+	earlierState *trainingRecord // of the run that is resumed; nil: none
+	states       int             // of the training, that were kept; their files take turns
 
 	constants []calib.Constant            // see mla.Input
 	warned    map[*checkpoint.Tensor]bool // under mu
@@ -175,6 +184,9 @@ func (r *run) write(ctx context.Context) (err error) {
 
 // keep leaves what was done for a later run to resume, if that is worth anything.
 func (r *run) keep() error {
+	if r.states > 0 {
+		return nil
+	}
 	for _, s := range r.shards {
 		if s.digests != nil {
 			return nil
@@ -197,14 +209,23 @@ func (r *run) work(ctx context.Context) error {
 	group.Go(func() error { return r.carryAll(ctx) })
 	group.Go(func() error { return r.digestInputs(ctx) })
 	group.Go(func() error {
-		side := r.Budget
-		if r.Healer != nil {
-			side.Jobs = 1
+		if r.Distiller != nil {
+			return r.distil(ctx)
 		}
-		need, layers := budget.LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil), r.layers()
-		return side.Each(ctx, len(layers), need, func(ctx context.Context, i int) error { return r.layer(ctx, layers[i]) })
+		return r.each(ctx, r.layers(), r.layer)
 	})
 	return group.Wait()
+}
+
+// each calls f for some layers, as many at a time as the budget allows, or one after the other
+// if they are healed.
+func (r *run) each(ctx context.Context, layers []int, f func(ctx context.Context, n int) error) error {
+	side := r.Budget
+	if r.Healer != nil {
+		side.Jobs = 1
+	}
+	need := budget.LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
+	return side.Each(ctx, len(layers), need, func(ctx context.Context, i int) error { return f(ctx, layers[i]) })
 }
 
 // layers lists the layers that are to be converted in the order of their tensors in
@@ -212,11 +233,7 @@ func (r *run) work(ctx context.Context) error {
 // if they are healed, because the input of one is what the healed ones before it make.
 func (r *run) layers() []int {
 	if r.Healer != nil {
-		all := make([]int, r.Source.Layers)
-		for n := range all {
-			all[n] = n
-		}
-		return all
+		return r.allLayers()
 	}
 	first := make(map[int]int) // index of a layer's first tensor
 	for i, t := range slices.Backward(r.Tensors) {
@@ -229,41 +246,70 @@ func (r *run) layers() []int {
 	return slices.DeleteFunc(order, r.keptLayer)
 }
 
+// allLayers lists the layers in the order of the model.
+func (r *run) allLayers() []int {
+	all := make([]int, r.Source.Layers)
+	for n := range all {
+		all[n] = n
+	}
+	return all
+}
+
 // layer converts layer n and writes its tensors.
 func (r *run) layer(ctx context.Context, n int) error {
+	layer, err := r.converted(ctx, n)
+	if err != nil {
+		return err
+	}
+	return r.writeLayer(n, layer)
+}
+
+// converted converts layer n, and heals it if layers are healed.
+func (r *run) converted(ctx context.Context, n int) (layout.Converted, error) {
+	layer, err := r.closed(n)
+	if err != nil {
+		return nil, err
+	}
+	found := &layerRecord{LayerResult: r.result.Layers[n], Ranking: r.result.Layers[n].Ranking}
+	if r.Healer != nil {
+		start := time.Now()
+		if err := r.heal(ctx, found, layer); err != nil {
+			return nil, err
+		}
+		r.clock.add(&r.clock.Heal, start, 0)
+	}
+	return layer, r.note(found)
+}
+
+// closed converts layer n in closed form.
+func (r *run) closed(n int) (layout.Converted, error) {
 	weights := &timedReads{Projections: r.Source.Attention(n), clock: &r.clock}
 	start := time.Now()
 	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method, Shrinkage: r.Maths.Shrinkage, Constants: r.constants}.ReadFrom(weights, n)
 	if err != nil {
-		return mla.Explain(n, err)
+		return nil, mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Statistics, start, weights.take())
 	start = time.Now()
 	layer, err := r.Layout.Convert(attention)
 	if err != nil {
-		return mla.Explain(n, err)
+		return nil, mla.Explain(n, err)
 	}
 	r.clock.add(&r.clock.Factor, start, weights.take())
 	r.result.Layers[n] = LayerResult{Layer: n, Summary: layer.Summary()}
 	if r.result.Layers[n].Fallback {
 		r.warn(fmt.Sprintf("layer %d: an eigenvalue problem failed its check and was solved again by another algorithm, which takes longer", n))
 	}
-	found := &layerRecord{LayerResult: r.result.Layers[n], Ranking: r.result.Layers[n].Ranking}
-	if r.Healer != nil {
-		start = time.Now()
-		if err := r.heal(ctx, found, layer); err != nil {
-			return err
-		}
-		r.clock.add(&r.clock.Heal, start, weights.take())
-	}
-	if err := r.note(found); err != nil {
-		return err
-	}
-	start = time.Now()
-	err = layer.Write(func(name string) layout.Sink {
+	return layer, nil
+}
+
+// writeLayer writes the tensors of layer n.
+func (r *run) writeLayer(n int, layer layout.Converted) error {
+	start := time.Now()
+	err := layer.Write(func(name string) layout.Sink {
 		return r.sink(family.InLayer(n, name))
 	})
-	r.clock.add(&r.clock.Write, start, weights.take())
+	r.clock.add(&r.clock.Write, start, 0)
 	return err
 }
 

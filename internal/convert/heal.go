@@ -16,11 +16,7 @@ import (
 // precision, which is what it was healed in: what is written may be coarser, and the
 // layers after it would heal on another residual stream.
 func (r *run) heal(ctx context.Context, found *layerRecord, converted layout.Converted) error {
-	layer, ok := converted.(layout.Healable)
-	if !ok {
-		return errors.New("internal: there is nothing to heal in a layer without a latent")
-	}
-	w, err := layer.Weights()
+	w, err := weightsOf(converted)
 	if err != nil {
 		return err
 	}
@@ -38,7 +34,16 @@ func (r *run) heal(ctx context.Context, found *layerRecord, converted layout.Con
 	if err != nil || healed == nil {
 		return err
 	}
-	return layer.Replace(healed)
+	return converted.(layout.Healable).Replace(healed)
+}
+
+// weightsOf returns the weights that a converted layer computes with, to be healed or trained.
+func weightsOf(converted layout.Converted) (*latent.Weights, error) {
+	layer, ok := converted.(layout.Healable)
+	if !ok {
+		return nil, errors.New("internal: there is nothing to heal in a layer without a latent")
+	}
+	return layer.Weights()
 }
 
 // healedFile is the name of the file of a healed layer.

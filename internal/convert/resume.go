@@ -18,6 +18,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // record is one record of the journal: the first is Begin, and of the others a
@@ -26,6 +27,8 @@ type record struct {
 	Begin *fingerprint `json:"begin,omitempty"`
 	Layer *layerRecord `json:"layer,omitempty"`
 	Shard *shardRecord `json:"shard,omitempty"`
+
+	Training *trainingRecord `json:"training,omitempty"`
 }
 
 // layerRecord is what was found out about a layer.
@@ -118,8 +121,8 @@ func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 		return nil, err
 	}
 	f.Plan = checkpoint.DigestBytes(text)
-	if r.Healer != nil {
-		tokens, err := json.Marshal(r.Healer.Windows())
+	if windows := r.learned(); windows != nil {
+		tokens, err := json.Marshal(windows)
 		if err != nil {
 			return nil, err
 		}
@@ -127,6 +130,17 @@ func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 	}
 	f.Source, err = r.Source.Source.Identities(ctx)
 	return f, err
+}
+
+// learned returns the tokens that layers are fitted to; nil if they are not.
+func (r *run) learned() tokens.Windows {
+	switch {
+	case r.Distiller != nil:
+		return r.Distiller.Windows
+	case r.Healer != nil:
+		return r.Healer.Windows()
+	}
+	return nil
 }
 
 // resume finds out what of an earlier run can stay, and returns the records of it
@@ -157,6 +171,10 @@ func (r *run) resume(ctx context.Context) ([]record, error) {
 		switch {
 		case rec.Layer != nil && rec.Layer.Layer >= 0 && rec.Layer.Layer < len(r.earlier):
 			r.earlier[rec.Layer.Layer] = rec.Layer
+			kept = append(kept, rec)
+		case rec.Training != nil:
+			r.earlierState = rec.Training
+			r.states++
 			kept = append(kept, rec)
 		case rec.Shard != nil:
 			whole, err := r.adopt(ctx, rec.Shard)

@@ -14,6 +14,24 @@ func RMSNorm(y, x Matrix, gamma []float32, eps float64) {
 	}
 }
 
+// RMSNormBack sets each row of back, [T × d], to the gradient with respect to the row x of x of a
+// loss whose gradient with respect to that row of RMSNorm is g, of gradient, [T × d]. With
+// s = 1/√(mean x² + eps) it is s·(gamma∘g − x·s²·mean(x∘gamma∘g)). Back may be gradient.
+func RMSNormBack(back, x, gradient Matrix, gamma []float32, eps float64) {
+	for t := range x.Rows {
+		in, g, out := x.Row(t), gradient.Row(t), back.Row(t)
+		along := 0.0
+		for j, v := range in {
+			along += float64(v) * float64(gamma[j]*g[j])
+		}
+		scale := 1 / math.Sqrt(square(in)/float64(x.Cols)+eps)
+		s, pull := float32(scale), float32(scale*scale*scale*along/float64(x.Cols))
+		for j, v := range in {
+			out[j] = s*(gamma[j]*g[j]) - pull*v
+		}
+	}
+}
+
 // square returns Σ v² in double precision. It adds up four sums, so that no addition waits
 // for the one before.
 func square(v []float32) float64 {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
-	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
 // Decoder runs one model.
@@ -71,15 +70,12 @@ func (d Decoder) Logits(tokens []int) (f32.Matrix, error) {
 // Layer is one decoder layer with its weights in memory.
 type Layer struct {
 	attention
-	mlpNorm        []float32
-	gate, up, down f32.Matrix
-	activation     family.Activation
-	eps            float64
+	*Around
 }
 
 // Layer reads layer n. Errors are those of reading its weights.
 func (d Decoder) Layer(n int) (*Layer, error) {
-	l := &Layer{eps: d.NormEps, activation: d.Activation}
+	l := &Layer{}
 	r := layerReader{Decoder: d, layer: n}
 	switch {
 	case d.MLA != nil:
@@ -89,8 +85,7 @@ func (d Decoder) Layer(n int) (*Layer, error) {
 	default:
 		l.attention = r.grouped()
 	}
-	l.mlpNorm = r.vector(family.MLPNorm)
-	l.gate, l.up, l.down = r.matrix(family.GateProj), r.matrix(family.UpProj), r.matrix(family.DownProj)
+	l.Around = r.around()
 	return l, r.err
 }
 
@@ -99,31 +94,6 @@ type attention interface {
 	// Attend returns what the attention adds to the residual stream x, [T × d],
 	// of one sequence that begins at position 0.
 	Attend(x f32.Matrix) f32.Matrix
-}
-
-// TokensAtOnce is how many tokens go through an MLP together: enough for its products to be
-// fast, and few enough for the activations between them to stay in the cache.
-const TokensAtOnce = 512
-
-// MLP returns what the MLP adds to the residual stream x, [T × d].
-func (l *Layer) MLP(x f32.Matrix) f32.Matrix {
-	out := f32.New(x.Rows, x.Cols)
-	n := min(x.Rows, TokensAtOnce)
-	h, gate, up := f32.New(n, x.Cols), f32.New(n, l.gate.Rows), f32.New(n, l.gate.Rows)
-	for from := 0; from < x.Rows; from += n {
-		to := min(from+n, x.Rows)
-		h, gate, up := h.RowsFrom(0, to-from), gate.RowsFrom(0, to-from), up.RowsFrom(0, to-from)
-		f32.RMSNorm(h, x.RowsFrom(from, to-from), l.mlpNorm, l.eps)
-		f32.ProjectTo(gate, h, l.gate)
-		f32.ProjectTo(up, h, l.up)
-		if l.activation == family.GELU {
-			vector.GELU(gate.Data, up.Data)
-		} else {
-			vector.SiLU(gate.Data, up.Data)
-		}
-		f32.ProjectTo(out.RowsFrom(from, to-from), gate, l.down)
-	}
-	return out
 }
 
 // Forward runs the layer on the residual stream x, [T × d], of one sequence, in place, and

@@ -2,8 +2,10 @@ package job
 
 import (
 	"context"
+	"time"
 
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/distill"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -15,6 +17,10 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 	o.Stats, o.StatsFiles, o.Text, o.Done = stats.Reader, stats.files, stats.text, stats.done
 	o.Output, o.Version, o.Words, o.Warn = r.output, r.Version, r.Words, func(message string) { r.Warn(option.Plain(message)) }
 	o.Measure = r.measure(stats.held)
+	if p.Maths.Trains() && len(stats.windows) < 2 {
+		return nil, plan.Misuse("one window of tokens is not enough to learn from: some are held out").
+			Try("name a longer text, or a smaller %v", option.Window)
+	}
 	var finish func()
 	if p.Maths.Heal == heal.None {
 		o.Progress, finish = r.Progress("converting")
@@ -27,10 +33,25 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 		o.Healer = healer
 		healer.Progress, finish = r.Healing()
 	}
+	o.Distiller = r.distiller(p, stats)
 	o.Preparing = r.preparing()
 	result, err := convert.Run(ctx, p, o)
 	finish()
 	return result, err
+}
+
+// keepEvery is how much of a training is lost at most when it is killed.
+const keepEvery = 5 * time.Minute
+
+// distiller prepares to train all layers of p together on the text that its statistics are of;
+// nil if nobody asks for that.
+func (r *run) distiller(p *plan.Plan, stats *statistics) *distill.Distiller {
+	if p.Maths.Distill == 0 {
+		return nil
+	}
+	d := &distill.Distiller{Model: p.Source, Windows: stats.windows, Steps: p.Maths.Distill, Temp: r.numbered("distilling"), Every: keepEvery}
+	d.Progress, _ = r.Distilling()
+	return d
 }
 
 // preparing shows the progress of a model that makes tokens before it is converted; nil if
@@ -51,9 +72,5 @@ func (r *run) preparing() func(done, total int64) {
 // healer prepares to heal the layers of p on the text that its statistics are of. Residual
 // streams that are large go into the folder of the work on the output.
 func (r *run) healer(p *plan.Plan, stats *statistics) (*heal.Healer, error) {
-	if len(stats.windows) < 2 {
-		return nil, plan.Misuse("one window of tokens is not enough to heal on: some are held out").
-			Try("name a longer text, or a smaller %v", option.Window)
-	}
 	return heal.New(p.Source, stats.windows, p.Maths.Heal, r.numbered("healing"))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/calib"
+	"github.com/mha2mla/mha2mla/internal/distill"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
@@ -127,6 +128,9 @@ func (r *run) memory(maths mla.Options, stats bool, s *statistics) int64 {
 	beside := search.Memory(m, r.Cache, s.held)
 	if maths.Heal != heal.None {
 		beside = max(beside, heal.Memory(m, maths.Heal, max(r.Cache, maths.Rank+maths.RopeDims), s.windows))
+	}
+	if maths.Distill > 0 {
+		beside = max(beside, distill.Memory(m, max(r.Cache, maths.Rank+maths.RopeDims), s.windows))
 	}
 	return need + beside
 }

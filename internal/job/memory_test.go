@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
+	"github.com/mha2mla/mha2mla/internal/distill"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -15,10 +16,12 @@ import (
 // watched is a view that remembers warnings.
 type watched struct{ warnings []string }
 
-func (*watched) Progress(string) (func(done, total int64), func()) { return nil, func() {} }
-func (*watched) Healing() (func(heal.Progress), func())            { return nil, func() {} }
-func (w *watched) Warn(t option.Text)                              { w.warnings = append(w.warnings, t.String()) }
-func (*watched) Hint(option.Text)                                  {}
+func (*watched) Progress(string) (func(done, total int64), func())          { return nil, func() {} }
+func (*watched) Distilling() (report func(distill.Progress), finish func()) { return nil, func() {} }
+
+func (*watched) Healing() (func(heal.Progress), func()) { return nil, func() {} }
+func (w *watched) Warn(t option.Text)                   { w.warnings = append(w.warnings, t.String()) }
+func (*watched) Hint(option.Text)                       {}
 
 // TestRoom: what no machine has is refused before it is asked for.
 func TestRoom(t *testing.T) {

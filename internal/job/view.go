@@ -1,6 +1,7 @@
 package job
 
 import (
+	"github.com/mha2mla/mha2mla/internal/distill"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/option"
 )
@@ -13,6 +14,9 @@ type View interface {
 
 	// Healing is Progress for the healing of layers.
 	Healing() (report func(heal.Progress), finish func())
+
+	// Distilling is Progress for the training of all layers.
+	Distilling() (report func(distill.Progress), finish func())
 
 	Warn(option.Text) // of what is probably not meant
 	Hint(option.Text) // at what might be done better

@@ -64,7 +64,7 @@ func (r *Reference) TypedAs(name string) (string, bool) {
 	case family.UpVBias:
 		return family.VBias, true
 	case family.OProj:
-		return family.OProj, r.maths.Heal != 0
+		return family.OProj, r.maths.Trains()
 	case family.QProj:
 		return family.QProj, true
 	case family.DownV, family.UpV:

@@ -39,7 +39,7 @@ func (l *referenceLayer) Replace(w *latent.Weights) error {
 
 // Write writes the tensors of the layer. Of the queries it writes the rotary rows of all
 // heads first, then the content rows of all heads. The norm is copied, and so is the output
-// projection unless layers are healed.
+// projection unless layers are healed or trained.
 func (l *referenceLayer) Write(open func(name string) Sink) error {
 	if err := l.writeQuery(open(family.QProj)); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (l *referenceLayer) Write(open func(name string) Sink) error {
 			return err
 		}
 	}
-	if err := l.writeBiases(open); err != nil || l.layout.maths.Heal == 0 {
+	if err := l.writeBiases(open); err != nil || !l.layout.maths.Trains() {
 		return err
 	}
 	output, err := l.layer.Heads.Output(0, l.layer.Source.Shape().Hidden)

@@ -57,8 +57,12 @@ type Options struct {
 	KeyWeight float64
 	Bias      Bias // empty for BiasFold
 
-	Heal heal.Steps // how a layer is healed after its conversion
+	Heal    heal.Steps // how a layer is healed after its conversion
+	Distill int        // steps in which all layers are trained together after that; 0: none
 }
+
+// Trains reports whether layers change after their conversion, output projections included.
+func (o *Options) Trains() bool { return o.Heal != heal.None || o.Distill > 0 }
 
 // ranking returns the ranking of layer n, or nil if Select decides.
 func (o *Options) ranking(n int) rope.Ranking {

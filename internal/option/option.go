@@ -34,6 +34,7 @@ const (
 	Clamp         Option = "clamp"
 	MaxShard      Option = "max-shard-size"
 	Heal          Option = "heal"
+	Distill       Option = "distill"
 	Stats         Option = "stats"
 	Calibrate     Option = "calibrate"
 	CalibrateMix  Option = "calibrate-mix"

@@ -201,16 +201,29 @@ func (c *Choices) learn(d Data) error {
 	return nil
 }
 
-// checkHealing returns an error if layers cannot be healed because there are no tokens, or
-// because the result keeps biases that healing does not know.
-func (c *Choices) checkHealing(d Data) error {
+// training returns the setting that asks for layers to be healed or trained; none if no setting
+// does.
+func (c *Choices) training() (asked option.Setting) {
 	switch {
-	case c.heal == heal.None:
+	case c.heal != heal.None:
+		return option.Heal.Is(c.heal)
+	case c.asked.Distill > 0:
+		return option.Distill.Is(c.asked.Distill)
+	}
+	return option.Setting{}
+}
+
+// checkHealing returns an error if layers cannot be healed or trained because there are no
+// tokens, or because the result keeps biases that neither knows.
+func (c *Choices) checkHealing(d Data) error {
+	asked := c.training()
+	switch {
+	case asked == option.Setting{}:
 		return nil
 	case c.bias == mla.BiasHF:
-		return Misuse("%v does not go with %v", option.Heal.Is(c.heal), option.Bias.Is(mla.BiasHF)).Try("leave %v out: healing makes up for what folding biases costs", option.Bias)
+		return Misuse("%v does not go with %v", asked, option.Bias.Is(mla.BiasHF)).Try("leave %v out: it makes up for what folding biases costs", option.Bias)
 	case !d.Tokens:
-		return Misuse("%v needs tokens to heal on", option.Heal.Is(c.heal)).Try("name a text or a file of token ids with %v; statistics are not enough", option.Calibrate)
+		return Misuse("%v needs tokens to learn from", asked).Try("name a text or a file of token ids with %v; statistics are not enough", option.Calibrate)
 	default:
 		return nil
 	}
@@ -257,6 +270,6 @@ func (c *Choices) Maths(s Sizes) mla.Options {
 	return mla.Options{
 		PerHead: c.form == layout.FormReference, Method: c.method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: c.asked.FreqFold,
 		Select: c.selected, Rankings: c.rankings, Threshold: c.asked.Threshold,
-		Weights: c.weights, Split: c.asked.SVD == SVDSplit, QueryRank: c.qLora.Rank(), Bias: c.bias, Heal: c.heal,
+		Weights: c.weights, Split: c.asked.SVD == SVDSplit, QueryRank: c.qLora.Rank(), Bias: c.bias, Heal: c.heal, Distill: c.asked.Distill,
 	}
 }

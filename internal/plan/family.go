@@ -19,8 +19,8 @@ func (c *Choices) checkFamily() error {
 			return unsupported("the mha2mla layout keeps the class of the source, and the code that runs it knows LlamaForCausalLM and Qwen2ForCausalLM without yarn and sliding windows alone, not this %s", c.model.Architecture).
 				Try("use %v", option.Layout.Is(layout.FormDeepseek))
 		}
-		if c.model.Biases && value(c.asked.Heal) != heal.None {
-			return Misuse("%v does not go with the biases that the mha2mla layout keeps", option.Heal).Try("leave it out, or use %v", option.Layout.Is(layout.FormDeepseek))
+		if c.model.Biases && (value(c.asked.Heal) != heal.None || c.asked.Distill > 0) {
+			return Misuse("%v does not go with the biases that the mha2mla layout keeps", c.training().Option).Try("leave it out, or use %v", option.Layout.Is(layout.FormDeepseek))
 		}
 	case layout.FormGrouped:
 		if c.model.Biases || c.model.HeadNorms || !canonical(c.model) {

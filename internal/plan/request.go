@@ -37,6 +37,7 @@ type Request struct {
 	PadToKernel *bool
 	Target      engine.Engine
 	Heal        *heal.Steps
+	Distill     int // steps in which all layers are trained together
 
 	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
 
@@ -75,7 +76,7 @@ func (r Request) Check() error {
 		for _, s := range []saying{
 			layout, {r.SVD != "", option.SVD.Alone()}, {r.Theta != 0, option.RopeTheta.Alone()}, {r.Scaling != "", option.RopeScaling.Alone()}, {r.Select != "", option.RopeSelect.Alone()},
 			{r.Threshold != 0, option.RopeThreshold.Alone()}, weights, {r.LatentNorm != "", option.LatentNorm.Alone()}, {r.QLora != nil, option.QLora.Alone()},
-			{r.Bias != "", option.Bias.Alone()}, {r.PadToKernel != nil, option.PadToKernel.Alone()}, {r.Heal != nil, option.Heal.Alone()},
+			{r.Bias != "", option.Bias.Alone()}, {r.PadToKernel != nil, option.PadToKernel.Alone()}, {r.Heal != nil, option.Heal.Alone()}, {r.Distill > 0, option.Distill.Alone()},
 		} {
 			if s.said {
 				return Misuse("%v says nothing about %v, which has no latent", s.what, option.Method.Is(r.Method))

@@ -57,6 +57,57 @@ func gate(g, up []float32, linear, cubic float32) {
 	}
 }
 
+// SiLUBack takes the gradient of a loss with respect to SiLU(g, up) back: it replaces each g by
+// the gradient with respect to it, and each up likewise. Up and gradient must be as long as g.
+func SiLUBack(g, up, gradient []float32) { gateBack(g, up, gradient, -1, 0) }
+
+// GELUBack is SiLUBack for GELU.
+func GELUBack(g, up, gradient []float32) {
+	z := math.Sqrt(2 / math.Pi)
+	gateBack(g, up, gradient, float32(-2*z), float32(-2*z*0.044715))
+}
+
+// gateBack is SiLUBack for the function that gate computes. With σ = 1/(1 + e^u) and
+// u = linear·g + cubic·g³, g·σ·up has the derivative up·(σ − g·u'·σ·(1−σ)) with respect to g.
+func gateBack(g, up, gradient []float32, linear, cubic float32) {
+	up, gradient = up[:len(g)], gradient[:len(g)]
+	part := make([]float32, min(len(g), gateAtOnce))
+	for from := 0; from < len(g); from += len(part) {
+		n := min(len(part), len(g)-from)
+		g, up, gradient, sigma := g[from:from+n], up[from:from+n], gradient[from:from+n], part[:n]
+		for i, v := range g {
+			sigma[i] = (linear + cubic*(v*v)) * v
+		}
+		falling(sigma)
+		for i, v := range g {
+			s, d := sigma[i], gradient[i]
+			steep := (linear + 3*cubic*(v*v)) * v
+			g[i], up[i] = d*up[i]*(s-steep*s*(1-s)), d*(v*s)
+		}
+	}
+}
+
+// falling replaces each u by 1/(1 + e^u). The kernel of gate computes u times that.
+func falling(u []float32) {
+	product, ones := make([]float32, len(u)), make([]float32, len(u))
+	copy(product, u)
+	for i := range ones {
+		ones[i] = 1
+	}
+	gate(product, ones, 1, 0)
+	for i, x := range u {
+		if x == 0 {
+			u[i] = 0.5
+			continue
+		}
+		u[i] = product[i] / x
+	}
+}
+
+// gateAtOnce is how many numbers of gates are taken back at once, few enough to stay in the
+// first-level cache.
+const gateAtOnce = 1024
+
 // exp returns e^x to float32 precision, but 0 where that is subnormal and infinity where it
 // is above 2^127.5. It splits x = n·ln 2 + r, |r| ≤ ln 2 / 2, approximates e^r as Cephes does
 // (S. Moshier, expf.c), and puts n into the exponent.

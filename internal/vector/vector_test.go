@@ -78,6 +78,35 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// TestGatesBack holds the gradients of gates against central differences of the functions
+// written out.
+func TestGatesBack(t *testing.T) {
+	for name, gate := range map[string]struct {
+		fast  func(g, up, gradient []float32)
+		naive func(g float64) float64
+	}{
+		"SiLU": {SiLUBack, func(g float64) float64 { return g / (1 + math.Exp(-g)) }},
+		"GELU": {GELUBack, func(g float64) float64 { return g * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(g+0.044715*g*g*g))) / 2 }},
+	} {
+		places(t, 4, func(t *testing.T, draw func() []float32) {
+			g, up, gradient := draw(), draw(), draw()
+			g[0] = 0
+			var wantG, wantUp []float64
+			for i, v := range g {
+				const h = 1e-4
+				x, d := float64(v), float64(gradient[i])
+				wantG = append(wantG, d*float64(up[i])*(gate.naive(x+h)-gate.naive(x-h))/(2*h))
+				wantUp = append(wantUp, d*gate.naive(x))
+			}
+			gate.fast(g, up, gradient)
+			for i := range g {
+				near(t, fmt.Sprintf("%s[%d]", name, i), float64(g[i]), wantG[i], 1e-5, 1)
+				near(t, fmt.Sprintf("%s up[%d]", name, i), float64(up[i]), wantUp[i], 1e-5, 1)
+			}
+		})
+	}
+}
+
 func TestObserve(t *testing.T) {
 	places(t, 1, func(t *testing.T, draw func() []float32) {
 		sums, a, d := [][]float32{draw(), draw(), draw()}, draw(), draw()

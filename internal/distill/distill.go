@@ -1,0 +1,267 @@
+package distill
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/mha2mla/mha2mla/internal/f32"
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/latent"
+	"github.com/mha2mla/mha2mla/internal/tokens"
+)
+
+// Distiller trains the latent attention of all layers of a model together.
+type Distiller struct {
+	// Progress, if not nil, is told of every step.
+	Progress func(Progress)
+
+	Model   *family.Model  // the source
+	Windows tokens.Windows // to learn from; some are held out
+	Steps   int
+	Temp    func() string // names the file for what the source computes, if that does not fit into memory
+
+	// Keeper, if not nil, keeps the state of the training every Every, and in the end.
+	Keeper Keeper
+	Every  time.Duration
+}
+
+// Keeper keeps the state of a training for a later one of the same kind to go on from.
+type Keeper interface {
+	// Keep keeps the state after that many steps. State returns that of layer n.
+	Keep(step int, state func(n int) []byte) error
+	// Kept returns what was kept last, and after how many steps that was: the states of all
+	// layers, which have the given sizes in bytes. It is after 0 steps if there is none that is
+	// as it was kept.
+	Kept(sizes []int64) (step int, states [][]byte, err error)
+}
+
+// Progress says how far the training has come, and what the divergence on the tokens learned
+// from is lately, in nats per token.
+type Progress struct {
+	Step, Steps int
+	KL          float64
+}
+
+// Result says what the training has won: the divergence KL(source‖converted) in nats per token,
+// on tokens held out.
+type Result struct {
+	Tokens int     `json:"tokens_held_out"`
+	Before float64 `json:"kl_before"`
+	After  float64 `json:"kl_after"`
+	Steps  int     `json:"steps"` // how many were kept; 0 if they did not help
+}
+
+// heldEvery says that one in that many windows is held out.
+const heldEvery = 10
+
+// training is the training of layers under way.
+type training struct {
+	*Distiller
+	decoder     forward.Decoder
+	train, held []int // indices of the windows to learn from and of those held out
+	source      *sourceStreams
+	head        *head
+	layers      []*latent.Layer[float32]
+	optimisers  []*latent.Adam[float32]
+}
+
+// Train trains layers, the latent attention of every layer of the model, in place. What does
+// not help on the tokens held out is taken back. There must be two windows or more. Errors are
+// those of reading the weights and of the file for the streams, and the cause of ctx.
+func (d *Distiller) Train(ctx context.Context, layers []*latent.Layer[float32]) (r *Result, err error) {
+	t, err := d.begin(ctx, layers)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.source.Close()) }()
+	return t.run(ctx)
+}
+
+// begin prepares to train layers.
+func (d *Distiller) begin(ctx context.Context, layers []*latent.Layer[float32]) (t *training, err error) {
+	t = &training{Distiller: d, decoder: forward.Decoder{Model: d.Model}, layers: layers}
+	for i := range d.Windows {
+		if i%heldEvery == min(heldEvery, len(d.Windows))/2 {
+			t.held = append(t.held, i)
+		} else {
+			t.train = append(t.train, i)
+		}
+	}
+	for _, l := range layers {
+		t.optimisers = append(t.optimisers, latent.NewAdam(l))
+	}
+	t.head, err = newHead(t.decoder)
+	if err != nil {
+		return nil, err
+	}
+	t.source, err = runSource(ctx, t.decoder, d.Windows, d.Temp)
+	return t, err
+}
+
+// tokensAtOnce is about how many tokens a step learns from. A window that is longer is a step
+// by itself.
+const tokensAtOnce = 1024
+
+// largest is the size of the largest step, relative to that of latent.Adam, in a model of hidden
+// size 1 and one layer. Steps shrink with the roots of both. Adam moves all weights of a row at
+// once and alike, and what they add up to grows with the root of their number, beside what they
+// had added up to; what layers change adds up like noise. A model of 5 layers and hidden size 64
+// learns best with steps of 1/3, one of 30 layers and 576 with 0.05: those of 0.1 are too large.
+const largest = 6
+
+// warming is the number of steps in which the step size rises, because the first gradients say
+// little of how large gradients are.
+const warming = 8
+
+// size returns the size of a step, relative to that of latent.Adam.
+func (t *training) size(step int) float64 {
+	rise := min(1, float64(step+1)/float64(max(1, min(warming, t.Steps/4))))
+	fall := 0.5 + 0.5*math.Cos(math.Pi*float64(step)/float64(t.Steps))
+	return largest / math.Sqrt(float64(t.Model.Hidden*t.Model.Layers)) * rise * fall
+}
+
+// recent is the weight of the last step in the divergence that progress shows.
+const recent = 0.05
+
+// run trains in steps whose size falls along half a cosine wave, after it has risen.
+func (t *training) run(ctx context.Context) (*Result, error) {
+	r := &Result{}
+	for _, i := range t.held {
+		r.Tokens += len(t.Windows[i])
+	}
+	var err error
+	r.Before, err = t.heldKL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.After = r.Before
+	before := make([]*latent.Layer[float32], len(t.layers))
+	for n, l := range t.layers {
+		before[n] = l.Copy()
+	}
+	first, err := t.resume()
+	if err != nil {
+		return nil, err
+	}
+	order, lately, kept := newOrder(t.train, t.Windows), r.Before, time.Now()
+	for range first {
+		order.next()
+	}
+	for step := first; step < t.Steps; step++ {
+		kl, err := t.step(ctx, order.next(), t.size(step))
+		if err != nil {
+			return nil, err
+		}
+		lately += recent * (kl - lately)
+		if t.Progress != nil {
+			t.Progress(Progress{step + 1, t.Steps, lately})
+		}
+		if t.Keeper != nil && (step+1 == t.Steps || time.Since(kept) >= t.Every) {
+			if err := t.Keeper.Keep(step+1, func(n int) []byte { return t.optimisers[n].Encode() }); err != nil {
+				return nil, err
+			}
+			kept = time.Now()
+		}
+	}
+	after, err := t.heldKL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !(after < r.Before) {
+		for n, l := range before {
+			*t.layers[n] = *l
+		}
+		return r, nil
+	}
+	r.After, r.Steps = after, t.Steps
+	return r, nil
+}
+
+// resume sets the layers to what an earlier training has kept, and returns after how many
+// steps that was.
+func (t *training) resume() (steps int, err error) {
+	if t.Keeper == nil {
+		return 0, nil
+	}
+	var sizes []int64
+	for _, a := range t.optimisers {
+		sizes = append(sizes, a.EncodedBytes())
+	}
+	steps, states, err := t.Keeper.Kept(sizes)
+	if err != nil {
+		return 0, err
+	}
+	for n, state := range states {
+		if err := t.optimisers[n].Decode(state, steps); err != nil {
+			return 0, err
+		}
+	}
+	return steps, nil
+}
+
+// order deals the windows to learn from out to steps, all of them before any comes again, and
+// every time in another order.
+type order struct {
+	windows tokens.Windows
+	train   []int
+	rng     *rand.Rand
+	queue   []int
+}
+
+func newOrder(train []int, windows tokens.Windows) *order {
+	return &order{windows: windows, train: train, rng: rand.New(rand.NewPCG(23, 29))}
+}
+
+// next returns the windows of the next step.
+func (o *order) next() []int {
+	var some []int
+	tokens := 0
+	for tokens < tokensAtOnce {
+		if len(o.queue) == 0 {
+			o.queue = slices.Clone(o.train)
+			o.rng.Shuffle(len(o.queue), func(i, j int) { o.queue[i], o.queue[j] = o.queue[j], o.queue[i] })
+		}
+		n := len(o.windows[o.queue[0]])
+		if len(some) > 0 && (tokens+n > tokensAtOnce || slices.Contains(some, o.queue[0])) {
+			break
+		}
+		some, o.queue, tokens = append(some, o.queue[0]), o.queue[1:], tokens+n
+	}
+	return some
+}
+
+// heldKL returns the divergence on the tokens held out.
+func (t *training) heldKL(ctx context.Context) (float64, error) {
+	sum, count := 0.0, 0
+	for _, i := range t.held {
+		p, err := t.forward(ctx, []int{i})
+		if err != nil {
+			return 0, err
+		}
+		want, err := t.source.final([]int{i})
+		if err != nil {
+			return 0, err
+		}
+		kl, _ := t.head.compare(p.out, want, false)
+		sum, count = sum+kl*float64(p.out.Rows), count+p.out.Rows
+	}
+	return sum / float64(count), nil
+}
+
+// joined returns matrices one below the other, [N × d].
+func joined(parts []f32.Matrix) f32.Matrix {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	var all f32.Matrix
+	for _, p := range parts {
+		all.Data = append(all.Data, p.Data...)
+		all.Rows, all.Cols, all.Stride = all.Rows+p.Rows, p.Cols, p.Cols
+	}
+	return all
+}
