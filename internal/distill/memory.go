@@ -18,5 +18,7 @@ func Memory(m *family.Model, latent int, windows tokens.Windows) int64 {
 	attention := n * (12*queries + int64(m.Heads)*r + 2*r)
 	mlp := 3*int64(m.Intermediate)*d + 3*n*int64(m.Intermediate)
 	head := int64(m.Vocab) * (d + 2*positionsAtOnce)
-	return 4*(tensors*(4*layers+2)+streams+attention+mlp+head) + min(forward.InMemory, 4*layers*d*int64(windows.Tokens()))
+	last := 4 * d * int64(windows.Tokens())
+	between := (layers - 1) * last / 2
+	return 4*(tensors*(4*layers+2)+streams+attention+mlp+head) + min(forward.InMemory, last) + min(forward.InMemory, between)
 }

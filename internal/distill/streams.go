@@ -15,48 +15,54 @@ const streamWeight = 10
 
 // sourceStreams are the residual streams of the source behind every layer.
 type sourceStreams struct {
-	*forward.Streams // that of window i behind layer n at n·windows + i
-	windows, layers  int
+	between *rounded         // behind all layers but the last
+	last    *forward.Streams // behind the last one
+	layers  int
 }
 
 // runSource runs the source on windows and keeps its streams.
 func runSource(ctx context.Context, d forward.Decoder, windows tokens.Windows, temp func() string) (s *sourceStreams, err error) {
-	var all tokens.Windows
-	for range d.Layers {
-		all = append(all, windows...)
-	}
-	s = &sourceStreams{windows: len(windows), layers: d.Layers}
-	s.Streams, err = forward.NewStreams(all, d.Hidden, temp)
+	s = &sourceStreams{layers: d.Layers}
+	s.last, err = forward.NewStreams(windows, d.Hidden, temp)
 	if err != nil {
 		return nil, err
 	}
-	for n := range d.Layers {
-		l, err := d.Layer(n)
+	s.between, err = newRounded(windows, d.Hidden, d.Layers-1, temp)
+	if err == nil {
+		err = s.last.Embed(d, windows)
+	}
+	for n := 0; err == nil && n < d.Layers; n++ {
+		var l *forward.Layer
+		l, err = d.Layer(n)
 		if err == nil {
-			err = f32.Each(ctx, len(windows), func(i int) error { return s.layer(d, l, n, i, windows[i]) })
+			err = f32.Each(ctx, len(windows), func(i int) error { return s.through(l, n, i) })
 		}
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// layer takes window i through layer n.
-func (s *sourceStreams) layer(d forward.Decoder, l *forward.Layer, n, i int, tokens []int) error {
-	var x f32.Matrix
-	var err error
-	if n == 0 {
-		x, err = d.Embed(tokens)
-	} else {
-		x, err = s.Get((n-1)*s.windows + i)
-		x = x.Clone()
-	}
+// through takes window i through layer n of the source.
+func (s *sourceStreams) through(l *forward.Layer, n, i int) error {
+	x, err := s.last.Get(i)
 	if err != nil {
 		return err
 	}
 	l.Forward(x)
-	return s.Put(n*s.windows+i, x)
+	if n < s.layers-1 {
+		err = s.between.put(n, i, x)
+	}
+	return errors.Join(err, s.last.Put(i, x))
+}
+
+// Close gives up the streams.
+func (s *sourceStreams) Close() error {
+	if s.between == nil {
+		return s.last.Close()
+	}
+	return errors.Join(s.last.Close(), s.between.close())
 }
 
 // behind returns the streams of windows behind layer n, one below the other, [N × d]. They are
@@ -64,7 +70,11 @@ func (s *sourceStreams) layer(d forward.Decoder, l *forward.Layer, n, i int, tok
 func (s *sourceStreams) behind(n int, windows []int) (f32.Matrix, error) {
 	var parts []f32.Matrix
 	for _, i := range windows {
-		x, err := s.Get(n*s.windows + i)
+		get := func() (f32.Matrix, error) { return s.between.get(n, i) }
+		if n == s.layers-1 {
+			get = func() (f32.Matrix, error) { return s.last.Get(i) }
+		}
+		x, err := get()
 		if err != nil {
 			return f32.Matrix{}, err
 		}
