@@ -31,9 +31,15 @@ to 64, with a scale and a zero point of 16 bits each. If CONVERTED was healed, i
 repeats from the manifest what that has won, on tokens of the calibration that were
 held out.
 
+With --logprobs, FILE gets a line of JSON for every token that has a predecessor in its
+window: the window, the position, the token, and the natural logarithm of the probability
+that each model gave it, as "source" and "converted". So a model can be compared, token by
+token, with what an engine says of it.
+
   mha2mla verify model/ converted/ --tokens ids.json
   mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
   mha2mla verify model/ converted/ --tokens ids.json --cache-bits 4
+  mha2mla verify model/ converted/ --tokens ids.json --logprobs tokens.jsonl
 
 With --integrity, it reads every file of CONVERTED instead and compares it with the
 manifest that convert has written (mha2mla.json, beside a file NAME.mha2mla.json):
@@ -56,6 +62,8 @@ the exit status is 4. Names that begin with a dot are not looked at.
 	amountFlags(cmd, &o.Reading, "")
 	wish(f, &o.MaxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", pointerTo(nonNegativeNumber))
 	flag(f, &o.CacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits).choices = []string{"8", "4", "2"}
+	f.StringVar(&o.LogProbs.File, "logprobs", "", "write the log-probability of every token in both models, as JSON lines (`FILE`)")
+	f.BoolVar(&o.LogProbs.Force, "force", false, "replace the file of --logprobs if it exists")
 	f.BoolVar(&integrity, "integrity", false, "compare CONVERTED, bit for bit, with its manifest")
 	configFlag(cmd, &o.SourceConfig, "config")
 	configFlag(cmd, &o.ConvertedConfig, "converted-config")

@@ -15,6 +15,7 @@ type Verification struct {
 	Reading                              // of the tokens to compare on
 	CacheBits                     int    // to which what is cached is quantised; 0: it is not
 	MaxKL                         *float64
+	LogProbs                      Lines // of verify.LogProb
 }
 
 // Verified is what was measured, and what the conversion has said of itself.
@@ -36,6 +37,9 @@ func (c Verification) Run(ctx context.Context, v View) (*Verified, error) {
 		return nil, err
 	}
 	defer converted.Source.Close()
+	if err := c.LogProbs.reserve(source.Source); err != nil { // before the work, which takes time
+		return nil, err
+	}
 	windows, err := c.Windows(ctx, source)
 	if err != nil {
 		return nil, err
@@ -48,17 +52,26 @@ func (c Verification) Run(ctx context.Context, v View) (*Verified, error) {
 		return nil, err
 	}
 	progress, finish := v.Progress("verifying")
-	report, err := verify.Compare(ctx, source, converted, windows, progress, c.options()...)
-	finish()
+	defer finish()
+	var report *verify.Report
+	err = c.LogProbs.write(source.Source, func(write func(any) error) error {
+		report, err = verify.Compare(ctx, source, converted, windows, progress, c.options(write)...)
+		return err
+	})
 	return &Verified{report, conversion}, err
 }
 
-// options returns what is asked of the comparison itself.
-func (c Verification) options() []verify.Option {
-	if c.CacheBits == 0 {
-		return nil
+// options returns what is asked of the comparison itself. Write takes a line of the
+// log-probabilities; it is nil if there is no file for them.
+func (c Verification) options(write func(any) error) []verify.Option {
+	var options []verify.Option
+	if c.CacheBits != 0 {
+		options = append(options, verify.CacheBits(c.CacheBits))
 	}
-	return []verify.Option{verify.CacheBits(c.CacheBits)}
+	if write != nil {
+		options = append(options, verify.LogProbs(func(p verify.LogProb) error { return write(p) }))
+	}
+	return options
 }
 
 // Judge is an error if the divergence is above the bound that is asked for.

@@ -61,7 +61,11 @@ func (c *comparison) head(ctx context.Context, streams []*stream) error {
 	for _, s := range streams {
 		for t := range s.tokens {
 			c.totals.add(&sums[s][t], t, t+1 < len(s.tokens))
+			if err := c.tell(c.windows, s.tokens, t, &sums[s][t]); err != nil {
+				return err
+			}
 		}
+		c.windows++
 	}
 	return nil
 }

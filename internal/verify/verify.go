@@ -102,20 +102,22 @@ func Compare(ctx context.Context, source, converted *family.Model, windows token
 // finite returns an error if a number of the report is not finite, because JSON has no such
 // numbers, and weights that compute them are broken.
 func (r *Report) finite() error {
-	ok := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 	switch {
-	case !ok(r.Source.Perplexity):
+	case !finite(r.Source.Perplexity):
 		return &checkpoint.FormatError{Path: r.Source.Path, What: "it computes logits that are not finite"}
-	case !ok(r.Converted.Perplexity), !ok(r.KL):
+	case !finite(r.Converted.Perplexity), !finite(r.KL):
 		return &checkpoint.FormatError{Path: r.Converted.Path, What: "it computes logits that are not finite"}
 	}
 	for _, l := range r.Layers {
-		if !ok(l.Error) {
+		if !finite(l.Error) {
 			return &checkpoint.FormatError{Path: r.Converted.Path, What: fmt.Sprintf("layer %d computes attention that is not finite", l.Layer)}
 		}
 	}
 	return nil
 }
+
+// finite reports whether v is a number that JSON has.
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // batch groups windows so that each group has at most most tokens. A window that is longer is
 // a group by itself.
@@ -138,7 +140,9 @@ type comparison struct {
 	source, converted forward.Decoder
 	off, size         []float64 // per layer: squared error and square of the attention output
 	totals            totals
-	scheme            *quant.Scheme // of the converted cache, nil if it is not quantised
+	windows           int                 // that the head has seen
+	sink              func(LogProb) error // is told every log-probability; nil if nobody asks
+	scheme            *quant.Scheme       // of the converted cache, nil if it is not quantised
 }
 
 // stream is the state of one window between layers.

@@ -146,6 +146,64 @@ func TestUniformLoss(t *testing.T) {
 	}
 }
 
+// TestLogProbs holds the log-probabilities of every token against the softmax of the whole
+// logits of each model, and the losses against their means.
+func TestLogProbs(t *testing.T) {
+	x, y := testmodel.Llama{KVHeads: 2}.Open(t), testmodel.Llama{KVHeads: 2, Seed: 1}.Open(t)
+	w := windows(70, 32)
+	var told []LogProb
+	r, err := Compare(context.Background(), x, y, w, nil, LogProbs(func(p LogProb) error {
+		told = append(told, p)
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, i := LogProb{}, 0
+	for n, tokens := range w {
+		ours, theirs := logSoftmax(t, x, tokens), logSoftmax(t, y, tokens)
+		for at := 1; at < len(tokens); at++ {
+			next := tokens[at]
+			want := LogProb{n, at, next, ours[at-1][next], theirs[at-1][next]}
+			got := told[i]
+			if got.Window != n || got.Position != at || got.Token != next || math.Abs(got.Source-want.Source) > 1e-5 || math.Abs(got.Converted-want.Converted) > 1e-5 {
+				t.Fatalf("told %+v, want %+v", got, want)
+			}
+			sum.Source, sum.Converted, i = sum.Source+got.Source, sum.Converted+got.Converted, i+1
+		}
+	}
+	if n := float64(i); i != len(told) || math.Abs(-sum.Source/n-r.Source.Loss) > 1e-9 || math.Abs(-sum.Converted/n-r.Converted.Loss) > 1e-9 {
+		t.Errorf("%d lines of mean %g and %g; losses %g and %g", len(told), -sum.Source/n, -sum.Converted/n, r.Source.Loss, r.Converted.Loss)
+	}
+	stop := errors.New("stop")
+	_, err = Compare(context.Background(), x, y, w, nil, LogProbs(func(LogProb) error { return stop }))
+	if !errors.Is(err, stop) {
+		t.Errorf("a sink that fails: %v", err)
+	}
+}
+
+// logSoftmax returns the logarithms of the probabilities that m gives to every token behind
+// each of some tokens.
+func logSoftmax(t *testing.T, m *family.Model, tokens []int) [][]float64 {
+	t.Helper()
+	logits, err := forward.Decoder{Model: m}.Logits(tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([][]float64, logits.Rows)
+	for i := range all {
+		row := logits.Row(i)
+		sum := 0.0
+		for _, z := range row {
+			sum += math.Exp(float64(z))
+		}
+		for _, z := range row {
+			all[i] = append(all[i], float64(z)-math.Log(sum))
+		}
+	}
+	return all
+}
+
 // TestOrderDoesNotMatter: windows are independent, so their order changes
 // nothing but the order of sums.
 func TestOrderDoesNotMatter(t *testing.T) {
