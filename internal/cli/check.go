@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +18,8 @@ import (
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/manifest"
+	"github.com/mha2mla/mha2mla/internal/option"
+	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
 // checkReport is what check found out. Its fields are the JSON output.
@@ -30,25 +34,40 @@ type checkReport struct {
 // fields are JSON output.
 type verdict struct {
 	Engine   engine.Engine `json:"engine"`
-	Loads    bool          `json:"loads"`
+	Loads    bool          `json:"loads"` // as what it is
+	Status   engine.Status `json:"status"`
 	Findings []finding     `json:"findings,omitempty"` // the fatal ones first
+	Backends []backend     `json:"backends,omitempty"`
+}
+
+// backend says whether a backend of an engine takes the sizes. Its fields are JSON output.
+type backend struct {
+	Name   string      `json:"name"`
+	Device string      `json:"device"`
+	Takes  bool        `json:"takes"`
+	Padded *family.MLA `json:"padded,omitempty"` // the smallest sizes that it takes; left out if it takes none so large
+	Source string      `json:"source"`           // where that was read
 }
 
 // finding is one thing that an engine makes of a checkpoint. Its fields are JSON output.
 type finding struct {
-	Rule  string `json:"rule"`
-	Fatal bool   `json:"fatal"` // it does not load, or not as what it is
-	What  string `json:"what"`
-	Do    string `json:"do,omitempty"` // what helps
+	Rule   string `json:"rule"`
+	Fatal  bool   `json:"fatal"`            // it does not load, or not as what it is
+	Silent bool   `json:"silent,omitempty"` // it loads, and computes something else
+	What   string `json:"what"`
+	Do     string `json:"do,omitempty"` // what helps
 }
 
 // verdicts puts what engine says into words of the command line.
 func verdicts(all []engine.Verdict) []verdict {
 	said := make([]verdict, len(all))
 	for i, v := range all {
-		said[i] = verdict{Engine: v.Engine, Loads: v.Loads}
+		said[i] = verdict{Engine: v.Engine, Loads: v.Loads, Status: v.Status()}
 		for _, f := range v.Findings {
-			said[i].Findings = append(said[i].Findings, finding{f.Rule, f.Fatal, f.What, f.Do.In(flagWords)})
+			said[i].Findings = append(said[i].Findings, finding{f.Rule, f.Fatal, f.Silent, f.What, f.Do.In(flagWords)})
+		}
+		for _, b := range v.Backends {
+			said[i].Backends = append(said[i].Backends, backend{b.Name, b.Device, b.Takes, b.Padded, b.Source})
 		}
 	}
 	return said
@@ -62,10 +81,11 @@ func newCheck() *cobra.Command {
 		Long: `check looks at the configuration of the checkpoint OUT and at the names, shapes
 and types of its tensors, and says of each engine whether it loads such a
 DeepSeek-V3, and if not why and what to do. It reads no weights and runs no
-engine: what it knows are the traps in their loaders. A checkpoint that an engine
-would load and misread counts as one that it does not load. The status is 0 if all
-engines that are asked for load it: --target, or without it those of which convert
-said so, as the manifest has it; where there is none, all of them.
+engine: what it knows are the traps in their loaders. Below, it says which backends
+of an engine take the sizes. The status is 0 if all engines that are asked for load
+it: --target, or without it those of which convert said so, as the manifest has it;
+where there is none, all of them. It is 8 if one of them loads the checkpoint and
+computes wrongly, and else 5.
 
   mha2mla check converted/
   mha2mla check --target vllm converted/
@@ -118,17 +138,40 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 		a.Unmarked = filepath.Base(bare)
 	}
 	if src.IsDir() {
-		entries, err := os.ReadDir(src.Dir)
-		if err != nil {
+		if err := besides(src.Dir, a); err != nil {
 			return nil, err
-		}
-		for _, e := range entries {
-			a.Files = append(a.Files, e.Name())
 		}
 	}
 	r := &checkReport{Path: path, Class: a.Class(), Engines: verdicts(engine.Judge(a, target.Each()))}
 	r.Asked, err = asked(path, target)
 	return r, err
+}
+
+// besides lists in a the files of a folder, and what is wrong with those of the tokenizer.
+func besides(dir string, a *engine.Artifact) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	a.Amiss = make(map[string]string)
+	for _, e := range entries {
+		name := e.Name()
+		a.Files = append(a.Files, name)
+		if !slices.Contains(engine.OfTokenizer(), name) {
+			continue
+		}
+		text, err := checkpoint.ReadFile(filepath.Join(dir, name), plan.MaxCompanion)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			a.Amiss[name] = "a link to nothing"
+		case err != nil:
+			return err
+		default:
+			a.Amiss[name] = engine.Amiss(name, text)
+			a.Code = append(a.Code, engine.CodeOf(text)...)
+		}
+	}
+	return nil
 }
 
 // asked lists the engines that have to load the output at path: the target, or those
@@ -151,19 +194,31 @@ func asked(path string, target engine.Engine) ([]string, error) {
 }
 
 // notLoadedError says which of the engines that were asked for do not load a
-// checkpoint.
+// checkpoint, and which load it and compute something else.
 type notLoadedError struct {
-	path    string
-	engines []string
-	do      string
+	path            string
+	refuse, misread []string
+	do              string
 }
 
 func (e *notLoadedError) Error() string {
-	return fmt.Sprintf("%q does not load in %s", e.path, strings.Join(e.engines, ", "))
+	var parts []string
+	if len(e.refuse) > 0 {
+		parts = append(parts, "does not load in "+strings.Join(e.refuse, ", "))
+	}
+	if len(e.misread) > 0 {
+		parts = append(parts, "loads, but computes wrongly, in "+strings.Join(e.misread, ", "))
+	}
+	return fmt.Sprintf("%q %s", e.path, strings.Join(parts, "; "))
 }
 
-// Kind says that the model cannot be converted or loaded.
-func (e *notLoadedError) Kind() fault.Kind { return fault.Unsupported }
+// Kind says that an engine does not load the model, or that one misreads it, which is worse.
+func (e *notLoadedError) Kind() fault.Kind {
+	if len(e.misread) > 0 {
+		return fault.Misread
+	}
+	return fault.Unsupported
+}
 
 // Hint says what to do about the error.
 func (e *notLoadedError) Hint() string { return e.do }
@@ -175,27 +230,31 @@ func (r *checkReport) failed() error {
 		if v.Loads || !slices.Contains(r.Asked, string(v.Engine)) {
 			continue
 		}
-		e.engines = append(e.engines, string(v.Engine))
+		if v.Status == engine.Misreads {
+			e.misread = append(e.misread, string(v.Engine))
+		} else {
+			e.refuse = append(e.refuse, string(v.Engine))
+		}
 		if e.do == "" {
 			e.do = v.Findings[0].Do
 		}
 	}
-	if len(e.engines) == 0 {
+	if len(e.refuse)+len(e.misread) == 0 {
 		return nil
 	}
 	return e
 }
 
-// printCheck prints one line for each engine.
+// printCheck prints one line for each engine, and one for each backend.
 func printCheck(w io.Writer, r *checkReport) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, v := range r.Engines {
-		verdict := "loads"
+		verdict := string(v.Status)
 		switch {
 		case !v.Loads:
-			verdict = "does not load: "
+			verdict += ": "
 		case len(v.Findings) > 0:
-			verdict = "loads, but "
+			verdict += ", but "
 		}
 		var reasons []string
 		for _, f := range v.Findings {
@@ -209,6 +268,26 @@ func printCheck(w io.Writer, r *checkReport) error {
 			reasons = append(reasons, reason)
 		}
 		fmt.Fprintf(t, "%s\t%s%s\n", v.Engine, verdict, strings.Join(reasons, "; "))
+	}
+	return errors.Join(t.Flush(), printBackends(w, r))
+}
+
+// printBackends prints one line for each backend of the engines that load the checkpoint.
+func printBackends(w io.Writer, r *checkReport) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t)
+	for _, v := range r.Engines {
+		for _, b := range v.Backends {
+			says := "takes the sizes"
+			switch m := b.Padded; {
+			case m == nil:
+				says = "takes nothing so large, or not with so many heads"
+			case !b.Takes:
+				setting := flagWords(option.PadToKernel.Is(b.Name))
+				says = fmt.Sprintf("takes them padded to %d + %d floats, heads of %d + %d and %d (%s)", m.KVLoraRank, m.RopeDim, m.NopeDim, m.RopeDim, m.ValueDim, setting)
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", b.Name, b.Device, says)
+		}
 	}
 	return t.Flush()
 }

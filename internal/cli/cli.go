@@ -26,6 +26,7 @@ const (
 	exitUnsupported = 5
 	exitNoSpace     = 6
 	exitThreshold   = 7
+	exitMisread     = 8
 	exitSignal      = 128 // plus the number of the signal
 )
 
@@ -38,6 +39,7 @@ EXIT STATUS
   5    a model that cannot be converted, or that an engine does not load
   6    no space left
   7    verification past its threshold
+  8    a model that an engine loads, but computes wrongly
   130  interrupted (129: hung up, 141: output closed, 143: terminated)
 `
 
@@ -170,6 +172,7 @@ var exitStatuses = map[fault.Kind]int{
 	fault.Malformed:   exitMalformed,
 	fault.Usage:       exitUsage,
 	fault.Threshold:   exitThreshold,
+	fault.Misread:     exitMisread,
 }
 
 // exitStatus is the exit status of an error.

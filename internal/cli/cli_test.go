@@ -262,7 +262,7 @@ func TestExitStatus(t *testing.T) {
 		"another class":           {"convert " + model(testmodel.Llama{Config: map[string]any{"architectures": []string{"LlamaForSequenceClassification"}}}) + " OUT", exitUnsupported, "LlamaForSequenceClassification"},
 		"latent already":          {"convert " + converted + " OUT", exitUnsupported, "latent attention already"},
 		"odd head":                {"convert " + model(testmodel.Llama{HeadDim: 7}) + " OUT", exitMalformed, "even"},
-		"no kernel so large":      {"convert --pad-to-kernel --rope-dims 80 " + model(testmodel.Llama{HeadDim: 80}) + " OUT", exitUsage, "no kernel"},
+		"no kernel so large":      {"convert --pad-to-kernel --rope-dims 80 " + model(testmodel.Llama{HeadDim: 80}) + " OUT", exitUsage, "takes no sizes as large"},
 		"verify without tokens":   {"verify " + plain + " " + converted, exitUsage, "tokens"},
 		"tokens garbage":          {"verify " + plain + " " + converted + " --tokens " + garbage, exitMalformed, "JSON"},
 		"tokens beyond":           {"verify " + plain + " " + converted + " --tokens " + text("i.json", "[1,99]"), exitMalformed, "vocabulary has 64"},

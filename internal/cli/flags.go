@@ -11,9 +11,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -70,10 +72,16 @@ func wishFor[T ~string](flags *pflag.FlagSet, value *T, name, kind, without, hel
 	wish(flags, value, name, kind, without, help, oneOf(words...)).choices = wordsOf(words)
 }
 
-// wishTo adds a wish that is given by its name alone, or as false or true.
-func wishTo(flags *pflag.FlagSet, value **bool, name, help string) {
-	wish(flags, value, name, "bool", "", help, pointerTo(strconv.ParseBool))
-	flags.Lookup(name).NoOptDefVal = "true"
+// padFlag adds the flags about padding. The first is given by its name alone, or with the
+// backend to pad for.
+func padFlag(flags *pflag.FlagSet, r *plan.Request) {
+	words := []string{plan.PadForTarget}
+	for _, b := range engine.Backends() {
+		words = append(words, b.Name)
+	}
+	wishFor(flags, &r.PadToKernel, string(option.PadToKernel), "BACKEND", "", "pad with zeros to the sizes that a backend takes: "+list(words)+" (what --target demands: the default)", words...)
+	flags.Lookup(string(option.PadToKernel)).NoOptDefVal = plan.PadForTarget
+	flags.BoolVar(&r.LargerCache, string(option.LargerCache), false, "pad even where the cache becomes larger than the source's")
 }
 
 // pointerTo parses as parse does, for a value that is nil as long as nothing is given.

@@ -25,6 +25,9 @@ func flagWords(s option.Setting) string {
 	if s.Value == "" {
 		return "--" + string(s.Option)
 	}
+	if s.Option == option.PadToKernel { // it may be given without a value
+		return "--" + string(s.Option) + "=" + s.Value
+	}
 	return "--" + string(s.Option) + " " + s.Value
 }
 

@@ -125,12 +125,16 @@ func TestLossless(t *testing.T) {
 		"F64":             {testmodel.Llama{DType: checkpoint.F64}, full},
 		"other base":      {testmodel.Llama{Theta: 500000}, full},
 		"q-lora exact":    {testmodel.Llama{}, with(func(o *plan.Request) { o.QLora = new(layout.QLoraExact) })},
-		"padded":          {testmodel.Llama{}, with(func(o *plan.Request) { o.PadToKernel = new(true) })},
-		"padded unevenly": {testmodel.Llama{Hidden: 30, HeadDim: 6}, plan.Request{RopeDims: 6, Rank: 12, PadToKernel: new(true)}},
-		"padded, q-lora":  {testmodel.Llama{}, with(func(o *plan.Request) { o.PadToKernel, o.QLora = new(true), new(layout.QLoraExact) })},
-		"q-lora of rank":  {testmodel.Llama{}, with(func(o *plan.Request) { o.QLora = new(layout.QLora(32)) })},
-		"narrow queries":  {testmodel.Llama{Heads: 2}, with(func(o *plan.Request) { o.QLora = new(layout.QLora(16)) })},
-		"padded, rank":    {testmodel.Llama{}, with(func(o *plan.Request) { o.PadToKernel, o.QLora = new(true), new(layout.QLora(32)) })},
+		"padded":          {testmodel.Llama{}, with(func(o *plan.Request) { o.PadToKernel, o.LargerCache = plan.PadForTarget, true })},
+		"padded unevenly": {testmodel.Llama{Hidden: 30, HeadDim: 6}, plan.Request{RopeDims: 6, Rank: 12, PadToKernel: plan.PadForTarget, LargerCache: true}},
+		"padded, q-lora": {testmodel.Llama{}, with(func(o *plan.Request) {
+			o.PadToKernel, o.LargerCache, o.QLora = plan.PadForTarget, true, new(layout.QLoraExact)
+		})},
+		"q-lora of rank": {testmodel.Llama{}, with(func(o *plan.Request) { o.QLora = new(layout.QLora(32)) })},
+		"narrow queries": {testmodel.Llama{Heads: 2}, with(func(o *plan.Request) { o.QLora = new(layout.QLora(16)) })},
+		"padded, rank": {testmodel.Llama{}, with(func(o *plan.Request) {
+			o.PadToKernel, o.LargerCache, o.QLora = plan.PadForTarget, true, new(layout.QLora(32))
+		})},
 		"rank, plain SVD": {testmodel.Llama{}, with(func(o *plan.Request) { o.Weights, o.QLora = mla.WeightsNone, new(layout.QLora(32)) })},
 		"plain SVD":       {testmodel.Llama{}, with(func(o *plan.Request) { o.Weights = mla.WeightsNone })},
 		"norm weights":    {testmodel.Llama{}, with(func(o *plan.Request) { o.Weights = mla.WeightsNorm })},
@@ -291,7 +295,7 @@ func TestNaivePassThrough(t *testing.T) {
 		t.Errorf("a latent that goes through the norm changes logits by %g alone", off)
 	}
 	// the norm sees padding, too, and must not mind it
-	padded := converted(t, mqa, plan.Request{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS, PadToKernel: new(true)})
+	padded := converted(t, mqa, plan.Request{RopeDims: 8, Rank: 16, LatentNorm: layout.NormRMS, PadToKernel: plan.PadForTarget, LargerCache: true})
 	if off := worst(logits(t, through, ids), logits(t, padded, ids)); !(off < 1e-2) {
 		t.Errorf("padding changes logits by %g", off)
 	}
@@ -330,7 +334,7 @@ func TestThreshold(t *testing.T) {
 // TestCard: the command on the model card makes the same weights again.
 func TestCard(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	for _, o := range []plan.Request{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: new(true), QLora: new(layout.QLoraExact)}, {Rank: 8, QLora: new(layout.QLora(5))}} {
+	for _, o := range []plan.Request{{Cache: 20}, {Rank: 16, Threshold: 0.2}, {Rank: 8, PadToKernel: plan.PadForTarget, LargerCache: true, QLora: new(layout.QLoraExact)}, {Rank: 8, QLora: new(layout.QLora(5))}} {
 		out := filepath.Join(t.TempDir(), "out")
 		p, err := convertTo(m, out, o, convert.Options{})
 		if err != nil {
@@ -341,8 +345,8 @@ func TestCard(t *testing.T) {
 		if words = append(words, fmt.Sprint("--rope-dims ", p.Maths.RopeDims)); o.Threshold > 0 {
 			words[2] = "--rope-threshold 0.2"
 		}
-		if o.PadToKernel != nil {
-			words = append(words, "--pad-to-kernel", "--q-lora exact")
+		if o.PadToKernel != "" {
+			words = append(words, "--pad-to-kernel vllm-triton --allow-larger-cache", "--q-lora exact")
 		}
 		if o.QLora != nil && o.QLora.Rank() > 0 {
 			words = append(words, "--q-lora 5")
@@ -352,10 +356,10 @@ func TestCard(t *testing.T) {
 				t.Errorf("%+v: no %s on the card", o, want)
 			}
 		}
-		if o.Threshold > 0 == strings.Contains(card, "--rope-dims") || (o.PadToKernel != nil) != strings.Contains(card, "--pad-to-kernel") {
+		if o.Threshold > 0 == strings.Contains(card, "--rope-dims") || (o.PadToKernel != "") != strings.Contains(card, "--pad-to-kernel") {
 			t.Errorf("%+v: the card says %s", o, card)
 		}
-		again := plan.Request{Rank: p.Maths.Rank, Theta: p.Maths.RopeTheta, RopeDims: p.Maths.RopeDims, Threshold: o.Threshold, PadToKernel: o.PadToKernel, QLora: o.QLora}
+		again := plan.Request{Rank: p.Maths.Rank, Theta: p.Maths.RopeTheta, RopeDims: p.Maths.RopeDims, Threshold: o.Threshold, PadToKernel: o.PadToKernel, LargerCache: o.LargerCache, QLora: o.QLora}
 		if o.Threshold > 0 {
 			again.RopeDims = 0
 		}

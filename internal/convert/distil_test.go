@@ -55,7 +55,7 @@ func TestDistilledIsWritten(t *testing.T) {
 	for name, o := range map[string]plan.Request{
 		"deepseek":         {},
 		"latent norm":      {LatentNorm: layout.NormRMS},
-		"padded":           {PadToKernel: new(true)},
+		"padded":           {PadToKernel: plan.PadForTarget, LargerCache: true},
 		"compressed query": {QLora: new(layout.QLora(32))},
 		"reference, split": {Layout: layout.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
 	} {

@@ -27,7 +27,7 @@ func TestLosslessFamilies(t *testing.T) {
 	}
 	theirs := plan.Request{Layout: layout.FormReference, RopeDims: 8, Rank: 8}
 	padded := hf(layout.QLoraNone)
-	padded.PadToKernel = new(true)
+	padded.PadToKernel, padded.LargerCache = plan.PadForTarget, true
 	for name, c := range map[string]struct {
 		make testmodel.Llama
 		o    plan.Request
@@ -61,9 +61,12 @@ func TestLosslessFamilies(t *testing.T) {
 			if off := worst(logits(t, m, ids), logits(t, testmodel.Open(t, out), ids)); !(off < 1e-3) {
 				t.Errorf("logits are off by %g", off)
 			}
-			loads := []string{"hf", "vllm", "sglang"}
-			if c.o.Bias == mla.BiasHF || c.o.Target == engine.HF {
+			loads := []string{"hf", "vllm", "sglang", "mlx-lm"}
+			switch {
+			case c.o.Target == engine.HF:
 				loads = loads[:1]
+			case c.o.Bias == mla.BiasHF:
+				loads = []string{"hf", "mlx-lm"}
 			}
 			if c.o.Layout == layout.FormReference {
 				loads = nil // in a class that is patched

@@ -178,7 +178,7 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	start := "---\nbase_model: \"" + filepath.Base(dir) + "\"\nlibrary_name: transformers\nlicense: other\nlicense_link: https://x.org/LICENSE\ntags:\n- mla\n- mha2mla\n---\n\n# "
-	for _, want := range []string{"mha2mla convert --kv-lora-rank 8 --rope-dims 4", "Engines that load it: hf, vllm, sglang.", "| energy of keys and values, without data | 100 % | "} {
+	for _, want := range []string{"mha2mla convert --kv-lora-rank 8 --rope-dims 4", "Engines that load it: hf, vllm, sglang, mlx-lm.", "| energy of keys and values, without data | 100 % | "} {
 		if card := got["README.md"]; !strings.HasPrefix(card, start) || !strings.Contains(card, want) {
 			t.Errorf("model card:\n%s", card)
 		}

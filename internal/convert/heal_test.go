@@ -123,8 +123,8 @@ func TestHealedIsWritten(t *testing.T) {
 	for name, o := range map[string]plan.Request{
 		"deepseek":           {},
 		"latent norm":        {LatentNorm: layout.NormRMS},
-		"padded":             {PadToKernel: new(true)},
-		"padded, norm":       {PadToKernel: new(true), LatentNorm: layout.NormRMS},
+		"padded":             {PadToKernel: plan.PadForTarget, LargerCache: true},
+		"padded, norm":       {PadToKernel: plan.PadForTarget, LargerCache: true, LatentNorm: layout.NormRMS},
 		"compressed query":   {QLora: new(layout.QLora(32))},
 		"exact query":        {QLora: new(layout.QLoraExact)},
 		"reference":          {Layout: layout.FormReference, RopeDims: 2},

@@ -22,13 +22,13 @@ import (
 func TestTarget(t *testing.T) {
 	for _, q := range []layout.QLora{layout.QLoraNone, layout.QLoraExact, 32} {
 		for _, e := range engine.All.Each() {
-			if e == engine.LlamaCPP && q == layout.QLoraNone {
+			if e.RunsGGUF() && q == layout.QLoraNone {
 				continue // refused
 			}
 			m := testmodel.Llama{KVHeads: 1, Eps: 1e-4}.Open(t)
 			out := converted(t, m, plan.Request{RopeDims: 8, Rank: 16, QLora: new(q), Target: e})
 			gain := 1.0
-			if e == engine.LlamaCPP {
+			if e.RunsGGUF() {
 				gain = 16
 			}
 			eps := gain * gain * 1e-4

@@ -114,7 +114,7 @@ func TestDegenerate(t *testing.T) {
 	conversions := map[string]conversion{
 		"transmla": {0, plan.Request{RopeDims: 8, Rank: 16, Method: mla.MethodTransMLA}},
 		"q-lora":   {0, plan.Request{RopeDims: 8, Rank: 16, QLora: new(layout.QLora(32))}},
-		"padded":   {0, plan.Request{RopeDims: 8, Rank: 16, QLora: new(layout.QLoraExact), PadToKernel: new(true)}},
+		"padded":   {0, plan.Request{RopeDims: 8, Rank: 16, QLora: new(layout.QLoraExact), PadToKernel: plan.PadForTarget, LargerCache: true}},
 	}
 	for _, w := range []mla.Weights{mla.WeightsAttention, mla.WeightsNorm, mla.WeightsNone} {
 		conversions["deepseek, "+string(w)] = conversion{0, plan.Request{RopeDims: 8, Rank: 16, Weights: w}}

@@ -30,3 +30,13 @@ func experts(s *subject, _ Engine) (string, option.Text) {
 	}
 	return "", nothing
 }
+
+// router complains of experts that a softmax chooses. Transformers and mlx-lm have sigmoids
+// alone, whatever scoring_func says (transformers 5.24.0: models/deepseek_v3; mlx-lm 0.32.0:
+// models/deepseek_v3.py).
+func router(s *subject, _ Engine) (string, option.Text) {
+	if s.experts >= s.model.Layers || s.text("scoring_func") != "softmax" {
+		return "", nothing
+	}
+	return `"scoring_func" is "softmax", which it does not see: it weighs experts by sigmoids`, nothing
+}

@@ -9,28 +9,42 @@ import (
 )
 
 // scalings lists the kinds of RoPE scaling that an engine computes as their names say. At
-// other kinds, Transformers stops, vLLM and SGLang compute yarn, and the converter of
-// llama.cpp drops the scaling. It keeps linear scaling, but llama.cpp then multiplies the
+// other kinds, Transformers and mlx-lm stop, vLLM and SGLang compute yarn, and the converter
+// of llama.cpp drops the scaling. It keeps linear scaling, but llama.cpp then multiplies the
 // scores by a factor that belongs to yarn.
 var scalings = map[Engine][]string{
 	HF:       {"linear", "dynamic", "yarn", "longrope", "llama3"},
 	VLLM:     {"yarn", "deepseek_yarn"},
 	SGLang:   {"yarn", "deepseek_yarn"},
 	LlamaCPP: {"yarn"},
+	MLX:      {"linear", "dynamic", "yarn", "longrope", "llama3", "deepseek_yarn", "telechat3-yarn", "proportional", "mrope"}, // mlx-lm 0.32.0: models/rope_utils.py
+	Ollama:   {"yarn"},
 }
 
-// scaling complains of a RoPE scaling that e does not know, or that it computes otherwise
-// than Transformers.
-func scaling(s *subject, e Engine) (string, option.Text) {
+// unscaled is the advice to do without scaling.
+func unscaled(key string) option.Text {
+	return option.Plain("convert to a base that needs no scaling: leave " + key + " null")
+}
+
+// unknownScaling complains of a RoPE scaling that e does not know and at which it stops.
+func unknownScaling(s *subject, e Engine) (string, option.Text) {
 	kind, key := s.ropeType()
-	do := option.Plain("convert to a base that needs no scaling: leave " + key + " null")
+	if kind == "" || kind == "default" || slices.Contains(scalings[e], kind) || e == MLX && key != "rope_scaling" {
+		return "", nothing
+	}
+	return fmt.Sprintf("%q is of type %q, at which it stops", key, kind), unscaled(key)
+}
+
+// otherScaling complains of a RoPE scaling that e computes otherwise than Transformers.
+func otherScaling(s *subject, e Engine) (string, option.Text) {
+	kind, key := s.ropeType()
 	switch {
 	case kind == "" || kind == "default":
 		return "", nothing
-	case !slices.Contains(scalings[e], kind) && e == HF:
-		return fmt.Sprintf("%q is of type %q, at which it stops", key, kind), do
-	case !slices.Contains(scalings[e], kind):
-		return fmt.Sprintf("%q of type %q becomes another, or nothing", key, kind), do
+	case e == MLX && key != "rope_scaling":
+		return fmt.Sprintf("%q of type %q becomes nothing", key, kind), unscaled(key)
+	case e != MLX && !slices.Contains(scalings[e], kind):
+		return fmt.Sprintf("%q of type %q becomes another, or nothing", key, kind), unscaled(key)
 	case kind == "yarn":
 		y := s.yarn()
 		if y == nil || y.gains(e) == y.gains(HF) {
@@ -71,9 +85,9 @@ func (y *yarn) gains(e Engine) gains {
 	g := gains{rotary: gain(1), scores: gain(all) * gain(all)}
 	m := or(y.MScale, 0)
 	switch {
-	case e == LlamaCPP && all == 0:
+	case e.RunsGGUF() && all == 0:
 		g.scores = gain(1) * gain(1)
-	case e == LlamaCPP:
+	case e.RunsGGUF():
 		g.rotary = 1
 	case e != HF:
 		g.rotary = gain(or(y.MScale, 1)) / gain(all)

@@ -13,67 +13,73 @@ import (
 // tensorRules lists the demands on the tensors in the files.
 var tensorRules = []rule{
 	// Transformers fills a missing tensor with random values, and SGLang leaves in it
-	// what the memory held. The others stop.
-	{"tensors", every, true, func(s *subject, _ Engine) (string, option.Text) {
-		if s.has("quantization_config") { // quantised tensors have other names and shapes
-			return "", nothing
-		}
-		return s.missing(), option.Plain("see that config.json belongs to these weights")
+	// what the memory held. The others stop, as do these two at a shape.
+	{"tensors", []Engine{HF, SGLang}, misleads, func(s *subject, _ Engine) (string, option.Text) {
+		absent, _ := s.missing()
+		return absent, otherWeights
 	}},
-	{"biases", []Engine{HF}, true, func(s *subject, _ Engine) (string, option.Text) {
-		name := s.first(func(name string) bool { return strings.HasSuffix(name, ".bias") && !s.knownBias(name) })
-		if name == "" {
-			return "", nothing
-		}
-		return fmt.Sprintf("tensor %q has no place in its class and is left out without a word", name), option.Plain("fold the bias into the weights")
+	{"tensors", []Engine{HF, SGLang}, stops, func(s *subject, _ Engine) (string, option.Text) {
+		_, misshapen := s.missing()
+		return misshapen, otherWeights
 	}},
-	{"biases", gpu, true, func(s *subject, _ Engine) (string, option.Text) {
-		return s.biased("is left out without a word")
+	{"tensors", []Engine{VLLM, LlamaCPP, MLX, Ollama}, stops, func(s *subject, _ Engine) (string, option.Text) {
+		absent, misshapen := s.missing()
+		return absent + misshapen, otherWeights
 	}},
-	{"biases", []Engine{LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
-		return s.biased("has no place in its class, at which it stops")
+	{"biases", []Engine{HF}, misleads, func(s *subject, _ Engine) (string, option.Text) {
+		return s.biased(s.unknownBias, "has no place in its class and is left out without a word")
+	}},
+	{"biases", []Engine{MLX}, stops, func(s *subject, _ Engine) (string, option.Text) {
+		return s.biased(s.unknownBias, "has no place in its class, at which it stops")
+	}},
+	{"biases", gpu, misleads, func(s *subject, _ Engine) (string, option.Text) {
+		return s.biased(isBias, "is left out without a word")
+	}},
+	{"biases", gguf, stops, func(s *subject, _ Engine) (string, option.Text) {
+		return s.biased(isBias, "has no place in its class, at which it stops")
 	}},
 	// These two ignore tensors that they do not know. Within a layer, such a tensor is
 	// part of what the model computes.
-	{"strangers", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, option.Text) {
+	{"strangers", []Engine{HF, SGLang}, misleads, func(s *subject, _ Engine) (string, option.Text) {
 		return s.stranger(func(inLayer bool) bool { return inLayer }, "is left out without a word")
 	}},
-	{"strangers", []Engine{VLLM, LlamaCPP}, true, func(s *subject, _ Engine) (string, option.Text) {
+	{"strangers", []Engine{VLLM, LlamaCPP, MLX, Ollama}, stops, func(s *subject, _ Engine) (string, option.Text) {
 		return s.stranger(func(bool) bool { return true }, "has no place in its class, at which it stops")
 	}},
 	// Layers after the last one predict further tokens.
-	{"strangers", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, option.Text) {
+	{"strangers", []Engine{VLLM}, stops, func(s *subject, _ Engine) (string, option.Text) {
 		return s.beyond()
 	}},
-	{"head", []Engine{VLLM}, true, func(s *subject, _ Engine) (string, option.Text) {
+	{"strangers", []Engine{MLX}, stops, beyondLast},
+	{"head", []Engine{VLLM, MLX}, stops, func(s *subject, _ Engine) (string, option.Text) {
 		return s.headless("and it does not tie the head to the embedding")
 	}},
-	{"head", []Engine{SGLang}, false, func(s *subject, _ Engine) (string, option.Text) {
+	{"head", []Engine{SGLang}, advises, func(s *subject, _ Engine) (string, option.Text) {
 		if !s.model.TiedHead {
 			return "", nothing
 		}
 		return s.headless("and only newer versions tie the head to the embedding")
 	}},
-	{"head", []Engine{HF, SGLang}, true, func(s *subject, _ Engine) (string, option.Text) {
+	{"head", []Engine{HF, SGLang}, misleads, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.TiedHead {
 			return "", nothing
 		}
 		return s.headless("and tie_word_embeddings is false: the head is made up at random")
 	}},
-	{"head", []Engine{LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
+	{"head", gguf, advises, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.TiedHead {
 			return "", nothing
 		}
 		return s.headless("and it takes the embedding in its place")
 	}},
-	{"head", []Engine{HF, SGLang, LlamaCPP}, false, func(s *subject, _ Engine) (string, option.Text) {
+	{"head", []Engine{HF, SGLang, LlamaCPP, Ollama}, advises, func(s *subject, _ Engine) (string, option.Text) {
 		_, ok := s.tensor[family.Head]
 		if !ok || !s.model.TiedHead {
 			return "", nothing
 		}
 		return fmt.Sprintf("\"tie_word_embeddings\" is true: it takes the embedding in place of %q", family.Head), option.Plain("set tie_word_embeddings to false")
 	}},
-	{"dtypes", every, true, func(s *subject, _ Engine) (string, option.Text) {
+	{"dtypes", every, stops, func(s *subject, _ Engine) (string, option.Text) {
 		if s.has("quantization_config") {
 			return "", nothing
 		}
@@ -85,7 +91,7 @@ var tensorRules = []rule{
 	}},
 	// The conversion makes latents so small that the norm passes them unchanged (design
 	// §6). F16 represents numbers of that size coarsely.
-	{"float16", every, false, func(s *subject, _ Engine) (string, option.Text) {
+	{"float16", every, advises, func(s *subject, _ Engine) (string, option.Text) {
 		if s.tensor[family.InLayer(0, family.KVANorm)].DType != checkpoint.F16 {
 			return "", nothing
 		}
@@ -93,7 +99,7 @@ var tensorRules = []rule{
 	}},
 	// Both engines serve float32 in 16 bits. Newer versions take bfloat16, which is
 	// right; older ones took float16.
-	{"float32", gpu, false, func(s *subject, _ Engine) (string, option.Text) {
+	{"float32", gpu, advises, func(s *subject, _ Engine) (string, option.Text) {
 		kind := s.text("torch_dtype")
 		if kind == "" {
 			kind = s.text("dtype")
@@ -134,13 +140,20 @@ func (s *subject) expected(n int) []family.TensorShape {
 	return append(all, family.TensorShape{Name: "mlp.gate.weight", Shape: []int64{int64(count), d}})
 }
 
+// otherWeights is the advice about tensors that the configuration does not describe.
+var otherWeights = option.Plain("see that config.json belongs to these weights")
+
 // missing complains of the first tensor that is not there, or that has another shape than
-// the configuration says.
-func (s *subject) missing() string {
+// the configuration says. One of the two is empty. Quantised tensors have other names and
+// shapes, of which it says nothing.
+func (s *subject) missing() (absent, misshapen string) {
+	if s.has("quantization_config") {
+		return "", ""
+	}
 	d, v := int64(s.model.Hidden), int64(s.model.Vocab)
 	all := []family.TensorShape{{Name: family.Embedding, Shape: []int64{v, d}}, {Name: family.FinalNorm, Shape: []int64{d}}}
 	if s.model.Layers > len(s.Tensors) {
-		return fmt.Sprintf("it has %d tensors for %d layers", len(s.Tensors), s.model.Layers)
+		return fmt.Sprintf("it has %d tensors for %d layers", len(s.Tensors), s.model.Layers), ""
 	}
 	for n := range s.model.Layers {
 		for _, t := range s.expected(n) {
@@ -154,12 +167,12 @@ func (s *subject) missing() string {
 		t, ok := s.tensor[want.Name]
 		switch {
 		case !ok:
-			return fmt.Sprintf("tensor %q is missing", want.Name)
+			return fmt.Sprintf("tensor %q is missing", want.Name), ""
 		case !slices.Equal(t.Shape, want.Shape):
-			return fmt.Sprintf("tensor %q has shape %v, and by the configuration %v", want.Name, t.Shape, want.Shape)
+			return "", fmt.Sprintf("tensor %q has shape %v, and by the configuration %v", want.Name, t.Shape, want.Shape)
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // knownBias reports whether Transformers has a place for a bias.
@@ -169,9 +182,15 @@ func (s *subject) knownBias(name string) bool {
 		slices.Contains([]string{"self_attn.q_a_proj.bias", "self_attn.kv_a_proj_with_mqa.bias", "self_attn.o_proj.bias"}, rest)
 }
 
-// biased complains of the first bias. The fate says what the engine does with it.
-func (s *subject) biased(fate string) (string, option.Text) {
-	name := s.first(func(name string) bool { return strings.HasSuffix(name, ".bias") })
+// isBias reports whether a tensor is a bias, by its name.
+func isBias(name string) bool { return strings.HasSuffix(name, ".bias") }
+
+// unknownBias reports whether a tensor is a bias that Transformers has no place for.
+func (s *subject) unknownBias(name string) bool { return isBias(name) && !s.knownBias(name) }
+
+// biased complains of the first bias that counts. The fate says what the engine does with it.
+func (s *subject) biased(counts func(name string) bool, fate string) (string, option.Text) {
+	name := s.first(counts)
 	if name == "" {
 		return "", nothing
 	}

@@ -11,6 +11,7 @@ const (
 	Failed      Kind = iota // input or output failed; an error that says no kind is of this one, too
 	NoSpace                 // a disk is full
 	Unsupported             // a model is sound and cannot be converted, or an engine does not load it
+	Misread                 // an engine loads a model and computes something else
 	Malformed               // the input is malformed or unsafe
 	Usage                   // the request makes no sense, so that the user has to change it
 	Threshold               // a measurement is past the limit that the user has set

@@ -7,19 +7,15 @@ import (
 	"github.com/mha2mla/mha2mla/internal/engine"
 )
 
-// PadToKernel enlarges the sizes that are written to those of the smallest GPU kernel that
-// holds them (design §3). It is an error if none does.
-func (d *Deepseek) PadToKernel() error {
-	kernels := engine.Kernels()
-	for _, k := range kernels {
-		if d.Rank <= k.Rank && d.RopeDims <= k.RopeDims && d.NopeDim <= engine.KernelHeadDim {
-			d.KVLoraRank, d.RopeDim, d.NopeDim, d.ValueDim = k.Rank, k.RopeDims, engine.KernelHeadDim, engine.KernelHeadDim
-			return nil
-		}
+// PadTo enlarges the sizes that are written, for a model with that many query heads, to the
+// smallest that a backend takes (design §3). It is an error if none of them is large enough.
+func (d *Deepseek) PadTo(b engine.Backend, queries int) error {
+	padded, ok := b.Pad(d.MLA, queries)
+	if !ok {
+		return fmt.Errorf("%s takes no sizes as large as kv_lora_rank %d, rope-dims %d and head_dim %d with %d heads", b.Name, d.Rank, d.RopeDims, d.NopeDim, queries)
 	}
-	largest := kernels[len(kernels)-1]
-	return fmt.Errorf("no kernel holds kv_lora_rank %d, rope-dims %d and head_dim %d: the largest takes %d, %d and %d",
-		d.Rank, d.RopeDims, d.NopeDim, largest.Rank, largest.RopeDims, engine.KernelHeadDim)
+	d.MLA = padded
+	return nil
 }
 
 // stride returns the distance of the slots in the padded rotary key.

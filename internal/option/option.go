@@ -29,6 +29,7 @@ const (
 	Target        Option = "target"
 	Bias          Option = "bias"
 	PadToKernel   Option = "pad-to-kernel"
+	LargerCache   Option = "allow-larger-cache"
 	IgnoreWindow  Option = "ignore-sliding-window"
 	DType         Option = "dtype"
 	Clamp         Option = "clamp"

@@ -50,7 +50,7 @@ type Choices struct {
 	norm      layout.LatentNorm
 	qLora     layout.QLora
 	bias      mla.Bias
-	pad       bool
+	pad       *engine.Backend // to whose sizes the output is padded; nil if it is not
 	target    engine.Engine
 	heal      heal.Steps
 	dtype     DTypeRule
@@ -73,6 +73,9 @@ func Choose(r Request, m *family.Model, d Data) (*Choices, error) {
 		return nil, err
 	}
 	c := preset(r, m)
+	if err := c.padding(); err != nil {
+		return nil, err
+	}
 	if err := c.aim(); err != nil {
 		return nil, err
 	}
@@ -105,7 +108,7 @@ func preset(r Request, m *family.Model) *Choices {
 		asked: r, model: m,
 		method: cmp.Or(r.Method, mla.MethodAttention), form: cmp.Or(r.Layout, layout.FormDeepseek),
 		selected: cmp.Or(r.Select, rope.BySensitivity), weights: cmp.Or(r.Weights, mla.WeightsAttention),
-		norm: cmp.Or(r.LatentNorm, layout.NormLinear), qLora: value(r.QLora), bias: cmp.Or(r.Bias, mla.BiasFold), pad: value(r.PadToKernel),
+		norm: cmp.Or(r.LatentNorm, layout.NormLinear), qLora: value(r.QLora), bias: cmp.Or(r.Bias, mla.BiasFold),
 		target: cmp.Or(r.Target, engine.All), heal: value(r.Heal),
 		dtype: r.DType, mostShard: cmp.Or(r.MaxShard, mostShard),
 	}
@@ -143,7 +146,7 @@ func (c *Choices) aim() error {
 		}
 		return nil
 	}
-	if c.target == engine.LlamaCPP && c.asked.QLora == nil && !engine.Lite(c.model.Layers, c.model.Vocab) {
+	if c.target.RunsGGUF() && c.asked.QLora == nil && !engine.Lite(c.model.Layers, c.model.Vocab) {
 		c.qLora = layout.QLoraExact // llama.cpp looks for compressed queries in such a model
 	}
 	if c.oneTarget() == "" {

@@ -50,7 +50,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"nothing":           {plan.Request{Method: pooled, Cache: 16}, ""},
 		"a factorisation":   {plan.Request{Method: pooled, SVD: plan.SVDJoint}, "svd says nothing"},
-		"no padding":        {plan.Request{Method: pooled, PadToKernel: new(false)}, "pad-to-kernel says nothing"},
+		"no padding":        {plan.Request{Method: pooled, PadToKernel: plan.PadForTarget}, "pad-to-kernel says nothing"},
 		"no query path":     {plan.Request{Method: pooled, QLora: new(layout.QLoraNone)}, "q-lora says nothing"},
 		"no healing":        {plan.Request{Method: pooled, Heal: new(heal.None)}, "heal says nothing"},
 		"TransMLA's layout": {plan.Request{Method: mla.MethodTransMLA, Layout: layout.FormDeepseek}, "layout does not go with"},

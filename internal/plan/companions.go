@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/engine"
 )
 
 // companions lists how the names of files begin that belong to a model whatever its weights
@@ -139,77 +137,15 @@ func (p *Plan) listCompanion(name string) error {
 	if err != nil {
 		return err
 	}
-	wrong := amiss(name, text)
+	wrong := engine.Amiss(name, text)
 	if wrong != "" {
 		p.warn("%q is %s, and is not copied", path, wrong)
 		return nil
 	}
 	p.Companions = append(p.Companions, name)
-	code := codeOf(text)
+	code := strings.Join(engine.CodeOf(text), ", ")
 	if code != "" {
 		p.warn("%q names code, which is not copied (%s): what it describes loads only with it", name, code)
 	}
 	return nil
-}
-
-// amiss says what a file is whose content does not fit its name; it is empty if the content
-// may fit.
-func amiss(name string, text []byte) string {
-	start := bytes.TrimSpace(text[:min(len(text), 64)])
-	prose := slices.Contains([]string{"", ".txt", ".md"}, filepath.Ext(name))
-	switch {
-	case len(text) == 0 && !strings.HasPrefix(name, "added_tokens"):
-		return "empty"
-	case bytes.HasPrefix(text, []byte("version https://git-lfs")):
-		return "a Git LFS pointer (git lfs pull fetches the file)"
-	case !prose && (hasPrefixFold(start, "<!doctype") || hasPrefixFold(start, "<html")):
-		return "an HTML page"
-	case filepath.Ext(name) == ".json" && !family.ValidJSON(text):
-		return "not valid JSON"
-	}
-	return ""
-}
-
-func hasPrefixFold(text []byte, start string) bool {
-	return len(text) >= len(start) && strings.EqualFold(string(text[:len(start)]), start)
-}
-
-// codeOf returns the files of code that a configuration, such as that of a tokenizer, names;
-// it is empty if the configuration names none.
-func codeOf(text []byte) string {
-	var config struct {
-		AutoMap json.RawMessage `json:"auto_map"`
-	}
-	if !bytes.Contains(text, []byte(`"auto_map"`)) || json.Unmarshal(text, &config) != nil || len(config.AutoMap) == 0 {
-		return ""
-	}
-	var modules []string
-	collect := func(class string) {
-		class = class[strings.LastIndex(class, "--")+1:]
-		module, _, found := strings.Cut(strings.TrimPrefix(class, "-"), ".")
-		if found && !slices.Contains(modules, module+".py") {
-			modules = append(modules, module+".py")
-		}
-	}
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case string:
-			collect(v)
-		case []any:
-			for _, each := range v {
-				walk(each)
-			}
-		case map[string]any:
-			for _, each := range v {
-				walk(each)
-			}
-		}
-	}
-	var named any
-	if json.Unmarshal(config.AutoMap, &named) == nil {
-		walk(named)
-	}
-	slices.Sort(modules)
-	return strings.Join(modules, ", ")
 }

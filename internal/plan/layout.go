@@ -6,11 +6,9 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
-	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
-	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // llamaGain is the factor that multiplies the residual stream of a model for llama.cpp
@@ -37,19 +35,11 @@ func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 	e := c.oneTarget()
 	if e != "" {
 		d.KeepEps(c.model.NormEps, e.LatentEps(c.model.NormEps))
-		if e == engine.LlamaCPP && d.LatentNorm == layout.NormLinear {
+		if e.RunsGGUF() && d.LatentNorm == layout.NormLinear {
 			d.Amplify(llamaGain)
 		}
 	}
-	if c.pad {
-		if err := d.PadToKernel(); err != nil {
-			return nil, Misuse("%v: %v", option.PadToKernel, err)
-		}
-		if s.Scaling != nil && d.RopeDim != s.RopeDims {
-			return nil, Misuse("%v goes with %v at %v alone: padding would move its bounds", option.RopeScaling.Is(ScalingYarn), option.PadToKernel, option.RopeDims.Is(d.RopeDim)).Try("leave one of them out")
-		}
-	}
-	return d, nil
+	return d, c.padded(d, s)
 }
 
 // rankFile returns the name of the file of rankings that lies beside the output.

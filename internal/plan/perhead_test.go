@@ -43,7 +43,7 @@ func TestPerHeadSizes(t *testing.T) {
 		"no room beside":     {plan.Request{Cache: 12, RopeDims: 6}, plan.Sizes{}, "no room for a latent"},
 		"base":               {plan.Request{Theta: 100}, plan.Sizes{}, "rope-theta goes with"},
 		"threshold":          {plan.Request{Threshold: 0.1}, plan.Sizes{}, "rope-threshold goes with"},
-		"padding":            {plan.Request{PadToKernel: new(true)}, plan.Sizes{}, "pad-to-kernel goes with"},
+		"padding":            {plan.Request{PadToKernel: plan.PadForTarget, LargerCache: true}, plan.Sizes{}, "pad-to-kernel goes with"},
 		"query":              {plan.Request{QLora: new(layout.QLoraExact)}, plan.Sizes{}, "q-lora goes with"},
 		"split, deepseek":    {plan.Request{Layout: layout.FormDeepseek, SVD: plan.SVDSplit}, plan.Sizes{}, "goes with layout mha2mla"},
 	} {

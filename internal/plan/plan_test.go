@@ -231,15 +231,37 @@ func TestShards(t *testing.T) {
 	}
 }
 
-// TestPadded: the written sizes are the kernel's, and the base is such that the
-// slots in use turn as before.
+// TestPadded: the written sizes are the backend's, and the base is such that the
+// slots in use turn as before. Padding that makes the cache larger than the source's is
+// refused unless it is allowed.
 func TestPadded(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
-	padding := plan.Request{Rank: 8, RopeDims: 6, Theta: 1000, PadToKernel: new(true)}
+	padding := plan.Request{Rank: 8, RopeDims: 6, Theta: 1000, PadToKernel: plan.PadForTarget, LargerCache: true}
 	p := newPlan(t, m, "out", padding)
-	want := family.MLA{KVLoraRank: 256, RopeDim: 64, NopeDim: 128, ValueDim: 128, LatentEps: 1e-6}
-	if *p.Target.MLA != want || p.Cache.After != 320 {
-		t.Errorf("padded to %+v, want %+v and a cache of 320", *p.Target.MLA, want)
+	want := family.MLA{KVLoraRank: 8, RopeDim: 64, NopeDim: 64, ValueDim: 128, LatentEps: 1e-6}
+	if *p.Target.MLA != want || p.Cache.After != 72 {
+		t.Errorf("padded to %+v, want %+v and a cache of 72", *p.Target.MLA, want)
+	}
+	for _, s := range []option.Setting{option.PadToKernel.Is("vllm-triton"), option.LargerCache.Alone()} {
+		if !slices.Contains(p.Words(), s) {
+			t.Errorf("got words %v, want %v among them", p.Words(), s)
+		}
+	}
+	named := padding
+	named.PadToKernel = "vllm-flashinfer"
+	if got := newPlan(t, m, "out", named); got.Cache.After != 320 {
+		t.Errorf("padded for a backend that is named, the cache is %d, want 320", got.Cache.After)
+	}
+	larger := padding
+	larger.LargerCache = false
+	refused := choose(t, m, larger)
+	if _, err := plan.New("out", refused, refused.Sizes()); !errors.As(err, new(*plan.UsageError)) || !strings.Contains(err.Error(), "there is nothing to win") {
+		t.Errorf("a cache larger than the source's: %v", err)
+	}
+	for _, r := range []plan.Request{{PadToKernel: plan.PadForTarget, Target: engine.HF}, {PadToKernel: "none such"}} {
+		if _, err := plan.Choose(r, m, plan.Data{}); !errors.As(err, new(*plan.UsageError)) {
+			t.Errorf("padding to %q for %q: %v", r.PadToKernel, r.Target, err)
+		}
 	}
 	slots, padded := rope.Frequencies(1000, 6), rope.Frequencies(p.Target.RopeTheta, 64)
 	for i, nu := range slots {
@@ -247,7 +269,7 @@ func TestPadded(t *testing.T) {
 			t.Errorf("slot %d turns at %g, want %g", i, got, nu)
 		}
 	}
-	big := testmodel.Llama{HeadDim: 130}.Open(t)
+	big := testmodel.Llama{HeadDim: 200}.Open(t)
 	c := choose(t, big, padding)
 	if _, err := plan.New("out", c, c.Sizes()); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("heads beyond every kernel: %v", err)
@@ -267,8 +289,8 @@ func TestScaling(t *testing.T) {
 		"both":                 {plan.Request{}, 16, true, true},
 		"none":                 {plan.Request{Scaling: plan.ScalingNone}, 16, true, false},
 		"yarn":                 {plan.Request{Scaling: plan.ScalingYarn}, 16, false, true},
-		"padded":               {plan.Request{PadToKernel: new(true)}, 16, true, false},
-		"padded, fits":         {plan.Request{PadToKernel: new(true)}, 64, true, true},
+		"padded":               {plan.Request{PadToKernel: plan.PadForTarget, LargerCache: true}, 16, true, false},
+		"padded, fits":         {plan.Request{PadToKernel: plan.PadForTarget, LargerCache: true}, 64, true, true},
 		"llama.cpp":            {plan.Request{Target: engine.LlamaCPP}, 16, true, false},
 		"llama.cpp, asked for": {plan.Request{Target: engine.LlamaCPP, Scaling: plan.ScalingYarn}, 16, false, true},
 		"no room":              {plan.Request{Scaling: plan.ScalingYarn}, 2, false, false},
@@ -298,7 +320,7 @@ func TestScaling(t *testing.T) {
 		t.Errorf("a base that is given is scaled by %+v", p.Target.Rope)
 	}
 	padded, far := yarn, yarn
-	padded.PadToKernel, far.Theta = new(true), 1.1
+	padded.PadToKernel, padded.LargerCache, far.Theta = plan.PadForTarget, true, 1.1
 	moved := choose(t, scaled, padded)
 	if _, err := plan.New("out", moved, moved.Sizes()); !errors.As(err, new(*plan.UsageError)) {
 		t.Errorf("padding would move its bounds: %v", err)

@@ -34,7 +34,8 @@ type Request struct {
 	LatentNorm  layout.LatentNorm
 	QLora       *layout.QLora
 	Bias        mla.Bias
-	PadToKernel *bool
+	PadToKernel string // backend to pad for; PadForTarget: the one of the target
+	LargerCache bool   // pad even if the cache becomes larger than the source's
 	Target      engine.Engine
 	Heal        *heal.Steps
 	Distill     int // steps in which all layers are trained together
@@ -45,6 +46,9 @@ type Request struct {
 	Clamp    bool  // values that do not fit their type become its largest
 	MaxShard int64 // size of the largest file of weights, in bytes
 }
+
+// PadForTarget asks for padding without naming a backend: to what the target demands.
+const PadForTarget = "target"
 
 // SVD says whether the mha2mla layout factors keys and values together.
 type SVD string
@@ -76,7 +80,7 @@ func (r Request) Check() error {
 		for _, s := range []saying{
 			layout, {r.SVD != "", option.SVD.Alone()}, {r.Theta != 0, option.RopeTheta.Alone()}, {r.Scaling != "", option.RopeScaling.Alone()}, {r.Select != "", option.RopeSelect.Alone()},
 			{r.Threshold != 0, option.RopeThreshold.Alone()}, weights, {r.LatentNorm != "", option.LatentNorm.Alone()}, {r.QLora != nil, option.QLora.Alone()},
-			{r.Bias != "", option.Bias.Alone()}, {r.PadToKernel != nil, option.PadToKernel.Alone()}, {r.Heal != nil, option.Heal.Alone()}, {r.Distill > 0, option.Distill.Alone()},
+			{r.Bias != "", option.Bias.Alone()}, {r.PadToKernel != "", option.PadToKernel.Alone()}, {r.Heal != nil, option.Heal.Alone()}, {r.Distill > 0, option.Distill.Alone()},
 		} {
 			if s.said {
 				return Misuse("%v says nothing about %v, which has no latent", s.what, option.Method.Is(r.Method))

@@ -2,9 +2,7 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 
-	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -83,6 +81,5 @@ func at(s Sizes, bases []float64) []Sizes {
 // for it. Yarn depends on the numbers of the slots, which padding would change. Old versions
 // of llama.cpp misread it, so nobody who converts for llama.cpp gets it unasked.
 func (c *Choices) triesYarn(s Sizes) bool {
-	moved := c.pad && !slices.ContainsFunc(engine.Kernels(), func(k engine.Kernel) bool { return k.RopeDims == s.RopeDims })
-	return c.asked.Scaling == "" && s.Theta == 0 && !moved && c.target != engine.LlamaCPP
+	return c.asked.Scaling == "" && s.Theta == 0 && !c.pads(s.RopeDims) && !c.target.RunsGGUF()
 }

@@ -41,7 +41,7 @@ func (c *Choices) checkForm() error {
 	reference := c.form == layout.FormReference
 	for _, s := range []saying{
 		{c.asked.Theta != 0, option.RopeTheta.Alone()}, {c.asked.Scaling != "", option.RopeScaling.Alone()}, {c.asked.Threshold != 0, option.RopeThreshold.Alone()},
-		{c.pad, option.PadToKernel.Alone()},
+		{c.pad != nil, option.PadToKernel.Alone()}, {c.asked.LargerCache, option.LargerCache.Alone()},
 		{c.qLora != layout.QLoraNone, option.QLora.Alone()}, {c.bias == mla.BiasHF, option.Bias.Is(mla.BiasHF)}, {c.norm == layout.NormRMS, option.LatentNorm.Is(layout.NormRMS)},
 	} {
 		if s.said && reference {

@@ -63,7 +63,7 @@ func (p *Plan) Advice() []option.Text {
 	var reasons []*reason
 	for _, v := range p.judge() {
 		for _, f := range v.Findings {
-			if all && !f.Fatal && !p.slow(f) {
+			if all && !f.Fatal && !p.slow(v.Engine, f) {
 				continue
 			}
 			i := slices.IndexFunc(reasons, func(r *reason) bool { return r.same(f) })
@@ -114,10 +114,13 @@ func (r *reason) rank() int {
 func (r *reason) advice(short bool) option.Text {
 	engines := strings.Join(r.engines, ", ")
 	if short && !r.Fatal {
-		return option.Textf("%s have no GPU kernel for its sizes (%v)", engines, option.PadToKernel)
+		return option.Textf("%s has no kernel for its sizes on NVIDIA (%v)", engines, option.PadToKernel)
 	}
 	verb := ""
-	if r.Fatal {
+	switch {
+	case r.Silent:
+		verb = " will load this and compute something else"
+	case r.Fatal:
 		verb = " will not load this"
 	}
 	if r.Do.Empty() {
@@ -126,11 +129,13 @@ func (r *reason) advice(short bool) option.Text {
 	return option.Textf("%s%s: %s; %v", engines, verb, r.What, r.Do)
 }
 
-// slow reports whether f says that a GPU kernel is missing and padding to one would still
-// save cache.
-func (p *Plan) slow(f engine.Finding) bool {
-	return f.Rule == engine.RuleKernel && slices.ContainsFunc(engine.Kernels(), func(k engine.Kernel) bool {
-		m := p.Target.MLA
-		return m.KVLoraRank <= k.Rank && m.RopeDim <= k.RopeDims && m.NopeDim <= engine.KernelHeadDim && k.Rank+k.RopeDims < p.Cache.Before
-	})
+// slow reports whether f says that no backend takes the sizes and padding to one of them would
+// still save cache.
+func (p *Plan) slow(e engine.Engine, f engine.Finding) bool {
+	b, ok := engine.BackendFor(e)
+	if f.Rule != engine.RuleKernel || !ok || f.Do.Empty() {
+		return false
+	}
+	padded, ok := b.Pad(*p.Target.MLA, p.Target.Heads)
+	return ok && padded.KVLoraRank+padded.RopeDim < p.Cache.Before
 }

@@ -15,13 +15,13 @@ import (
 func TestAdvice(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	large := newPlan(t, testmodel.Llama{Heads: 8, KVHeads: 8, HeadDim: 32, Hidden: 256}.Open(t), t.TempDir()+"/out", plan.Request{Rank: 64}).Advice()
-	if len(large) != 1 || !strings.HasPrefix(large[0].String(), "llama.cpp will not load this: ") || !strings.HasSuffix(large[0].String(), "; vllm, sglang have no GPU kernel for its sizes (pad-to-kernel)") {
+	if len(large) != 1 || !strings.HasPrefix(large[0].String(), "llama.cpp, ollama will not load this: ") || !strings.HasSuffix(large[0].String(), "; vllm has no kernel for its sizes on NVIDIA (pad-to-kernel)") {
 		t.Errorf("a cache that padding saves some of: %q", large)
 	}
 	for target, want := range map[engine.Engine][]string{
-		engine.All:    {"llama.cpp will not load this: "}, // padded, the cache would grow
+		engine.All:    {"llama.cpp, ollama will not load this: "}, // padded, the cache would grow
 		engine.HF:     nil,
-		engine.SGLang: {"sglang: no GPU kernel", "sglang: it serves a model of float32"},
+		engine.SGLang: {"sglang: only its Triton backend", "sglang: it serves a model of float32"},
 	} {
 		p := newPlan(t, m, t.TempDir()+"/out", plan.Request{Target: target})
 		got := p.Advice()
@@ -30,8 +30,8 @@ func TestAdvice(t *testing.T) {
 				t.Errorf("%s: %d: %q, want %q", target, i, got, start)
 			}
 		}
-		if loaders := strings.Join(p.Loaders(), " "); target == engine.All && loaders != "hf vllm sglang" {
-			t.Errorf("loaded by %s, want hf vllm sglang", loaders)
+		if loaders := strings.Join(p.Loaders(), " "); target == engine.All && loaders != "hf vllm sglang mlx-lm" {
+			t.Errorf("loaded by %s, want hf vllm sglang mlx-lm", loaders)
 		}
 	}
 }

@@ -92,8 +92,11 @@ func (c *Choices) deepseekWords() []option.Setting {
 	if c.bias == mla.BiasHF && c.model.Biases {
 		words = append(words, option.Bias.Is(c.bias))
 	}
-	if c.pad {
-		words = append(words, option.PadToKernel.Alone())
+	if c.pad != nil {
+		words = append(words, option.PadToKernel.Is(c.pad.Name))
+	}
+	if c.asked.LargerCache {
+		words = append(words, option.LargerCache.Alone())
 	}
 	e := c.oneTarget()
 	if e != "" {
