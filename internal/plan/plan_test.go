@@ -372,3 +372,45 @@ func TestCheckName(t *testing.T) {
 		t.Errorf("a directory, beside which nothing lies: %v", err)
 	}
 }
+
+// TestSuited: a target that is named gets latents that it can quantise, and sizes that its
+// backends take where there are any; nobody else is limited by it.
+func TestSuited(t *testing.T) {
+	small := testmodel.Llama{Heads: 9, KVHeads: 3, HeadDim: 64, Hidden: 576}.Open(t)
+	large := testmodel.Llama{Heads: 8, KVHeads: 2, HeadDim: 128, Hidden: 256}.Open(t)
+	for name, c := range map[string]struct {
+		m    *family.Model
+		r    plan.Request
+		want [][2]int // latent and rotary key; nil: the whole grid
+	}{
+		"nobody named":                {small, plan.Request{Cache: 192}, nil},
+		"Transformers":                {small, plan.Request{Cache: 192, Target: engine.HF}, nil},
+		"llama.cpp":                   {small, plan.Request{Cache: 192, Target: engine.LlamaCPP}, [][2]int{{32, 160}, {64, 128}, {96, 96}, {128, 64}, {160, 32}}},
+		"Ollama":                      {small, plan.Request{Cache: 100, Target: engine.Ollama}, [][2]int{{32, 68}, {64, 36}, {96, 4}}},
+		"all, by name":                {small, plan.Request{Cache: 101, Target: engine.All}, [][2]int{{32, 68}, {64, 36}, {96, 4}}},
+		"no room for a block":         {small, plan.Request{Cache: 32, Target: engine.LlamaCPP}, nil},
+		"llama.cpp's flash attention": {large, plan.Request{Cache: 192, Target: engine.LlamaCPP}, [][2]int{{128, 64}}},
+		"vLLM's prefill":              {large, plan.Request{Cache: 200, Target: engine.VLLM}, [][2]int{{136, 64}}},
+		"padded":                      {small, plan.Request{Cache: 192, PadToKernel: "vllm-triton"}, [][2]int{{128, 64}}},
+	} {
+		var got [][2]int
+		splits := choose(t, c.m, c.r).Splits()
+		for _, s := range splits {
+			got = append(got, [2]int{s.Rank, s.RopeDims})
+		}
+		if c.want == nil && (len(got) < 7 || splits[0].RopeDims != 2) || c.want != nil && !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		r    plan.Request
+		want int
+	}{
+		{plan.Request{Target: engine.LlamaCPP}, 96}, {plan.Request{Cache: 90, RopeDims: 4, Target: engine.LlamaCPP}, 64}, {plan.Request{Cache: 90, RopeDims: 4}, 86},
+		{plan.Request{Cache: 30, RopeDims: 4, Target: engine.LlamaCPP}, 26}, {plan.Request{Rank: 40, Target: engine.LlamaCPP}, 40},
+	} {
+		if got := choose(t, small, c.r).Sizes().Rank; got != c.want {
+			t.Errorf("%+v: rank %d, want %d", c.r, got, c.want)
+		}
+	}
+}

@@ -133,13 +133,13 @@ func (c *Choices) sized() (Sizes, error) {
 			return s, Misuse("%v has no room for two rotary dimensions and a latent", option.Cache.Is(c.asked.Cache))
 		}
 		if s.RopeDims > 0 {
-			s.Rank = min(c.asked.Cache-s.RopeDims, MaxRank(c.model))
+			s.Rank = c.Latent(c.asked.Cache - s.RopeDims)
 			if s.Rank < 1 {
 				return s, Misuse("%v has no room for a latent beside %v", option.Cache.Is(c.asked.Cache), option.RopeDims.Is(s.RopeDims)).Try("lower %v", option.RopeDims)
 			}
 		}
 	default:
-		s.Rank = min(max(1, c.model.HeadDim/2)*c.model.KVHeads, MaxRank(c.model))
+		s.Rank = c.Latent(max(1, c.model.HeadDim/2) * c.model.KVHeads)
 	}
 	return c.scaled(s)
 }
@@ -162,25 +162,4 @@ func (c *Choices) checkRope() error {
 		return Misuse("%v must be above 1", option.RopeTheta.Is(c.asked.Theta))
 	}
 	return nil
-}
-
-// ropeGrid lists the dimensions of the rotary key that a search considers.
-var ropeGrid = []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
-
-// Splits returns the ways to divide the cache between latent and rotary key that a search
-// considers. It leaves their bases open, unless the request or the method fixes them.
-func (c *Choices) Splits() []Sizes {
-	if c.form == layout.FormReference {
-		return c.perHeadSplits()
-	}
-	var splits []Sizes
-	for _, dims := range ropeGrid {
-		if c.method == mla.MethodTransMLA && c.foldable(dims) != nil {
-			continue
-		}
-		if dims <= c.MaxRopeDims() && dims < c.asked.Cache {
-			splits = append(splits, Sizes{Rank: min(c.asked.Cache-dims, MaxRank(c.model)), RopeDims: dims, Theta: c.theta()})
-		}
-	}
-	return splits
 }

@@ -95,7 +95,7 @@ func (x *search) sizes(s plan.Sizes) (plan.Sizes, error) {
 		}
 		splits[0].RopeDims = dims
 		if s.Rank == 0 {
-			splits[0].Rank = min(x.Choices.Cache()-dims, plan.MaxRank(x.Model))
+			splits[0].Rank = x.Choices.Latent(x.Choices.Cache() - dims)
 		}
 		if splits[0].Rank < 1 {
 			return s, plan.Misuse("the rotary key that %v asks for leaves no room for a latent", option.RopeThreshold).Try("raise %v or %v", option.RopeThreshold, option.Cache)
