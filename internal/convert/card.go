@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
@@ -27,6 +28,7 @@ func (r *run) card() []byte {
 		fmt.Fprintln(&b, line)
 	}
 	fmt.Fprintf(&b, "tags:\n- %s\n- mha2mla\n---\n\n# %s with %s\n\n", tag, base, title)
+	b.WriteString(r.caution())
 	fmt.Fprintf(&b, "Converted from %s by mha2mla %s to %s. %s\n\n", base, r.Version, r.Layout.About(), r.training())
 	fmt.Fprintf(&b, "    %s\n\n", r.command())
 	fmt.Fprintf(&b, "| | before | after |\n|---|---|---|\n")
@@ -50,6 +52,23 @@ func (r *run) card() []byte {
 	}
 	fmt.Fprintf(&b, "\nMeasure it against its source with `mha2mla verify SOURCE CONVERTED %s`.\n", r.words()(option.Tokens.Is("ids.json")))
 	return b.Bytes()
+}
+
+// caution says, before all else, for which engine the output is made if it is one, and which
+// engines compute something else.
+func (r *run) caution() string {
+	wrong := strings.Join(r.Misreaders(), ", ")
+	switch {
+	case r.Engine == "":
+		return ""
+	case r.Engine != engine.All && wrong != "":
+		return fmt.Sprintf("**Made for %s alone.** These engines load it without a word, and compute something else: %s.\n\n", r.Engine, wrong)
+	case r.Engine != engine.All:
+		return fmt.Sprintf("**Made for %s alone.**\n\n", r.Engine)
+	case wrong != "":
+		return fmt.Sprintf("**Careful:** these engines load it without a word, and compute something else: %s.\n\n", wrong)
+	}
+	return ""
 }
 
 // training says in a sentence or two what of the weights was trained.

@@ -135,6 +135,7 @@ func TestRules(t *testing.T) {
 		"yarn, other factor":        {config("max_position_embeddings", 512, "rope_scaling", yarn(nil)), by("hf", "yarn")},
 		"linear":                    {config("rope_scaling", map[string]any{"type": "linear", "factor": 2}), by("vllm sglang llama.cpp ollama", "rope_scaling~")},
 		"a kind of no engine":       {config("rope_scaling", map[string]any{"type": "su", "factor": 2}), by("hf mlx-lm", "rope_scaling!", "vllm sglang llama.cpp ollama", "rope_scaling~")},
+		"made for GGUF files":       {config("rope_scaling", map[string]any{"type": family.GGUFMark, "rope_type": family.GGUFMark}), by("hf mlx-lm", "rope_scaling!", "vllm sglang", "rope_scaling~")},
 		"a kind of vLLM":            {config("rope_scaling", map[string]any{"type": "deepseek_yarn", "factor": 2}), by("hf", "rope_scaling!", "llama.cpp ollama", "rope_scaling~")},
 		"no scaling, old form":      {config("rope_scaling", map[string]any{"rope_type": "default"}), by("hf vllm sglang", "rope_scaling")},
 		"no scaling, new form":      {config("rope_parameters", map[string]any{"rope_type": "default", "rope_theta": 1e4}), nil},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -32,6 +33,9 @@ func unknownScaling(s *subject, e Engine) (string, option.Text) {
 	if kind == "" || kind == "default" || slices.Contains(scalings[e], kind) || e == MLX && key != "rope_scaling" {
 		return "", nothing
 	}
+	if kind == family.GGUFMark {
+		return fmt.Sprintf("%q marks it as made for GGUF files alone, at which it stops", key), option.Textf("convert with %v or all", option.Target.Is(e))
+	}
 	return fmt.Sprintf("%q is of type %q, at which it stops", key, kind), unscaled(key)
 }
 
@@ -39,7 +43,7 @@ func unknownScaling(s *subject, e Engine) (string, option.Text) {
 func otherScaling(s *subject, e Engine) (string, option.Text) {
 	kind, key := s.ropeType()
 	switch {
-	case kind == "" || kind == "default":
+	case kind == "" || kind == "default" || kind == family.GGUFMark && e.RunsGGUF():
 		return "", nothing
 	case e == MLX && key != "rope_scaling":
 		return fmt.Sprintf("%q of type %q becomes nothing", key, kind), unscaled(key)

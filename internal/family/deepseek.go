@@ -73,9 +73,9 @@ func YarnMembers(s *rope.Scaling) map[string]any {
 }
 
 // scaleLatent gives a DeepSeek-V3 the frequencies that its rope_scaling asks for; p is
-// nil if it has none.
+// nil if it has none. The mark of a model for GGUF files scales nothing.
 func (f *fields) scaleLatent(m *Model, p *ropeMembers) error {
-	if p == nil {
+	if p == nil || p.Kind == GGUFMark {
 		return nil
 	}
 	if p.Kind != "yarn" || p.Attention != 0 || p.MScale == 0 || p.MScale != p.MScaleAll {

@@ -154,6 +154,14 @@ const LatentEps = 1e-6
 // not the ε of the other norms. No engine reads it; this program does, to run the model.
 const LatentEpsKey = "latent_norm_eps"
 
+// GGUFMark is a type of RoPE scaling that does not exist. It is written into a DeepSeek-V3
+// whose weights compute what they should in GGUF files alone. The converter of llama.cpp
+// warns of a type that it does not know and writes no scaling (ggml-org/llama.cpp:
+// conversion/base.py). Transformers and mlx-lm stop at it, which otherwise load such a model
+// without a word and compute something else (transformers 5.24.0: models/deepseek_v3; mlx-lm
+// 0.32.0: models/rope_utils.py).
+const GGUFMark = "llama.cpp"
+
 // Read describes the model of a checkpoint from its configuration. A configPath that is
 // not empty names another configuration to use. Read makes sure that the tensors are
 // there in the shapes that the configuration promises. It reads no weight, unless the

@@ -39,6 +39,7 @@ type Deepseek struct {
 	LatentNorm     LatentNorm
 	Residual       float64     // R, factor of the residual stream, on o_proj
 	NormEps        float64     // the rms_norm_eps that is written
+	gguf           bool        // it is marked as a model for GGUF files alone
 	biased         bool        // biases are written where Transformers has them
 	maths          mla.Options // that a layer is converted with
 }
@@ -72,6 +73,10 @@ func (d *Deepseek) Amplify(gain float64) {
 	d.NormEps *= gain * gain
 	d.LatentEps *= gain * gain
 }
+
+// MarkGGUF marks the model as one for GGUF files alone, so that engines which would load it
+// and compute something else stop. Where yarn scales RoPE there is no place for the mark.
+func (d *Deepseek) MarkGGUF() { d.gguf = true }
 
 // KeepBiases makes the layout write biases where Transformers' class has them (design §8).
 // That class has none for the queries, whose biases come through one more channel of the

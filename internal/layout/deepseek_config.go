@@ -28,8 +28,11 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	if d.QLoraRank > 0 {
 		qRank = d.QLoraRank
 	}
-	if s := d.maths.RopeScaling; s != nil {
+	switch s := d.maths.RopeScaling; {
+	case s != nil:
 		scaling = family.YarnMembers(s)
+	case d.gguf:
+		scaling = map[string]any{"type": family.GGUFMark, "rope_type": family.GGUFMark}
 	}
 	for _, kv := range []struct {
 		key   string

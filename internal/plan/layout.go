@@ -37,6 +37,7 @@ func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 		d.KeepEps(c.model.NormEps, e.LatentEps(c.model.NormEps))
 		if e.RunsGGUF() && d.LatentNorm == layout.NormLinear {
 			d.Amplify(llamaGain)
+			d.MarkGGUF()
 		}
 	}
 	return d, c.padded(d, s)

@@ -21,9 +21,12 @@ func (c *Choices) refusedAnyhow() error {
 	return p.refuse()
 }
 
-// judge returns the verdicts of engines on the output. It returns none for a form that no
-// stock engine loads.
-func (p *Plan) judge() []engine.Verdict {
+// judge returns the verdicts on the output of the engines that it is for. It returns none for
+// a form that no stock engine loads.
+func (p *Plan) judge() []engine.Verdict { return p.judged(p.Engine.Each()) }
+
+// judged returns the verdicts of some engines.
+func (p *Plan) judged(engines []engine.Engine) []engine.Verdict {
 	if p.Target.MLA == nil {
 		return nil
 	}
@@ -31,7 +34,7 @@ func (p *Plan) judge() []engine.Verdict {
 	for _, t := range p.Tensors {
 		a.Tensors = append(a.Tensors, t.Spec)
 	}
-	return engine.Judge(a, p.Engine.Each())
+	return engine.Judge(a, engines)
 }
 
 // refuse returns an error if the one engine that the output is for would not load it.
@@ -48,6 +51,17 @@ func (p *Plan) Loaders() []string {
 	var names []string
 	for _, v := range p.judge() {
 		if v.Loads {
+			names = append(names, string(v.Engine))
+		}
+	}
+	return names
+}
+
+// Misreaders names those of all engines that load the output and compute something else.
+func (p *Plan) Misreaders() []string {
+	var names []string
+	for _, v := range p.judged(engine.All.Each()) {
+		if v.Status() == engine.Misreads {
 			names = append(names, string(v.Engine))
 		}
 	}
