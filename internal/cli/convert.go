@@ -12,6 +12,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/job"
 	"github.com/mha2mla/mha2mla/internal/layout"
@@ -25,6 +26,7 @@ func newConvert() *cobra.Command {
 	var o job.Conversion
 	var calibrate string
 	var verbose bool
+	var ranks int
 	cmd := &cobra.Command{
 		Use:   "convert [flags] IN OUT",
 		Short: "Convert a checkpoint",
@@ -90,6 +92,7 @@ left to be done again.
 	f.BoolVarP(&verbose, "verbose", "v", false, "say where the time went")
 	f.BoolVar(&o.Force, "force", false, "replace OUT if it exists")
 	f.BoolVar(&o.Resume, "resume", false, "go on where an interrupted run stopped, and leave what is done if this one is")
+	ranksFlag(cmd, &ranks)
 	jobsFlag(cmd, &o.Jobs)
 	flag(f, &o.Memory, "memory", "SIZE", "", "memory to stay below, as far as one layer allows (default: what the machine has free)", size)
 	output := uiFlags(cmd)
@@ -99,13 +102,13 @@ left to be done again.
 		}
 		setCalibrate(&o.Data, calibrate)
 		o.In, o.Out, o.Version, o.Words = args[0], args[1], version(), flagWords
-		return runConvert(cmd.Context(), output(), o, verbose)
+		return runConvert(cmd.Context(), output(), o, verbose, ranks)
 	})
 	return cmd
 }
 
 // runConvert converts and prints the outcome.
-func runConvert(ctx context.Context, u *ui, o job.Conversion, verbose bool) error {
+func runConvert(ctx context.Context, u *ui, o job.Conversion, verbose bool, ranks int) error {
 	if o.Out == "" {
 		return &usageError{what: "OUT is empty", tip: "name a .safetensors file or a directory"}
 	}
@@ -113,7 +116,10 @@ func runConvert(ctx context.Context, u *ui, o job.Conversion, verbose bool) erro
 	if err != nil {
 		return err
 	}
-	p := planned{done.Plan, done.Memory, done.Text, done.Result == nil}
+	p := planned{Plan: done.Plan, Memory: done.Memory, Text: done.Text, ahead: done.Result == nil}
+	if ranks > 0 {
+		p.Ranks = done.Plan.PerRank(ranks)
+	}
 	if p.ahead {
 		advise(u, p.Plan)
 		return u.result(p, p.print)
@@ -160,9 +166,10 @@ func printConverted(u *ui, p planned, done *job.Outcome) error {
 // planned is a plan and what it takes. Its fields are the JSON output.
 type planned struct {
 	*plan.Plan
-	Memory int64         `json:"memory_bytes"`              // estimated, with one layer at a time
-	Text   *convert.Text `json:"statistics_text,omitempty"` // that statistics are or will be of
-	ahead  bool          // nothing is written yet
+	Memory int64             `json:"memory_bytes"`              // estimated, with one layer at a time
+	Text   *convert.Text     `json:"statistics_text,omitempty"` // that statistics are or will be of
+	Ranks  *family.RankCache `json:"cache_per_rank,omitempty"`  // nil unless somebody asks for ranks
+	ahead  bool              // nothing is written yet
 }
 
 // advise says what is not written, and who will not load what is.
@@ -190,6 +197,9 @@ func (p planned) print(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "%s\t%s\n", printable(p.Output), strings.Join(sizes, ", "))
 	fmt.Fprintf(t, "KV cache\t%d → %d floats per token and layer (%s)\n", p.Cache.Before, p.Cache.After, report.Change(p.Cache.Saving))
+	if r := p.Ranks; r != nil {
+		fmt.Fprintf(t, "on each of %d ranks\t%d → %d bytes per token (%s)\n", r.Ranks, r.Source, r.Converted, report.Change(r.Saving))
+	}
 	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), report.Size(p.Bytes), len(p.Shards))
 	if p.ahead && p.Text != nil {
 		fmt.Fprintf(t, "statistics\t%s\n", p.Text)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"runtime"
 	"slices"
@@ -12,11 +13,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/report"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
@@ -215,6 +218,19 @@ func jobsFlag(cmd *cobra.Command, jobs *int) {
 		n, err := positive(text)
 		return min(n, runtime.NumCPU()), err
 	})
+}
+
+// ranksFlag adds --tp.
+func ranksFlag(cmd *cobra.Command, ranks *int) {
+	wish(cmd.Flags(), ranks, "tp", "N", "", "say how many bytes of cache a token takes on each of N ranks of tensor parallelism, all of which hold a whole latent", positive)
+}
+
+// printRanks prints what a token takes on each rank, if that was asked for, as a row of a
+// table.
+func printRanks(t io.Writer, r *family.RankCache) {
+	if r != nil {
+		fmt.Fprintf(t, "cache, bytes per token on each of %d ranks\t%d\t%d (%s)\n", r.Ranks, r.Source, r.Converted, report.Change(r.Saving))
+	}
 }
 
 // configFlag adds a flag that names a configuration.

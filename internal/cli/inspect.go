@@ -38,6 +38,7 @@ is from the source.
 	takes(cmd, "IN")
 	sizeFlags(cmd, &o.Request)
 	statsFlag(cmd, &o.Stats)
+	ranksFlag(cmd, &o.Ranks)
 	cmd.Flags().StringVar(&compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")
 	amountFlags(cmd, &text, compareTokens)
 	configFlag(cmd, &o.Config, "config")
@@ -83,9 +84,14 @@ func printInspection(w io.Writer, r *study.Inspection, heads bool) error {
 			printHeads(t, l)
 		}
 	}
-	fmt.Fprintf(t, "\nkv_lora_rank\tdkv\tcache, floats per token and layer\tsaving\tenergy kept\n")
+	ranks, onRank := "", func(study.Cache) string { return "" }
+	if r.Source > 0 {
+		ranks = fmt.Sprintf("\tbytes per token and rank, of %d", r.Source)
+		onRank = func(c study.Cache) string { return fmt.Sprintf("\t%d", c.Bytes) }
+	}
+	fmt.Fprintf(t, "\nkv_lora_rank\tdkv\tcache, floats per token and layer\tsaving\tenergy kept%s\n", ranks)
 	for _, c := range r.Cache {
-		fmt.Fprintf(t, "%d\t%.4g\t%d + %d = %d\t%.1f %%\t%.2f %%\n", c.Rank, c.DKV, c.Rank, r.Rotary, c.Floats, 100*c.Saving, 100*c.Energy)
+		fmt.Fprintf(t, "%d\t%.4g\t%d + %d = %d\t%.1f %%\t%.2f %%%s\n", c.Rank, c.DKV, c.Rank, r.Rotary, c.Floats, 100*c.Saving, 100*c.Energy, onRank(c))
 	}
 	return t.Flush()
 }

@@ -65,6 +65,7 @@ the exit status is 4. Names that begin with a dot are not looked at.
 	f.StringVar(&o.LogProbs.File, "logprobs", "", "write the log-probability of every token in both models, as JSON lines (`FILE`)")
 	f.BoolVar(&o.LogProbs.Force, "force", false, "replace the file of --logprobs if it exists")
 	f.BoolVar(&integrity, "integrity", false, "compare CONVERTED, bit for bit, with its manifest")
+	ranksFlag(cmd, &o.Ranks)
 	configFlag(cmd, &o.SourceConfig, "config")
 	configFlag(cmd, &o.ConvertedConfig, "converted-config")
 	output := uiFlags(cmd)
@@ -115,6 +116,7 @@ func (r verification) print(w io.Writer) error {
 	fmt.Fprintf(t, "perplexity\t%.4f\t%.4f\n", r.Source.Perplexity, r.Converted.Perplexity)
 	fmt.Fprintf(t, "cache, floats per token and layer\t%d\t%d\n", r.Cache.SourceFloats, r.Cache.ConvertedFloats)
 	fmt.Fprintf(t, "cache, bytes per token\t%d\t%d (%s)\n", r.Cache.SourceBytes, r.Cache.ConvertedBytes, report.Change(r.Cache.Saving))
+	printRanks(t, r.Cache.Ranks)
 	if q := r.Cache.Quantised; q != nil {
 		fmt.Fprintf(t, "with %d bits a number, bytes per token\t\t%.10g (%s)\n", q.Bits, q.Size, report.Change(q.Saving))
 		fmt.Fprintf(t, "scales and zero points left out, as papers do\t\t%s\n", report.Change(q.Codes))

@@ -118,6 +118,11 @@ func (m *Model) CacheFloats() int {
 // CacheBytes returns the size of the KV cache in bytes per token, over all layers. It
 // supposes that the cache has the type of the weights that project to it.
 func (m *Model) CacheBytes() int64 {
+	return int64(m.CacheFloats()) * int64(m.Layers) * m.floatBytes()
+}
+
+// floatBytes returns the size in bytes of a float of the KV cache, see CacheBytes.
+func (m *Model) floatBytes() int64 {
 	name := KProj
 	switch {
 	case m.MLA != nil:
@@ -125,7 +130,7 @@ func (m *Model) CacheBytes() int64 {
 	case m.PerHead != nil:
 		name = KRProj
 	}
-	return int64(m.CacheFloats()) * int64(m.Layers) * m.Weight(InLayer(0, name)).DType().Size()
+	return m.Weight(InLayer(0, name)).DType().Size()
 }
 
 // UnsupportedError says that a model is sound and cannot be converted.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
@@ -15,6 +16,7 @@ type Verification struct {
 	Reading                              // of the tokens to compare on
 	CacheBits                     int    // to which what is cached is quantised; 0: it is not
 	MaxKL                         *float64
+	Ranks                         int   // of tensor parallelism to tell the cache of; 0: none
 	LogProbs                      Lines // of verify.LogProb
 }
 
@@ -58,6 +60,9 @@ func (c Verification) Run(ctx context.Context, v View) (*Verified, error) {
 		report, err = verify.Compare(ctx, source, converted, windows, progress, c.options(write)...)
 		return err
 	})
+	if err == nil && c.Ranks > 0 {
+		report.Cache.Ranks = family.PerRank(c.Ranks, source, converted, 0)
+	}
 	return &Verified{report, conversion}, err
 }
 

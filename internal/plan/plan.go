@@ -124,6 +124,11 @@ func New(out string, c *Choices, s Sizes) (*Plan, error) {
 	return p, p.refuse()
 }
 
+// PerRank compares the caches on each of several ranks of tensor parallelism.
+func (p *Plan) PerRank(ranks int) *family.RankCache {
+	return family.PerRank(ranks, p.Source, p.Target, p.DType.of(p.dtype(family.KProj)).Size())
+}
+
 // Words returns the settings that make the plan again, see Choices.Words.
 func (p *Plan) Words(data ...option.Setting) []option.Setting {
 	return p.choices.Words(p.sizes, data...)

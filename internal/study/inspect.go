@@ -19,6 +19,7 @@ type Inspection struct {
 	Rotary int           `json:"rotary_floats"` // of the cache, per token and layer
 	Layers []Layer       `json:"layers"`
 	Cache  []Cache       `json:"cache"`
+	Source int64         `json:"source_bytes_per_token_per_rank,omitempty"` // 0 unless somebody asks for ranks
 }
 
 // Layer is one layer of an inspection. H query heads, J rotary pairs.
@@ -38,10 +39,11 @@ type Layer struct {
 // Cache is the size of the KV cache at one rank.
 type Cache struct {
 	Rank   int     `json:"kv_lora_rank"`
-	DKV    float64 `json:"dkv"`    // latent floats per KV head
-	Floats int     `json:"floats"` // per token and layer, rotary key included
-	Saving float64 `json:"saving"` // share of the source's cache
-	Energy float64 `json:"energy"` // share of the stacks' energy that is kept, mean over the layers
+	DKV    float64 `json:"dkv"`                                // latent floats per KV head
+	Floats int     `json:"floats"`                             // per token and layer, rotary key included
+	Saving float64 `json:"saving"`                             // share of the source's cache
+	Bytes  int64   `json:"bytes_per_token_per_rank,omitempty"` // in the source's type; 0 unless somebody asks for ranks
+	Energy float64 `json:"energy"`                             // share of the stacks' energy that is kept, mean over the layers
 }
 
 // Inspect says what a conversion of m at the given sizes, which must be known, would
@@ -97,6 +99,20 @@ func inspectLayer(m mla.Input, n int, o mla.Options) (*Layer, error) {
 		l.Spectrum = append(l.Spectrum, v)
 	}
 	return l, nil
+}
+
+// tellRanks says of every cache what it takes of each of several ranks of tensor parallelism.
+// Latents are on all of them.
+func (r *Inspection) tellRanks(ranks int) {
+	r.Source = family.PerRank(ranks, r.Model, r.Model, 0).Source
+	each := r.Model.CacheBytes() / int64(r.Model.CacheFloats())
+	rotary := r.Rotary
+	if r.Layout == layout.FormReference {
+		rotary = (r.Model.KVHeads + ranks - 1) / ranks * r.Sizes.RopeDims
+	}
+	for i := range r.Cache {
+		r.Cache[i].Bytes = int64(r.Cache[i].Rank+rotary) * each
+	}
 }
 
 // listCaches lists the cache at some ranks and the energy these keep.

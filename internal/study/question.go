@@ -20,6 +20,7 @@ type Question struct {
 	Config string // file to take the configuration from; empty: In has it
 	plan.Request
 	Stats []string // files of statistics, which are added up
+	Ranks int      // of tensor parallelism to tell the cache of; 0: none
 	Picture
 }
 
@@ -46,6 +47,9 @@ func (q Question) Inspect(ctx context.Context, v job.View) (*Inspection, error) 
 	r, err := q.inspect(ctx, v, mla.Input{Model: m, Stats: stats})
 	if err != nil {
 		return nil, err
+	}
+	if q.Ranks > 0 {
+		r.tellRanks(q.Ranks)
 	}
 	return r, q.Picture.draw(r, m.Source)
 }

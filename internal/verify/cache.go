@@ -14,7 +14,8 @@ type Cache struct {
 	ConvertedBytes  int64   `json:"converted_bytes_per_token"`
 	Saving          float64 `json:"saving"` // share of the source's bytes that is saved
 
-	Quantised *QuantisedCache `json:"quantised,omitempty"` // nil if the cache is not quantised
+	Ranks     *family.RankCache `json:"per_rank,omitempty"`  // nil unless somebody asks for ranks
+	Quantised *QuantisedCache   `json:"quantised,omitempty"` // nil if the cache is not quantised
 }
 
 // QuantisedCache describes the converted cache, quantised to a few bits a number.
