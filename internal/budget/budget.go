@@ -15,20 +15,23 @@ type Budget struct {
 
 // Each calls f for the numbers below n, beginning them in order, several at a time as far as
 // there is room for calls that take need bytes. It returns the first error, or the cause of
-// ctx.
-func (b Budget) Each(ctx context.Context, n int, need int64, f func(ctx context.Context, i int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+// parent.
+func (b Budget) Each(parent context.Context, n int, need int64, f func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(parent)
 	group.SetLimit(max(1, b.Jobs))
 	room := semaphore.NewWeighted(b.Memory)
 	need = min(b.Memory, need)
 	for i := range n {
+		if err := room.Acquire(ctx, need); err != nil { // in order: a call may wait for what those before it do
+			break
+		}
 		group.Go(func() error {
-			if err := room.Acquire(ctx, need); err != nil {
-				return context.Cause(ctx)
-			}
 			defer room.Release(need)
 			return f(ctx, i)
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(parent)
 }

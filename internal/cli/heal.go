@@ -13,7 +13,7 @@ import (
 // off the screen.
 func (u *ui) Healing() (report func(heal.Progress), finish func()) {
 	var mu sync.Mutex
-	what := "healing"
+	what, parts := "healing", make(map[int]float64) // of each layer's steps
 	show, finish := u.progressOf(func() string {
 		mu.Lock()
 		defer mu.Unlock()
@@ -25,8 +25,13 @@ func (u *ui) Healing() (report func(heal.Progress), finish func()) {
 	return func(p heal.Progress) {
 		mu.Lock()
 		what = fmt.Sprintf("healing layer %d of %d, error %.4f → %.4f", p.Layer+1, p.Layers, p.Before, p.Now)
+		parts[p.Layer] = float64(p.Step) / float64(p.Steps)
+		done := 0.0
+		for _, part := range parts {
+			done += part
+		}
 		mu.Unlock()
-		show(int64(p.Layer*p.Steps+p.Step), int64(p.Layers*p.Steps))
+		show(int64(done*float64(p.Steps)), int64(p.Layers*p.Steps))
 	}, finish
 }
 

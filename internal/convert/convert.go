@@ -218,13 +218,15 @@ func (r *run) work(ctx context.Context) error {
 }
 
 // each calls f for some layers, as many at a time as the budget allows, or one after the other
-// if they are healed.
+// if they are healed so.
 func (r *run) each(ctx context.Context, layers []int, f func(ctx context.Context, n int) error) error {
-	side := r.Budget
+	side, need := r.Budget, budget.LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
 	if r.Healer != nil {
-		side.Jobs = 1
+		need += r.Healer.Memory(r.Maths.Rank + r.Maths.RopeDims)
+		if !r.Healer.SideBySide() {
+			side.Jobs = 1
+		}
 	}
-	need := budget.LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
 	return side.Each(ctx, len(layers), need, func(ctx context.Context, i int) error { return f(ctx, layers[i]) })
 }
 

@@ -1,6 +1,7 @@
 package convert_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -38,7 +39,7 @@ func healed(t *testing.T, m *family.Model, o plan.Request, windows [][]int) (*pl
 
 // healInto carries p out and heals every layer in so many steps.
 func healInto(ctx context.Context, p *plan.Plan, steps heal.Steps, windows [][]int, progress func(heal.Progress), r checkpoint.Replace) (*convert.Result, error) {
-	h, err := heal.New(p.Source, windows, steps, nil)
+	h, err := heal.New(p.Source, windows, steps, p.Maths.HealOrder, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func TestHealingResumes(t *testing.T) {
 		"reference, split": {Layout: layout.FormReference, RopeDims: 2, SVD: plan.SVDSplit},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.Heal, o.Rank = new(heal.Steps(3)), 16
+			o.Heal, o.Rank, o.HealOrder = new(heal.Steps(3)), 16, heal.Sequential
 			p, _ := healed(t, m, o, windows)
 			want := files(t, p.Output)
 			p = healingPlan(t, m, o)
@@ -111,6 +112,105 @@ func TestHealingResumes(t *testing.T) {
 				t.Error("the output is another")
 			}
 		})
+	}
+}
+
+// TestSideBySideResumes interrupts layers that are healed at the same time. Resumed, the
+// conversion writes what it would have written at once.
+func TestSideBySideResumes(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 3)
+	o := plan.Request{Rank: 16, Heal: new(heal.Steps(4)), HealOrder: heal.Both}
+	p, _ := healed(t, m, o, windows)
+	want := files(t, p.Output)
+	p = healingPlan(t, m, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err := healInto(ctx, p, *o.Heal, windows, func(at heal.Progress) {
+		if at.Layer == 2 {
+			cancel()
+		}
+	}, checkpoint.Replace{Resume: true})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if _, err := healInto(context.Background(), p, *o.Heal, windows, nil, checkpoint.Replace{Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(files(t, p.Output), want) {
+		t.Error("the output is another")
+	}
+}
+
+// TestHealOrders: in every order a layer becomes the same, however many are under way at a time.
+// What steps on the stream of the healed layers make up for is left behind the last layer where
+// there are none.
+func TestHealOrders(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 12)
+	left := make(map[heal.Order]float64)
+	for _, order := range heal.Orders() {
+		var outputs []map[string]string
+		for _, jobs := range []int{1, 3} {
+			p := healingPlan(t, m, plan.Request{Rank: 16, Heal: new(heal.Steps(30)), HealOrder: order})
+			h, err := heal.New(m, windows, 30, order, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Close()
+			r, err := convert.Run(context.Background(), p, convert.Options{Budget: budget.Budget{Jobs: jobs}, Healer: h})
+			if err != nil {
+				t.Fatal(err)
+			}
+			outputs, left[order] = append(outputs, files(t, p.Output)), r.Healing.After
+		}
+		if !reflect.DeepEqual(outputs[0], outputs[1]) {
+			t.Errorf("%s: one layer at a time makes another output than three", order)
+		}
+	}
+	if !(left[heal.Both] < left[heal.Own]) || !(left[heal.Sequential] < left[heal.Own]) {
+		t.Errorf("left behind the last layer: %v", left)
+	}
+}
+
+// TestOwnOrder: on the source's own stream it makes no difference to a layer what the layers
+// before it were converted to, and on that of the healed layers it does.
+func TestOwnOrder(t *testing.T) {
+	m := testmodel.Open(t, stories)
+	windows := storyWindows(t, m, 0, 3)
+	for order, independent := range map[heal.Order]bool{heal.Own: true, heal.Sequential: false} {
+		var second [2][]byte
+		for k, rank := range []int{16, 8} {
+			h, err := heal.New(m, windows, 2, order, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Close()
+			for n, r := range []int{rank, 16} {
+				a, err := mla.Input{Model: m}.Read(n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l, err := a.Convert(mla.Options{Rank: r, RopeDims: 8, RopeTheta: 10000, Select: rope.BySensitivity, Weights: mla.WeightsAttention})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w, err := l.Weights()
+				if err != nil {
+					t.Fatal(err)
+				}
+				healed, _, err := h.Layer(context.Background(), n, w)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if healed == nil {
+					t.Fatalf("%s: layer %d was not healed", order, n)
+				}
+				second[k] = healed.Encode()
+			}
+		}
+		if bytes.Equal(second[0], second[1]) != independent {
+			t.Errorf("%s: the second layer depends on the first: %v", order, independent)
+		}
 	}
 }
 

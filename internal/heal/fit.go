@@ -2,6 +2,7 @@ package heal
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
@@ -12,6 +13,7 @@ import (
 // result is judged on the same windows: none is held out.
 func newTraining(ctx context.Context, d data, w *latent.Weights, lengths []int) *training {
 	t := &training{data: d, ctx: ctx, layer: latent.New[float32](w), lengths: lengths, rng: rand.New(rand.NewPCG(17, 19))}
+	t.largest = largest / math.Sqrt(float64(t.layer.Output.Rows))
 	for i := range lengths {
 		t.train = append(t.train, i)
 	}

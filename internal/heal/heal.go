@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 
-	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/latent"
@@ -39,9 +37,20 @@ func (s Steps) String() string {
 	}
 }
 
+// split divides the steps of an order into those that come first and, in the order Both, those
+// that follow on the stream of the healed layers. Those are a quarter of a number of steps; a
+// way that is no number of steps is taken twice.
+func (s Steps) split(o Order) (first, then Steps) {
+	if o != Both || s <= 0 {
+		return s, s
+	}
+	then = (s + 3) / 4
+	return s - then, then
+}
+
 // Result says how much healing has improved a layer. Errors are ‖output − target‖² /
 // ‖target‖², on tokens held out. The output is what the attention adds to the residual
-// stream; the target also makes up for the losses of earlier layers.
+// stream. In any order but Own the target also makes up for the losses of earlier layers.
 type Result struct {
 	Before float64 `json:"error_before"`
 	After  float64 `json:"error_after"`
@@ -54,18 +63,26 @@ type Result struct {
 // Better reports whether healing has changed the layer.
 func (r *Result) Better() bool { return r.Steps > 0 || r.Output }
 
-// Healer heals the layers of a model, one after the other.
+// Healer heals the layers of a model. Layers may be healed at the same time, if they begin in
+// their order; what has to be done one layer after the other waits for its turn.
 type Healer struct {
-	// Progress, if not nil, is told of every step.
+	// Progress, if not nil, is told of every step. It may be called from several goroutines.
 	Progress func(Progress)
 
-	decoder           forward.Decoder
-	windows           tokens.Windows
-	steps             Steps
-	source, converted *forward.Streams
-	closed            *forward.Streams // that of the model of closed forms, for the held-out windows alone
-	lengths           []int            // of the windows, in tokens
-	train, held       []int            // indices of the windows to learn from and of those held out
+	decoder     forward.Decoder
+	windows     tokens.Windows
+	steps       Steps
+	order       Order
+	temp        func() string
+	lengths     []int  // of the windows, in tokens
+	held        []int  // indices of the windows held out
+	spans       []span // of the windows
+	train, test []int  // indices of the spans to learn from and of those held out
+
+	source            *forward.Streams // before the layer whose turn it is to advance it
+	converted, closed *forward.Streams // of the healed layers and of the closed forms, before the layer whose turn it is to finish
+	advanced          turns            // of the source's stream
+	finished          turns            // of the others
 }
 
 // Progress says how far healing has come, and what the error of the layer was and is.
@@ -79,36 +96,51 @@ type Progress struct {
 const heldEvery = 10
 
 // New prepares to heal the layers of m on windows of tokens, of which there must be two or
-// more. Temp names files for streams that do not fit into memory. Errors are those of
-// reading the embedding and of these files.
-func New(m *family.Model, windows tokens.Windows, steps Steps, temp func() string) (h *Healer, err error) {
+// more, in the given way and order. Temp names files for streams that do not fit into memory.
+// Errors are those of reading the embedding and of these files.
+func New(m *family.Model, windows tokens.Windows, steps Steps, order Order, temp func() string) (h *Healer, err error) {
+	longest := tokensTogether
 	if steps == Output {
 		windows = thinned(windows, enough*m.Heads*m.HeadDim)
+		longest = windows.Longest()
 	}
-	h = &Healer{decoder: forward.Decoder{Model: m}, steps: steps, windows: windows}
+	h = &Healer{
+		decoder: forward.Decoder{Model: m}, steps: steps, order: order, windows: windows, temp: temp,
+		advanced: newTurns(m.Layers), finished: newTurns(m.Layers),
+	}
+	judges := make(tokens.Windows, len(windows))
 	for i, w := range windows {
 		h.lengths = append(h.lengths, len(w))
-		if i%heldEvery == min(heldEvery, len(windows))/2 {
-			h.held = append(h.held, i)
-		} else {
-			h.train = append(h.train, i)
+		if h.isHeld(i) {
+			h.held, judges[i] = append(h.held, i), w
 		}
 	}
-	held := make(tokens.Windows, len(windows))
-	for _, i := range h.held {
-		held[i] = windows[i]
-	}
+	h.spans, h.train, h.test = spans(h.lengths, h.isHeld, longest)
 	h.source, err = embed(h.decoder, windows, temp)
 	if err == nil {
-		h.converted, err = embed(h.decoder, windows, temp)
+		h.converted, err = embed(h.decoder, h.taught(judges), temp)
 	}
 	if err == nil {
-		h.closed, err = embed(h.decoder, held, temp)
+		h.closed, err = embed(h.decoder, judges, temp)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
+}
+
+// isHeld reports whether window i is held out.
+func (h *Healer) isHeld(i int) bool {
+	return i%heldEvery == min(heldEvery, len(h.windows))/2
+}
+
+// taught returns the windows that are taken through the healed layers: all if layers learn from
+// what comes of them, and else those that judge.
+func (h *Healer) taught(judges tokens.Windows) tokens.Windows {
+	if h.order == Own {
+		return judges
+	}
+	return h.windows
 }
 
 // enough is how many tokens for each column of an output projection are read to fit it.
@@ -125,6 +157,14 @@ func thinned(windows tokens.Windows, most int) tokens.Windows {
 		some = append(some, windows[k*len(windows)/n])
 	}
 	return some
+}
+
+// SideBySide reports whether layers may be healed at the same time, at least for a part.
+func (h *Healer) SideBySide() bool { return h.order != Sequential }
+
+// Memory estimates the bytes that a layer takes to heal, as the function Memory does.
+func (h *Healer) Memory(latent int) int64 {
+	return Memory(h.decoder.Model, h.steps, latent, h.windows)
 }
 
 // Windows returns the windows of tokens that layers are healed on.
@@ -154,23 +194,27 @@ func (h *Healer) Close() error {
 }
 
 // Layer heals layer n, whose converted weights are w, and takes the streams through it.
-// Layers must come in order. The weights that it returns are nil if w is best as it is.
+// Layers must begin in order. The weights that it returns are nil if w is best as it is.
 // Errors are those of reading the layer and the streams, and the cause of ctx.
-func (h *Healer) Layer(ctx context.Context, n int, w *latent.Weights) (*latent.Weights, *Result, error) {
-	l, err := h.begin(ctx, n)
+func (h *Healer) Layer(ctx context.Context, n int, w *latent.Weights) (healed *latent.Weights, r *Result, err error) {
+	l, err := h.begin(ctx, n, true)
 	if err != nil {
 		return nil, nil, err
 	}
-	t := newTraining(ctx, l, w, h.lengths)
-	t.train, t.held = h.train, h.held
-	t.progress = func(step, steps int, before, now float64) {
-		if h.Progress != nil {
-			h.Progress(Progress{n, h.decoder.Layers, step, steps, before, now})
+	defer func() { err = errors.Join(err, l.close()) }()
+	t := h.training(ctx, l, w)
+	first, then := h.steps.split(h.order)
+	r, err = t.run(first)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := h.finished.wait(ctx, n); err != nil {
+		return nil, nil, err
+	}
+	if h.order == Both {
+		if err := h.again(l, t, w, then, r); err != nil {
+			return nil, nil, err
 		}
-	}
-	r, err := t.run(h.steps)
-	if err != nil {
-		return nil, nil, err
 	}
 	if err := l.finish(ctx, latent.New[float32](w), t.layer); err != nil {
 		return nil, nil, err
@@ -181,64 +225,62 @@ func (h *Healer) Layer(ctx context.Context, n int, w *latent.Weights) (*latent.W
 	return t.layer.Weights(w), r, nil
 }
 
+// smaller is the size of the first step on another stream, relative to that of the first step of
+// all: larger ones undo what was learned.
+const smaller = 0.5
+
+// again takes steps of a layer, which was healed on the source's own stream, on that of the
+// healed layers. It changes what was found out about it so that it compares with the closed form
+// there.
+func (h *Healer) again(l *underWay, t *training, w *latent.Weights, steps Steps, r *Result) error {
+	if err := l.learn(t.ctx); err != nil {
+		return err
+	}
+	own, closed := t.layer, latent.New[float32](w)
+	t.layer = closed
+	before, err := t.heldError()
+	if err != nil {
+		return err
+	}
+	t.layer, t.largest = own, smaller*t.largest
+	more, err := t.run(steps)
+	if err != nil {
+		return err
+	}
+	*r = Result{Before: before, After: more.After, Steps: r.Steps + more.Steps, Output: r.Output || more.Output}
+	if !(r.After < before) {
+		t.layer, *r = closed, Result{Before: before, After: before}
+	}
+	return nil
+}
+
+// training prepares to heal w on the lesson of l.
+func (h *Healer) training(ctx context.Context, l *underWay, w *latent.Weights) *training {
+	var lengths []int
+	for _, s := range h.spans {
+		lengths = append(lengths, s.tokens)
+	}
+	t := newTraining(ctx, l.lesson, w, lengths)
+	t.train, t.held = h.train, h.test
+	t.progress = func(step, steps int, before, now float64) {
+		if h.Progress != nil {
+			h.Progress(Progress{l.n, h.decoder.Layers, step, steps, before, now})
+		}
+	}
+	return t
+}
+
 // Pass takes the streams through layer n, which was healed in an earlier run. Its converted
 // weights are w, and healed is what they became then, or nil if they were best as they
 // were.
-func (h *Healer) Pass(ctx context.Context, n int, w, healed *latent.Weights) error {
-	l, err := h.begin(ctx, n)
+func (h *Healer) Pass(ctx context.Context, n int, w, healed *latent.Weights) (err error) {
+	l, err := h.begin(ctx, n, false)
 	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	if err := h.finished.wait(ctx, n); err != nil {
 		return err
 	}
 	return l.finish(ctx, latent.New[float32](w), latent.New[float32](cmp.Or(healed, w)))
-}
-
-// begin takes the source's stream through the attention of layer n and returns the data
-// that the layer learns from.
-func (h *Healer) begin(ctx context.Context, n int) (*streamed, error) {
-	o, err := originalOf(h.decoder, n)
-	if err != nil {
-		return nil, err
-	}
-	l := &streamed{Healer: h, original: o}
-	return l, f32.Each(ctx, len(h.lengths), func(i int) error { return change(h.source, i, o.layer.Attend) })
-}
-
-// streamed is the data of a layer: the source's stream after its attention, and the
-// converted one before.
-type streamed struct {
-	*Healer
-	original *original
-}
-
-// read returns windows as a batch.
-func (l *streamed) read(windows []int) (batch, error) {
-	var inputs, targets []f32.Matrix
-	for _, i := range windows {
-		x, err := l.converted.Get(i)
-		if err != nil {
-			return batch{}, err
-		}
-		want, err := l.source.Get(i)
-		if err != nil {
-			return batch{}, err
-		}
-		target := f32.New(x.Rows, x.Cols)
-		for j, v := range want.Data {
-			target.Data[j] = v - x.Data[j]
-		}
-		inputs, targets = append(inputs, l.original.input(x)), append(targets, target)
-	}
-	return joined(inputs, targets), nil
-}
-
-// finish takes the streams through the rest of the layer, whose attention is closed in the
-// closed form and healed in the converted model.
-func (l *streamed) finish(ctx context.Context, closed, healed *latent.Layer[float32]) error {
-	return f32.Each(ctx, len(l.lengths), func(i int) error {
-		err := errors.Join(l.original.through(l.converted, i, healed), change(l.source, i, l.original.layer.MLP))
-		if slices.Contains(l.held, i) {
-			err = errors.Join(err, l.original.through(l.closed, i, closed))
-		}
-		return err
-	})
 }

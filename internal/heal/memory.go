@@ -9,7 +9,7 @@ import (
 // Memory estimates the bytes that healing takes for m on windows of tokens, where the
 // latent and the rotary key of a token are that many floats together. It counts the layer
 // of the source, the tensors of the healed one with their gradients, moments and former
-// values, the residual streams, and the activations of a batch. Where the output projection
+// values, five residual streams or what takes as much to learn from, and the activations of a batch. Where the output projection
 // alone is fitted, the normal equations take the place of gradients and moments.
 func Memory(m *family.Model, steps Steps, latent int, windows tokens.Windows) int64 {
 	d, r := int64(m.Hidden), int64(latent)
@@ -23,5 +23,5 @@ func Memory(m *family.Model, steps Steps, latent int, windows tokens.Windows) in
 	tensors := 2*queries*d + int64(m.Heads)*r*d/4 + r*d + 2*queries*r
 	source := 4 * d * (2*queries + 2*keys + 3*int64(m.Intermediate))
 	through := 4 * batch * (10*queries + int64(m.Heads)*r + 6*d)
-	return (4*single+8*double)*tensors + equations + source + 2*min(forward.InMemory, 4*d*int64(windows.Tokens())) + through
+	return (4*single+8*double)*tensors + equations + source + 5*min(forward.InMemory, 4*d*int64(windows.Tokens())) + through
 }

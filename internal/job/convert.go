@@ -72,5 +72,5 @@ func (r *run) preparing() func(done, total int64) {
 // healer prepares to heal the layers of p on the text that its statistics are of. Residual
 // streams that are large go into the folder of the work on the output.
 func (r *run) healer(p *plan.Plan, stats *statistics) (*heal.Healer, error) {
-	return heal.New(p.Source, stats.windows, p.Maths.Heal, r.numbered("healing"))
+	return heal.New(p.Source, stats.windows, p.Maths.Heal, p.Maths.HealOrder, r.numbered("healing"))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
@@ -40,11 +41,10 @@ func (r *run) checkSpace(choices *plan.Choices) error {
 }
 
 // numbered returns a function that names one file after the other in the folder of the work
-// on the output.
+// on the output. Several goroutines may call it.
 func (r *run) numbered(name string) func() string {
-	files := 0
+	var files atomic.Int64
 	return func() string {
-		files++
-		return r.output.Scratch(fmt.Sprintf("%s-%d", name, files))
+		return r.output.Scratch(fmt.Sprintf("%s-%d", name, files.Add(1)))
 	}
 }

@@ -57,7 +57,8 @@ type Options struct {
 	KeyWeight float64
 	Bias      Bias // empty for BiasFold
 
-	Heal    heal.Steps // how a layer is healed after its conversion
+	Heal      heal.Steps // how a layer is healed after its conversion
+	HealOrder heal.Order // and on which stream
 	Distill int        // steps in which all layers are trained together after that; 0: none
 }
 

@@ -35,6 +35,7 @@ const (
 	Clamp         Option = "clamp"
 	MaxShard      Option = "max-shard-size"
 	Heal          Option = "heal"
+	HealOrder     Option = "heal-order"
 	Distill       Option = "distill"
 	Stats         Option = "stats"
 	Calibrate     Option = "calibrate"

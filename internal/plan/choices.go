@@ -221,6 +221,8 @@ func (c *Choices) training() (asked option.Setting) {
 func (c *Choices) checkHealing(d Data) error {
 	asked := c.training()
 	switch {
+	case c.heal == heal.None && c.asked.HealOrder != "" && (c.asked.Heal != nil || !d.Tokens || c.method != mla.MethodAttention):
+		return Misuse("%v says nothing about layers that are not healed", option.HealOrder).Try("leave it out, or ask for %v", option.Heal)
 	case asked == option.Setting{}:
 		return nil
 	case c.bias == mla.BiasHF:
@@ -265,6 +267,9 @@ func (c *Choices) Threshold() float64 { return c.asked.Threshold }
 // Heal returns the steps that heal a layer after its conversion (design §9).
 func (c *Choices) Heal() heal.Steps { return c.heal }
 
+// HealOrder returns on which stream layers are healed (design §9).
+func (c *Choices) HealOrder() heal.Order { return cmp.Or(c.asked.HealOrder, heal.Usual(c.heal)) }
+
 // Sizes returns the sizes as far as the request fixes them. The search chooses the others.
 func (c *Choices) Sizes() Sizes { return c.sizes }
 
@@ -273,6 +278,6 @@ func (c *Choices) Maths(s Sizes) mla.Options {
 	return mla.Options{
 		PerHead: c.form == layout.FormReference, Method: c.method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: c.asked.FreqFold,
 		Select: c.selected, Rankings: c.rankings, Threshold: c.asked.Threshold,
-		Weights: c.weights, Split: c.asked.SVD == SVDSplit, QueryRank: c.qLora.Rank(), Bias: c.bias, Heal: c.heal, Distill: c.asked.Distill,
+		Weights: c.weights, Split: c.asked.SVD == SVDSplit, QueryRank: c.qLora.Rank(), Bias: c.bias, Heal: c.heal, HealOrder: c.HealOrder(), Distill: c.asked.Distill,
 	}
 }

@@ -109,6 +109,37 @@ func TestAim(t *testing.T) {
 	}
 }
 
+// TestHealOrder: closed forms are fitted one layer after the other, and layers that are healed
+// in steps on both streams, unless the user says otherwise; the words say how.
+func TestHealOrder(t *testing.T) {
+	m := testmodel.Llama{KVHeads: 2}.Open(t)
+	for name, c := range map[string]struct {
+		r     plan.Request
+		want  heal.Order
+		words string
+	}{
+		"outputs":            {plan.Request{Heal: new(heal.Output)}, heal.Sequential, "heal output"},
+		"outputs, otherwise": {plan.Request{Heal: new(heal.Output), HealOrder: heal.Own}, heal.Own, "heal output heal-order own"},
+		"steps":              {plan.Request{Heal: new(heal.Steps(9))}, heal.Both, "heal 9 heal-order both"},
+		"steps, otherwise":   {plan.Request{Heal: new(heal.Auto), HealOrder: heal.Sequential}, heal.Sequential, "heal auto heal-order sequential"},
+		"none":               {plan.Request{Heal: new(heal.None)}, heal.Both, "heal none"},
+	} {
+		choices := choose(t, m, c.r)
+		if got := choices.HealOrder(); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		var words []string
+		for _, w := range choices.Words(choices.Sizes()) {
+			if strings.HasPrefix(string(w.Option), "heal") {
+				words = append(words, w.String())
+			}
+		}
+		if got := strings.Join(words, " "); got != c.words {
+			t.Errorf("%s: %q, want %q", name, got, c.words)
+		}
+	}
+}
+
 // TestData: what is known of the data decides the measure of loss and whether output
 // projections are fitted, and nothing else; what cannot go with them is refused once they
 // are known.
@@ -137,6 +168,9 @@ func TestData(t *testing.T) {
 		"calibrated, by nothing":  {r: plan.Request{Weights: mla.WeightsCalibrated}, d: plan.Data{Statistics: plan.Absent}, err: "needs statistics"},
 		"attention, with a text":  {r: plan.Request{Weights: mla.WeightsAttention}, d: text, err: "without statistics"},
 		"healing without tokens":  {r: plan.Request{Heal: new(heal.Auto)}, d: plan.Data{Statistics: plan.Present}, err: "needs tokens"},
+		"an order of nothing":     {r: plan.Request{Heal: new(heal.None), HealOrder: heal.Own}, d: text, err: "heal-order says nothing"},
+		"an order without data":   {r: plan.Request{HealOrder: heal.Own}, d: plan.Data{Statistics: plan.Absent}, err: "heal-order says nothing"},
+		"an order":                {r: plan.Request{HealOrder: heal.Own}, d: text, weights: mla.WeightsCalibrated, heal: heal.Output},
 		"healing and kept biases": {r: plan.Request{Heal: new(heal.Auto), Bias: mla.BiasHF}, d: text, err: "bias hf"},
 	} {
 		for way, ask := range map[string]func() (*plan.Choices, error){

@@ -38,6 +38,7 @@ type Request struct {
 	LargerCache bool   // pad even if the cache becomes larger than the source's
 	Target      engine.Engine
 	Heal        *heal.Steps
+	HealOrder   heal.Order
 	Distill     int // steps in which all layers are trained together
 
 	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
@@ -80,7 +81,7 @@ func (r Request) Check() error {
 		for _, s := range []saying{
 			layout, {r.SVD != "", option.SVD.Alone()}, {r.Theta != 0, option.RopeTheta.Alone()}, {r.Scaling != "", option.RopeScaling.Alone()}, {r.Select != "", option.RopeSelect.Alone()},
 			{r.Threshold != 0, option.RopeThreshold.Alone()}, weights, {r.LatentNorm != "", option.LatentNorm.Alone()}, {r.QLora != nil, option.QLora.Alone()},
-			{r.Bias != "", option.Bias.Alone()}, {r.PadToKernel != "", option.PadToKernel.Alone()}, {r.Heal != nil, option.Heal.Alone()}, {r.Distill > 0, option.Distill.Alone()},
+			{r.Bias != "", option.Bias.Alone()}, {r.PadToKernel != "", option.PadToKernel.Alone()}, {r.Heal != nil, option.Heal.Alone()}, {r.HealOrder != "", option.HealOrder.Alone()}, {r.Distill > 0, option.Distill.Alone()},
 		} {
 			if s.said {
 				return Misuse("%v says nothing about %v, which has no latent", s.what, option.Method.Is(r.Method))

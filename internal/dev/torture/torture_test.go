@@ -113,7 +113,7 @@ func (j job) run(m *family.Model, out string) error {
 	run := convert.Options{Output: output, Budget: budget.Budget{Jobs: 1}}
 	if j.heal {
 		windows := [][]int{testmodel.Tokens(12, m.Vocab, 1), testmodel.Tokens(12, m.Vocab, 2)}
-		if run.Healer, err = heal.New(m, windows, 2, nil); err != nil {
+		if run.Healer, err = heal.New(m, windows, 2, heal.Both, nil); err != nil {
 			return err
 		}
 		defer run.Healer.Close()
