@@ -37,6 +37,14 @@ func (s Steps) String() string {
 	}
 }
 
+// Least returns how many steps a layer takes at least.
+func (s Steps) Least() int {
+	if s == Auto {
+		return firstRound
+	}
+	return max(0, int(s))
+}
+
 // split divides the steps of an order into those that come first and, in the order Both, those
 // that follow on the stream of the healed layers. Those are a quarter of a number of steps; a
 // way that is no number of steps is taken twice.

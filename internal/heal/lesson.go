@@ -34,6 +34,17 @@ func spans(lengths []int, held func(window int) bool, most int) (all []span, tra
 	return all, train, judge
 }
 
+// Cut cuts attention inputs, [T × d] each, into the pieces that layers learn from. They share the
+// data.
+func Cut(inputs []f32.Matrix) (pieces []f32.Matrix) {
+	for _, x := range inputs {
+		for from := 0; from < x.Rows; from += tokensTogether {
+			pieces = append(pieces, x.RowsFrom(from, min(tokensTogether, x.Rows-from)))
+		}
+	}
+	return pieces
+}
+
 // lesson is what a layer learns from: for every span its attention inputs, and what its
 // attention should add to the residual stream.
 type lesson struct{ inputs, targets *forward.Streams }

@@ -23,14 +23,14 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 	if len(a.sample) == 0 {
 		return nil, nil
 	}
-	t := &FitTrial{a, heal.Sample{Inputs: a.sample}}
+	t := &FitTrial{a, heal.Sample{Inputs: heal.Cut(a.sample)}}
 	D, stack := a.Stats.HeadDim, f32.From[float32](a.Stack)
 	out, err := a.OutputRows(0, a.Stats.Hidden)
 	if err != nil {
 		return nil, err
 	}
 	var mixed []f32.Matrix
-	for _, x := range a.sample {
+	for _, x := range t.sample.Inputs {
 		mixed = append(mixed, f32.New(x.Rows, a.Stats.Heads*D))
 	}
 	for h := range a.Stats.Heads {
@@ -39,7 +39,7 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 			return nil, err
 		}
 		query := f32.From[float32](w)
-		for i, x := range a.sample {
+		for i, x := range t.sample.Inputs {
 			q, k, v := a.sourceHead(x, h, query, stack)
 			f32.Rotate(q, a.Frequencies, false)
 			f32.Rotate(k, a.Frequencies, false)

@@ -59,7 +59,7 @@ type Options struct {
 
 	Heal      heal.Steps // how a layer is healed after its conversion
 	HealOrder heal.Order // and on which stream
-	Distill int        // steps in which all layers are trained together after that; 0: none
+	Distill   int        // steps in which all layers are trained together after that; 0: none
 }
 
 // Trains reports whether layers change after their conversion, output projections included.

@@ -3,7 +3,6 @@ package search
 import (
 	"slices"
 
-	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -18,7 +17,9 @@ func (x *search) try(candidates []candidate) error {
 		candidates[i].loss = 0
 	}
 	if x.heals() {
-		return x.add(spread(x.Layers, fittedLayers), candidates, x.fitted)
+		layers := spread(x.Layers, fittedLayers)
+		steps := trialSteps(x.Choices.Heal().Least(), x.Layers, len(candidates)*len(layers))
+		return x.add(layers, candidates, func(layer *mla.Attention) loss { return x.fitted(layer, steps) })
 	}
 	return x.add(x.layers, candidates, func(layer *mla.Attention) loss {
 		trial, err := layer.NewTrial()
@@ -32,19 +33,23 @@ func (x *search) try(candidates []candidate) error {
 }
 
 // Healing costs many times what a trial costs. So it is tried on fewer layers and with few
-// steps, and no more than there will be.
+// steps, which together are at most a part of those that layers will be healed in.
 const (
 	fittedLayers = 3
 	fittedSteps  = 40
+	fittedPart   = 0.1
 )
 
-// fitted returns the loss of a layer after some healing.
-func (x *search) fitted(layer *mla.Attention) loss {
+// trialSteps returns the steps of each of a number of trials, one at least, where each of the
+// layers takes that many steps in the end.
+func trialSteps(steps, layers, trials int) int {
+	most := int(fittedPart * float64(steps*layers) / float64(max(1, trials)))
+	return max(1, min(most, fittedSteps))
+}
+
+// fitted returns the loss of a layer after some steps of healing.
+func (x *search) fitted(layer *mla.Attention, steps int) loss {
 	trial, err := layer.NewFitTrial()
-	steps := fittedSteps
-	if h := x.Choices.Heal(); h != heal.Auto {
-		steps = min(steps, int(h))
-	}
 	return func(s plan.Sizes) (float64, error) {
 		if err != nil {
 			return 0, err
