@@ -12,19 +12,15 @@ type Text struct {
 	Held tokens.Windows // these are held out, to try and to judge choices that statistics have led to
 }
 
-// heldEvery says how much is held out: one in that many windows or, of few windows, one
-// in that many tokens.
-const heldEvery = 10
-
 // Hold divides windows of tokens into those for statistics and those that are held out
 // (design §2). It holds out every tenth window. Of fewer than ten it holds out the end of
 // the last one of full length: a tenth of all tokens, but no more than half of that
 // window, and nothing if that is less than two tokens.
 func Hold(windows tokens.Windows) Text {
 	var t Text
-	if len(windows) >= heldEvery {
+	if len(windows) >= tokens.HeldEvery {
 		for i, w := range windows {
-			if i%heldEvery == heldEvery/2 {
+			if windows.Held(i) {
 				t.Held = append(t.Held, w)
 			} else {
 				t.Kept = append(t.Kept, w)
@@ -38,7 +34,7 @@ func Hold(windows tokens.Windows) Text {
 			full = i
 		}
 	}
-	out := min(windows.Tokens()/heldEvery, windows.Longest()/2)
+	out := min(windows.Tokens()/tokens.HeldEvery, windows.Longest()/2)
 	if out < 2 {
 		return Text{Kept: windows}
 	}

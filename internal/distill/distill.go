@@ -56,9 +56,6 @@ type Result struct {
 	Steps  int     `json:"steps"` // how many were kept; 0 if they did not help
 }
 
-// heldEvery says that one in that many windows is held out.
-const heldEvery = 10
-
 // training is the training of layers under way.
 type training struct {
 	*Distiller
@@ -86,7 +83,7 @@ func (d *Distiller) Train(ctx context.Context, layers []*latent.Layer[float32]) 
 func (d *Distiller) begin(ctx context.Context, layers []*latent.Layer[float32]) (t *training, err error) {
 	t = &training{Distiller: d, decoder: forward.Decoder{Model: d.Model}, layers: layers}
 	for i := range d.Windows {
-		if i%heldEvery == min(heldEvery, len(d.Windows))/2 {
+		if d.Windows.Held(i) {
 			t.held = append(t.held, i)
 		} else {
 			t.train = append(t.train, i)

@@ -100,9 +100,6 @@ type Progress struct {
 	Before, Now   float64
 }
 
-// heldEvery says that one in that many windows is held out.
-const heldEvery = 10
-
 // New prepares to heal the layers of m on windows of tokens, of which there must be two or
 // more, in the given way and order. Temp names files for streams that do not fit into memory.
 // Errors are those of reading the embedding and of these files.
@@ -119,11 +116,11 @@ func New(m *family.Model, windows tokens.Windows, steps Steps, order Order, temp
 	judges := make(tokens.Windows, len(windows))
 	for i, w := range windows {
 		h.lengths = append(h.lengths, len(w))
-		if h.isHeld(i) {
+		if windows.Held(i) {
 			h.held, judges[i] = append(h.held, i), w
 		}
 	}
-	h.spans, h.train, h.test = spans(h.lengths, h.isHeld, longest)
+	h.spans, h.train, h.test = spans(h.lengths, windows.Held, longest)
 	h.source, err = embed(h.decoder, windows, temp)
 	if err == nil {
 		h.converted, err = embed(h.decoder, h.taught(judges), temp)
@@ -135,11 +132,6 @@ func New(m *family.Model, windows tokens.Windows, steps Steps, order Order, temp
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
-}
-
-// isHeld reports whether window i is held out.
-func (h *Healer) isHeld(i int) bool {
-	return i%heldEvery == min(heldEvery, len(h.windows))/2
 }
 
 // taught returns the windows that are taken through the healed layers: all if layers learn from

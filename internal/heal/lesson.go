@@ -90,14 +90,14 @@ func (l *lesson) read(spans []int) (batch, error) {
 // note puts down what the spans of a window say: source and converted are its residual streams
 // before the attention, and attended is what the attention of the source adds to the former.
 // Attention over a span of it is another than over the window.
-func (l *lesson) note(o *original, all []span, window int, source, converted, attended f32.Matrix) error {
+func (l *lesson) note(layer *forward.Layer, all []span, window int, source, converted, attended f32.Matrix) error {
 	for k, s := range all {
 		if s.window != window {
 			continue
 		}
 		want, x, adds := source.RowsFrom(s.from, s.tokens).Clone(), converted.RowsFrom(s.from, s.tokens), attended
 		if s.tokens < source.Rows {
-			adds = o.layer.Attend(want)
+			adds = layer.Attend(want)
 		}
 		want.Add(adds)
 		for i := range want.Rows {
@@ -106,7 +106,7 @@ func (l *lesson) note(o *original, all []span, window int, source, converted, at
 				row[j] -= v
 			}
 		}
-		if err := errors.Join(l.inputs.Put(k, o.input(x)), l.targets.Put(k, want)); err != nil {
+		if err := errors.Join(l.inputs.Put(k, layer.Input(x)), l.targets.Put(k, want)); err != nil {
 			return err
 		}
 	}

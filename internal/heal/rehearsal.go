@@ -53,12 +53,12 @@ func (r *Rehearsal) Close() error {
 // conversion. It is called for one conversion after the other, so that the weights of one
 // alone are in memory. Layers must come in order.
 func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion int) (*latent.Weights, error)) error {
-	o, err := originalOf(r.decoder, n)
+	layer, err := r.decoder.Layer(n)
 	if err != nil {
 		return err
 	}
 	err = f32.Each(ctx, r.windows, func(i int) error {
-		return errors.Join(change(r.source, i, o.layer.Attend), change(r.source, i, o.layer.MLP))
+		return errors.Join(change(r.source, i, layer.Attend), change(r.source, i, layer.MLP))
 	})
 	for k, s := range r.converted {
 		if err != nil {
@@ -69,7 +69,7 @@ func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion in
 			return failed
 		}
 		attention := latent.New[float32](w)
-		err = f32.Each(ctx, r.windows, func(i int) error { return o.through(s, i, attention) })
+		err = f32.Each(ctx, r.windows, func(i int) error { return through(layer.Around, s, i, attention) })
 	}
 	return err
 }

@@ -12,10 +12,10 @@ import (
 // underWay is a layer that is being healed.
 type underWay struct {
 	*Healer
-	n        int
-	original *original
-	before   *forward.Streams // the source's, before its attention; nil if nobody will ask
-	lesson   *lesson          // nil if it learns nothing
+	n      int
+	layer  *forward.Layer   // of the source
+	before *forward.Streams // the source's, before its attention; nil if nobody will ask
+	lesson *lesson          // nil if it learns nothing
 }
 
 // begin waits for the turn of layer n to take the source's stream through it. If the layer
@@ -29,11 +29,11 @@ func (h *Healer) begin(ctx context.Context, n int, learns bool) (*underWay, erro
 			return nil, err
 		}
 	}
-	o, err := originalOf(h.decoder, n)
+	layer, err := h.decoder.Layer(n)
 	if err != nil {
 		return nil, err
 	}
-	l := &underWay{Healer: h, n: n, original: o}
+	l := &underWay{Healer: h, n: n, layer: layer}
 	if learns {
 		if l.lesson, err = newLesson(h.spans, h.decoder.Hidden, h.temp); err != nil {
 			return nil, err
@@ -58,13 +58,13 @@ func (l *underWay) advance(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		attended := l.original.layer.Attend(x)
+		attended := l.layer.Attend(x)
 		if l.lesson != nil {
 			err = l.note(i, x, attended)
 		}
 		x = x.Clone()
 		x.Add(attended)
-		x.Add(l.original.layer.MLP(x))
+		x.Add(l.layer.MLP(x))
 		return errors.Join(err, next.Put(i, x))
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func (l *underWay) note(i int, x, attended f32.Matrix) error {
 			return err
 		}
 	}
-	return l.lesson.note(l.original, l.spans, i, x, converted, attended)
+	return l.lesson.note(l.layer, l.spans, i, x, converted, attended)
 }
 
 // learn puts down a new lesson, on the stream of the healed layers.
@@ -102,7 +102,7 @@ func (l *underWay) learn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return l.lesson.note(l.original, l.spans, i, x, y, l.original.layer.Attend(x))
+		return l.lesson.note(l.layer, l.spans, i, x, y, l.layer.Attend(x))
 	})
 }
 
@@ -111,11 +111,11 @@ func (l *underWay) learn(ctx context.Context) error {
 func (l *underWay) finish(ctx context.Context, closed, healed *latent.Layer[float32]) error {
 	err := f32.Each(ctx, len(l.lengths), func(i int) error {
 		var err error
-		if l.order != Own || l.isHeld(i) {
-			err = l.original.through(l.converted, i, healed)
+		if l.order != Own || l.windows.Held(i) {
+			err = through(l.layer.Around, l.converted, i, healed)
 		}
-		if l.isHeld(i) {
-			err = errors.Join(err, l.original.through(l.closed, i, closed))
+		if l.windows.Held(i) {
+			err = errors.Join(err, through(l.layer.Around, l.closed, i, closed))
 		}
 		return err
 	})

@@ -22,6 +22,13 @@ func (w Windows) Longest() int {
 	return n
 }
 
+// HeldEvery says that one in that many windows is held out.
+const HeldEvery = 10
+
+// Held reports whether window i is one of those that weights are judged on and do not learn
+// from: one in ten, and one if there are fewer.
+func (w Windows) Held(i int) bool { return i%HeldEvery == min(HeldEvery, len(w))/2 }
+
 // Cut cuts sequences into windows of at most length tokens. No window crosses the border of
 // two sequences. Cut stops after most tokens; if most is 0, it cuts everything. The rest at
 // the end of a sequence becomes a shorter window, unless it is one token, which predicts no
