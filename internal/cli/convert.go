@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -117,7 +118,7 @@ func runConvert(ctx context.Context, u *ui, o job.Conversion, verbose bool, rank
 	if err != nil {
 		return err
 	}
-	p := planned{Plan: done.Plan, Memory: done.Memory, Text: done.Text, ahead: done.Result == nil}
+	p := planned{Plan: done.Plan, Memory: done.Memory, Text: done.Text, Foretold: done.Foretold, ahead: done.Result == nil}
 	if ranks > 0 {
 		p.Ranks = done.Plan.PerRank(ranks)
 	}
@@ -167,10 +168,27 @@ func printConverted(u *ui, p planned, done *job.Outcome) error {
 // planned is a plan and what it takes. Its fields are the JSON output.
 type planned struct {
 	*plan.Plan
-	Memory int64             `json:"memory_bytes"`              // estimated, with one layer at a time
-	Text   *convert.Text     `json:"statistics_text,omitempty"` // that statistics are or will be of
-	Ranks  *family.RankCache `json:"cache_per_rank,omitempty"`  // nil unless somebody asks for ranks
-	ahead  bool              // nothing is written yet
+	Memory        int64             `json:"memory_bytes"`              // estimated, with one layer at a time
+	Text          *convert.Text     `json:"statistics_text,omitempty"` // that statistics are or will be of
+	Ranks         *family.RankCache `json:"cache_per_rank,omitempty"`  // nil unless somebody asks for ranks
+	*job.Foretold                   // how long healing will take; nil if that is known or nothing is healed in steps
+	ahead         bool              // nothing is written yet
+}
+
+// printForetold prints how long healing and training will take.
+func printForetold(w io.Writer, f *job.Foretold) {
+	if f == nil {
+		return
+	}
+	took := func(seconds float64) time.Duration {
+		return time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	}
+	if f.Heal > 0 {
+		fmt.Fprintf(w, "healing\tabout %v, at %.2g s a step of one layer, as measured here\n", took(f.Heal), f.HealStep)
+	}
+	if f.Distill > 0 {
+		fmt.Fprintf(w, "distilling\tabout %v, at %.2g s a step, as measured here\n", took(f.Distill), f.DistillStep)
+	}
 }
 
 // advise says what is not written, and who will not load what is.
@@ -207,6 +225,7 @@ func (p planned) print(w io.Writer) error {
 	}
 	if p.ahead {
 		fmt.Fprintf(t, "memory\tabout %s, or more for several layers at a time\n", report.Size(p.Memory))
+		printForetold(t, p.Foretold)
 	}
 	return t.Flush()
 }

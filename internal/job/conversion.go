@@ -39,6 +39,7 @@ type Outcome struct {
 	Text       *convert.Text   // that statistics are or will be of; nil: there are none
 	Calibrated bool            // there were statistics at hand
 	Unmade     error           // why the model has made no text that it should have; nil: it has
+	Foretold   *Foretold       // of a dry run: how long healing takes; nil: nothing is healed in steps
 	Result     *convert.Result // nil: of a dry run
 }
 

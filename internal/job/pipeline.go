@@ -64,7 +64,8 @@ func (r *run) stages(ctx context.Context) (*Outcome, error) {
 	}
 	done := &Outcome{Plan: p, Memory: r.outcomeMemory(p, stats), Text: stats.text, Calibrated: stats.Reader != nil, Unmade: stats.unmade}
 	if r.DryRun {
-		return done, nil
+		done.Foretold, err = r.foretell(ctx, p, stats.windows)
+		return done, err
 	}
 	done.Result, err = r.convert(ctx, p, stats, convert.Options{Budget: layers})
 	return done, err

@@ -1,0 +1,44 @@
+package distill
+
+import (
+	"context"
+	"time"
+
+	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/latent"
+	"github.com/mha2mla/mha2mla/internal/tokens"
+)
+
+// StepTime measures how long a step of training takes for m on windows of that many tokens, whose
+// layers have weights of the form of w. It runs one layer and the head.
+func StepTime(ctx context.Context, m *family.Model, w *latent.Weights, window int) (time.Duration, error) {
+	ids := make([]int, max(tokensAtOnce, window))
+	for i := range ids {
+		ids[i] = i % m.Vocab
+	}
+	l := latent.New[float32](w)
+	t := &training{
+		Distiller: &Distiller{Model: m, Windows: tokens.Windows{ids}}, decoder: forward.Decoder{Model: m},
+		layers: []*latent.Layer[float32]{l}, optimisers: []*latent.Adam[float32]{latent.NewAdam(l)},
+	}
+	var err error
+	t.head, err = newHead(t.decoder)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	p, err := t.forward(ctx, []int{0})
+	if err != nil {
+		return 0, err
+	}
+	atHead := time.Now()
+	_, gradient := t.head.compare(p.out, p.out.Clone(), true)
+	head := time.Since(atHead)
+	g, err := t.back(p, 0, gradient)
+	if err != nil {
+		return 0, err
+	}
+	t.optimisers[0].Step(g, 0)
+	return head + time.Duration(m.Layers)*(time.Since(start)-head), nil
+}
