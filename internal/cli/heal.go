@@ -67,13 +67,25 @@ func (h *healing) print(w io.Writer) error {
 		return nil
 	}
 	for _, l := range h.Layers {
-		if l.Steps == 0 {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "layer %-4d healed in %d steps: error on tokens held out %.4f → %.4f\n", l.Layer, l.Steps, l.Before, l.After); err != nil {
+		if err := l.print(w); err != nil {
 			return err
 		}
 	}
 	_, err := fmt.Fprintf(w, "behind the last layer, on %d tokens held out: error without and with healing %.4f → %.4f\n", h.Tokens, h.Before, h.After)
+	return err
+}
+
+// print prints what steps have won in a layer, or why it keeps its closed form.
+func (l healedLayer) print(w io.Writer) (err error) {
+	switch b := l.TakenBack; {
+	case l.Steps > 0:
+		_, err = fmt.Fprintf(w, "layer %-4d healed in %d steps: error on tokens held out %.4f → %.4f\n", l.Layer, l.Steps, l.Before, l.After)
+	case b != nil:
+		why := "it does no better by any that were tried"
+		if b.Learned < b.Held {
+			why = fmt.Sprintf("on those learned from it is %.4f, so that more text would help", b.Learned)
+		}
+		_, err = fmt.Fprintf(w, "layer %-4d keeps its closed form: %d steps took the error on tokens held out from %.4f to %.4f; %s\n", l.Layer, b.Steps, l.Before, b.Held, why)
+	}
 	return err
 }

@@ -66,6 +66,17 @@ type Result struct {
 
 	// Output says that the output projection was fitted in closed form.
 	Output bool `json:"output_fitted"`
+
+	// TakenBack says which steps did not help; nil if all did.
+	TakenBack *TakenBack `json:"taken_back,omitempty"`
+}
+
+// TakenBack says what steps did that were taken back, because they did not help on the tokens held
+// out. If the error on the tokens that they learned from is lower, there were too few of these.
+type TakenBack struct {
+	Steps   int     `json:"steps"`
+	Learned float64 `json:"error_learned"` // lately, on the tokens learned from
+	Held    float64 `json:"error_held_out"`
 }
 
 // Better reports whether healing has changed the layer.
@@ -247,9 +258,9 @@ func (h *Healer) again(l *underWay, t *training, w *latent.Weights, steps Steps,
 	if err != nil {
 		return err
 	}
-	*r = Result{Before: before, After: more.After, Steps: r.Steps + more.Steps, Output: r.Output || more.Output}
+	*r = Result{Before: before, After: more.After, Steps: r.Steps + more.Steps, Output: r.Output || more.Output, TakenBack: more.TakenBack}
 	if !(r.After < before) {
-		t.layer, *r = closed, Result{Before: before, After: before}
+		t.layer, *r = closed, Result{Before: before, After: before, TakenBack: &TakenBack{r.Steps, t.lately, r.After}}
 	}
 	return nil
 }

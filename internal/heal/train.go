@@ -131,9 +131,12 @@ func (t *training) round(steps int, r *Result) (better bool, err error) {
 		}
 	}
 	after, err := t.heldError()
-	if err != nil || !(after < r.After) {
-		t.layer = before
+	if err != nil {
 		return false, err
+	}
+	if !(after < r.After) {
+		t.layer, r.TakenBack = before, &TakenBack{steps, t.lately, after}
+		return false, nil
 	}
 	r.After, r.Steps = after, r.Steps+steps
 	return true, nil

@@ -103,6 +103,9 @@ func TestNeverWorse(t *testing.T) {
 	if r.Steps != 0 || r.After != r.Before {
 		t.Errorf("healed %+v", r)
 	}
+	if b := r.TakenBack; b == nil || b.Steps != 50 || !(b.Held > r.Before) || b.Learned <= 0 {
+		t.Errorf("taken back: %+v", b)
+	}
 	start := latent.New[float32](w).Tensors()
 	for k, tensor := range tr.layer.Tensors() {
 		for i, v := range tensor.Data {
