@@ -88,7 +88,7 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 
 // makeText has the model make so many tokens.
 func (g gatherer) makeText(ctx context.Context, tokens int) (*sample.Plan, calib.Text, error) {
-	p := textPlan(g.model, tokens, g.memory)
+	p := textPlan(g.model, tokens, g.Window, g.memory)
 	if err := g.room(p.Memory(g.model)); err != nil {
 		return nil, calib.Text{}, err
 	}
@@ -104,13 +104,13 @@ func (g gatherer) makeText(ctx context.Context, tokens int) (*sample.Plan, calib
 	return &p, text, err
 }
 
-// textPlan plans for m to make text. How much memory there is decides how, so that it is
+// textPlan plans for m to make text, in windows like those of the user's text. How much memory there is decides how, so that it is
 // what the user or the machine has, and not what happens to be free.
-func textPlan(m *family.Model, tokens int, memory int64) sample.Plan {
+func textPlan(m *family.Model, tokens, window int, memory int64) sample.Plan {
 	if memory == 0 {
 		memory = sysmem.Total() / 2
 	}
-	return sample.NewPlan(m, tokens, memory-baseMemory)
+	return sample.NewPlan(m, tokens, window, memory-baseMemory)
 }
 
 // collect gathers statistics of a text in a file.

@@ -137,7 +137,7 @@ func (r *run) unread(given calib.Text, share float64) (*statistics, error) {
 	s.text = &convert.Text{Given: there.Info().Tokens + int64(given.Kept.Tokens()), Share: share, Read: r.named()}
 	s.windows = given.Kept
 	if share > 0 {
-		p := textPlan(r.model, r.Made, r.Memory)
+		p := textPlan(r.model, r.Made, r.Window, r.Memory)
 		s.text.Made, s.windows = &p, slices.Concat(s.windows, p.Shape().Kept)
 	}
 	return s, nil

@@ -16,7 +16,7 @@ import (
 const Tokens = 8192
 
 const (
-	mostWindow   = 2048 // tokens of a window, if the model has as many positions
+	mostWindow   = 2048 // tokens of a window, if the model has as many positions and nobody wants another
 	pieceTokens  = 256  // tokens of each text that is written
 	piecesAtOnce = 64   // texts that are written side by side, so that weights are read once for all
 	passes       = 4    // of redrawing
@@ -34,9 +34,13 @@ type Plan struct {
 	Window  int `json:"window"`          // tokens of a window
 }
 
-// NewPlan plans for m to make that many tokens for statistics within memory bytes.
-func NewPlan(m *family.Model, tokens int, memory int64) Plan {
-	p := Plan{Tokens: tokens, HeldOut: max(2, tokens/heldPart), Passes: passes, Window: max(2, min(m.MaxPositions, mostWindow))}
+// NewPlan plans for m to make that many tokens for statistics within memory bytes, in windows of
+// the given length; 0 for as long as the model's positions go, 2048 at most.
+func NewPlan(m *family.Model, tokens, window int, memory int64) Plan {
+	if window == 0 {
+		window = min(m.MaxPositions, mostWindow)
+	}
+	p := Plan{Tokens: tokens, HeldOut: max(2, tokens/heldPart), Passes: passes, Window: max(2, window)}
 	p.Written = p.Tokens + p.HeldOut
 	if p.Memory(m) > memory {
 		p.Written, p.Redrawn = 0, p.Written
@@ -70,8 +74,8 @@ func (p Plan) Shape() calib.Text {
 // ceil returns a/b rounded up.
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// Make has m make the text. If there are prompts, a third of the texts that are written begin
-// with one of them. The same weights make the same text. Temp names files for streams that do
+// Make has m make the text. If there are prompts, two of three texts that are
+// written begin with one of them. The same weights make the same text. Temp names files for streams that do
 // not fit into memory. Progress, if not nil, is told how many tokens are done. Errors are those
 // of reading the weights and of these files, and the cause of ctx.
 func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp func() string, progress func(done, total int64)) (calib.Text, error) {
@@ -157,14 +161,15 @@ func (p Plan) write(ctx context.Context, m *family.Model, seed uint64, prompts [
 
 // start returns the tokens that the i-th text begins with. That is the token that begins every
 // sequence, if there is one. Some random ids follow in every other text, or where there is no
-// such token. Where there are prompts, one of them follows in every third text instead.
+// such token. Where there are prompts, one of them follows in two of three texts instead: what
+// the model will read is more like the user's text than like what follows random ids.
 func start(m *family.Model, r *rand.Rand, prompts [][]int, i int) []int {
 	var first []int
 	if bos, ok := m.BOS(); ok {
 		first = append(first, bos)
 	}
 	switch {
-	case len(prompts) > 0 && i%3 == 2:
+	case len(prompts) > 0 && i%3 > 0:
 		return append(first, prompts[r.IntN(len(prompts))]...)
 	case len(first) == 0 || i%2 == 1:
 		for range 1 + r.IntN(promptTokens) {

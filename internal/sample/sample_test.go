@@ -30,6 +30,7 @@ func TestMake(t *testing.T) {
 	for name, c := range map[string]struct {
 		model   testmodel.Llama
 		tokens  int
+		window  int
 		memory  int64
 		prompts [][]int
 	}{
@@ -37,14 +38,18 @@ func TestMake(t *testing.T) {
 		"a start token":   {model: testmodel.Llama{Config: map[string]any{"bos_token_id": 1}}, tokens: 700, memory: within},
 		"prompts":         {model: testmodel.Llama{}, tokens: 700, memory: within, prompts: [][]int{{1, 2, 3}, {4}}},
 		"redrawn alone":   {model: testmodel.Llama{Config: map[string]any{"bos_token_id": 1}}, tokens: 300, memory: 1},
+		"short windows":   {model: testmodel.Llama{}, tokens: 700, window: 48, memory: within},
 		"hardly anything": {model: testmodel.Llama{}, tokens: 2, memory: within},
 		"norms of heads":  {model: testmodel.Llama{Kind: "qwen3"}, tokens: 300, memory: within},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := c.model.Open(t)
-			p := NewPlan(m, c.tokens, c.memory)
+			p := NewPlan(m, c.tokens, c.window, c.memory)
 			if (p.Written == 0) != (c.memory == 1) || p.Written+p.Redrawn != p.Tokens+p.HeldOut {
 				t.Fatalf("%+v", p)
+			}
+			if longest := p.Shape().Kept.Longest(); c.window > 0 && longest != c.window {
+				t.Errorf("windows of %d tokens, not %d", longest, c.window)
 			}
 			var texts []calib.Text
 			for _, processors := range []int{1, 2} {
@@ -166,7 +171,7 @@ func TestRedrawSettles(t *testing.T) {
 // was drawn evenly, and about as much as the model is sure of itself.
 func TestWritten(t *testing.T) {
 	m := testmodel.Open(t, "../../testdata/stories260k")
-	p := NewPlan(m, 512, within)
+	p := NewPlan(m, 512, 0, within)
 	text, err := p.Make(context.Background(), m, nil, temp(t), nil)
 	if err != nil {
 		t.Fatal(err)
