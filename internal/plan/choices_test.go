@@ -109,8 +109,8 @@ func TestAim(t *testing.T) {
 	}
 }
 
-// TestHealOrder: closed forms are fitted one layer after the other, and layers that are healed
-// in steps on both streams, unless the user says otherwise; the words say how.
+// TestHealOrder: layers are healed one after the other unless the user says otherwise, and then
+// the words say how.
 func TestHealOrder(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	for name, c := range map[string]struct {
@@ -120,9 +120,9 @@ func TestHealOrder(t *testing.T) {
 	}{
 		"outputs":            {plan.Request{Heal: new(heal.Output)}, heal.Sequential, "heal output"},
 		"outputs, otherwise": {plan.Request{Heal: new(heal.Output), HealOrder: heal.Own}, heal.Own, "heal output heal-order own"},
-		"steps":              {plan.Request{Heal: new(heal.Steps(9))}, heal.Both, "heal 9 heal-order both"},
-		"steps, otherwise":   {plan.Request{Heal: new(heal.Auto), HealOrder: heal.Sequential}, heal.Sequential, "heal auto heal-order sequential"},
-		"none":               {plan.Request{Heal: new(heal.None)}, heal.Both, "heal none"},
+		"steps":              {plan.Request{Heal: new(heal.Steps(9))}, heal.Sequential, "heal 9"},
+		"steps, otherwise":   {plan.Request{Heal: new(heal.Auto), HealOrder: heal.Both}, heal.Both, "heal auto heal-order both"},
+		"none":               {plan.Request{Heal: new(heal.None)}, heal.Sequential, "heal none"},
 	} {
 		choices := choose(t, m, c.r)
 		if got := choices.HealOrder(); got != c.want {
