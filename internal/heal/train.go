@@ -102,7 +102,11 @@ func (t *training) run(steps Steps) (*Result, error) {
 	}
 	r.After = r.Before
 	if steps == Output {
-		return r, t.fitOutput(r)
+		err := t.fitOutput(r)
+		if t.progress != nil {
+			t.progress(1, 1, r.Before, r.After)
+		}
+		return r, err
 	}
 	if steps != Auto {
 		_, err := t.round(int(steps), r)
