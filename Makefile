@@ -34,7 +34,7 @@ cases: build
 	.ci/cases $(PROGRAM)
 
 # gets a real model, converts it in several ways and fails if one diverges further than
-# it should: half an hour of two processors, and a Python with venv to get the model
+# it should: two hours of two processors, and a Python with venv to get the model
 real: build
 	testdata/real/get $(BUILD)/real
 	testdata/real/measure $(PROGRAM) $(BUILD)/real
