@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
@@ -125,7 +123,7 @@ func (t *training) size(step int) float64 {
 // recent is the weight of the last step in the divergence that progress shows.
 const recent = 0.05
 
-// run trains in steps whose size falls along half a cosine wave, after it has risen.
+// run trains, and takes back what does not help on the tokens held out.
 func (t *training) run(ctx context.Context) (*Result, error) {
 	r := &Result{}
 	for _, i := range t.held {
@@ -136,47 +134,57 @@ func (t *training) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.After = r.Before
 	before := make([]*latent.Layer[float32], len(t.layers))
 	for n, l := range t.layers {
 		before[n] = l.Copy()
 	}
-	first, err := t.resume()
-	if err != nil {
+	if err := t.learn(ctx, r.Before); err != nil {
 		return nil, err
 	}
-	order, lately, kept := newOrder(t.train, t.Windows), r.Before, time.Now()
-	for range first {
-		order.next()
-	}
-	for step := first; step < t.Steps; step++ {
-		kl, err := t.step(ctx, order.next(), t.size(step))
-		if err != nil {
-			return nil, err
-		}
-		lately += recent * (kl - lately)
-		if t.Progress != nil {
-			t.Progress(Progress{step + 1, t.Steps, lately})
-		}
-		if t.Keeper != nil && (step+1 == t.Steps || time.Since(kept) >= t.Every) {
-			if err := t.Keeper.Keep(step+1, func(n int) []byte { return t.optimisers[n].Encode() }); err != nil {
-				return nil, err
-			}
-			kept = time.Now()
-		}
-	}
+	r.After, r.Steps = r.Before, t.Steps
 	after, err := t.heldKL(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !(after < r.Before) {
-		for n, l := range before {
-			*t.layers[n] = *l
-		}
+	if after < r.Before {
+		r.After = after
 		return r, nil
 	}
-	r.After, r.Steps = after, t.Steps
+	for n, l := range before {
+		*t.layers[n] = *l
+	}
+	r.Steps = 0
 	return r, nil
+}
+
+// learn takes the steps that an earlier training has not taken. Progress shows the running mean
+// of the divergence, which begins at kl.
+func (t *training) learn(ctx context.Context, kl float64) error {
+	first, err := t.resume()
+	if err != nil {
+		return err
+	}
+	order, kept := newOrder(t.train, t.Windows), time.Now()
+	for range first {
+		order.next()
+	}
+	for step := first; step < t.Steps; step++ {
+		now, err := t.step(ctx, order.next(), t.size(step))
+		if err != nil {
+			return err
+		}
+		kl += recent * (now - kl)
+		if t.Progress != nil {
+			t.Progress(Progress{step + 1, t.Steps, kl})
+		}
+		if t.Keeper != nil && (step+1 == t.Steps || time.Since(kept) >= t.Every) {
+			if err := t.Keeper.Keep(step+1, func(n int) []byte { return t.optimisers[n].Encode() }); err != nil {
+				return err
+			}
+			kept = time.Now()
+		}
+	}
+	return nil
 }
 
 // resume sets the layers to what an earlier training has kept, and returns after how many
@@ -199,37 +207,6 @@ func (t *training) resume() (steps int, err error) {
 		}
 	}
 	return steps, nil
-}
-
-// order deals the windows to learn from out to steps, all of them before any comes again, and
-// every time in another order.
-type order struct {
-	windows tokens.Windows
-	train   []int
-	rng     *rand.Rand
-	queue   []int
-}
-
-func newOrder(train []int, windows tokens.Windows) *order {
-	return &order{windows: windows, train: train, rng: rand.New(rand.NewPCG(23, 29))}
-}
-
-// next returns the windows of the next step.
-func (o *order) next() []int {
-	var some []int
-	tokens := 0
-	for tokens < tokensAtOnce {
-		if len(o.queue) == 0 {
-			o.queue = slices.Clone(o.train)
-			o.rng.Shuffle(len(o.queue), func(i, j int) { o.queue[i], o.queue[j] = o.queue[j], o.queue[i] })
-		}
-		n := len(o.windows[o.queue[0]])
-		if len(some) > 0 && (tokens+n > tokensAtOnce || slices.Contains(some, o.queue[0])) {
-			break
-		}
-		some, o.queue, tokens = append(some, o.queue[0]), o.queue[1:], tokens+n
-	}
-	return some
 }
 
 // heldKL returns the divergence on the tokens held out.
