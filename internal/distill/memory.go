@@ -19,6 +19,6 @@ func Memory(m *family.Model, latent int, windows tokens.Windows) int64 {
 	mlp := 3*int64(m.Intermediate)*d + 3*n*int64(m.Intermediate)
 	head := int64(m.Vocab) * (d + 2*positionsAtOnce)
 	last := 4 * d * int64(windows.Tokens())
-	between := (layers - 1) * last / 2
+	between := (layers - 1) * last
 	return 4*(tensors*(4*layers+2)+streams+attention+mlp+head) + min(forward.InMemory, last) + min(forward.InMemory, between)
 }

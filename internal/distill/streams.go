@@ -3,6 +3,7 @@ package distill
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/forward"
@@ -13,21 +14,22 @@ import (
 // logits, in nats.
 const streamWeight = 10
 
-// sourceStreams are the residual streams of the source behind every layer.
+// sourceStreams are the residual streams of the source behind every layer. Those between layers
+// are rounded, because there are many, and what a layer has lost is many times what that is.
 type sourceStreams struct {
-	between *rounded         // behind all layers but the last
-	last    *forward.Streams // behind the last one
-	layers  int
+	between         *forward.Streams // rounded; behind layer n of all but the last, of window i, at n·windows + i
+	last            *forward.Streams // behind the last one
+	layers, windows int
 }
 
 // runSource runs the source on windows and keeps its streams.
 func runSource(ctx context.Context, d forward.Decoder, windows tokens.Windows, temp func() string) (s *sourceStreams, err error) {
-	s = &sourceStreams{layers: d.Layers}
+	s = &sourceStreams{layers: d.Layers, windows: len(windows)}
 	s.last, err = forward.NewStreams(windows, d.Hidden, temp)
 	if err != nil {
 		return nil, err
 	}
-	s.between, err = newRounded(windows, d.Hidden, d.Layers-1, temp)
+	s.between, err = forward.NewRounded(slices.Repeat(windows, d.Layers-1), d.Hidden, temp)
 	if err == nil {
 		err = s.last.Embed(d, windows)
 	}
@@ -52,7 +54,7 @@ func (s *sourceStreams) through(l *forward.Layer, n, i int) error {
 	}
 	l.Forward(x)
 	if n < s.layers-1 {
-		err = s.between.put(n, i, x)
+		err = s.between.Put(n*s.windows+i, x)
 	}
 	return errors.Join(err, s.last.Put(i, x))
 }
@@ -62,7 +64,7 @@ func (s *sourceStreams) Close() error {
 	if s.between == nil {
 		return s.last.Close()
 	}
-	return errors.Join(s.last.Close(), s.between.close())
+	return errors.Join(s.last.Close(), s.between.Close())
 }
 
 // behind returns the streams of windows behind layer n, one below the other, [N × d]. They are
@@ -70,11 +72,11 @@ func (s *sourceStreams) Close() error {
 func (s *sourceStreams) behind(n int, windows []int) (f32.Matrix, error) {
 	var parts []f32.Matrix
 	for _, i := range windows {
-		get := func() (f32.Matrix, error) { return s.between.get(n, i) }
+		at, place := s.between, n*s.windows+i
 		if n == s.layers-1 {
-			get = func() (f32.Matrix, error) { return s.last.Get(i) }
+			at, place = s.last, i
 		}
-		x, err := get()
+		x, err := at.Get(place)
 		if err != nil {
 			return f32.Matrix{}, err
 		}
