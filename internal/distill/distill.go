@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/latent"
@@ -213,29 +212,11 @@ func (t *training) resume() (steps int, err error) {
 func (t *training) heldKL(ctx context.Context) (float64, error) {
 	sum, count := 0.0, 0
 	for _, i := range t.held {
-		p, err := t.forward(ctx, []int{i})
+		p, kl, _, err := t.lost(ctx, []int{i}, false)
 		if err != nil {
 			return 0, err
 		}
-		want, err := t.source.final([]int{i})
-		if err != nil {
-			return 0, err
-		}
-		kl, _ := t.head.compare(p.out, want, false)
 		sum, count = sum+kl*float64(p.out.Rows), count+p.out.Rows
 	}
 	return sum / float64(count), nil
-}
-
-// joined returns matrices one below the other, [N × d].
-func joined(parts []f32.Matrix) f32.Matrix {
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	var all f32.Matrix
-	for _, p := range parts {
-		all.Data = append(all.Data, p.Data...)
-		all.Rows, all.Cols, all.Stride = all.Rows+p.Rows, p.Cols, p.Cols
-	}
-	return all
 }

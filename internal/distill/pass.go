@@ -11,7 +11,6 @@ import (
 
 // pass is some windows on their way through the converted model.
 type pass struct {
-	windows []int
 	lengths []int        // of the windows, in tokens
 	inputs  []f32.Matrix // [N × d]: the residual stream before every layer
 	out     f32.Matrix   // [N × d]: behind the last one
@@ -19,7 +18,7 @@ type pass struct {
 
 // forward takes windows through the converted model.
 func (t *training) forward(ctx context.Context, windows []int) (*pass, error) {
-	p := &pass{windows: windows}
+	p := &pass{}
 	var parts []f32.Matrix
 	for _, i := range windows {
 		x, err := t.decoder.Embed(t.Windows[i])
@@ -28,7 +27,7 @@ func (t *training) forward(ctx context.Context, windows []int) (*pass, error) {
 		}
 		parts, p.lengths = append(parts, x), append(p.lengths, x.Rows)
 	}
-	p.out = joined(parts)
+	p.out = f32.Stack(parts)
 	for n, l := range t.layers {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -60,6 +59,21 @@ func mlp(around *forward.Around, x f32.Matrix) f32.Matrix {
 	return out
 }
 
+// lost takes windows through the converted model and returns their divergence in nats per token
+// and, if wanted, its gradient with respect to the streams behind the last layer.
+func (t *training) lost(ctx context.Context, windows []int, wanted bool) (p *pass, kl float64, gradient f32.Matrix, err error) {
+	p, err = t.forward(ctx, windows)
+	if err != nil {
+		return nil, 0, gradient, err
+	}
+	want, err := t.source.final(windows)
+	if err != nil {
+		return nil, 0, gradient, err
+	}
+	kl, gradient = t.head.compare(p.out, want, wanted)
+	return p, kl, gradient, nil
+}
+
 // step learns from windows, by a step of the given part of the largest. It returns their
 // divergence in nats per token.
 func (t *training) step(ctx context.Context, windows []int, part float64) (kl float64, err error) {
@@ -70,15 +84,10 @@ func (t *training) step(ctx context.Context, windows []int, part float64) (kl fl
 // every layer, the last one first. Use may change that layer. It returns the divergence in nats per
 // token, which is a part of the loss.
 func (t *training) gradients(ctx context.Context, windows []int, use func(n int, g *latent.Layer[float32])) (kl float64, err error) {
-	p, err := t.forward(ctx, windows)
+	p, kl, gradient, err := t.lost(ctx, windows, true)
 	if err != nil {
 		return 0, err
 	}
-	want, err := t.source.final(windows)
-	if err != nil {
-		return 0, err
-	}
-	kl, gradient := t.head.compare(p.out, want, true)
 	behind := p.out
 	for n := len(t.layers) - 1; n >= 0; n-- {
 		if err := context.Cause(ctx); err != nil {

@@ -82,7 +82,7 @@ func (s *sourceStreams) behind(n int, windows []int) (f32.Matrix, error) {
 		}
 		parts = append(parts, x)
 	}
-	return joined(parts), nil
+	return f32.Stack(parts), nil
 }
 
 // final returns the streams behind the last layer.
@@ -93,9 +93,6 @@ func (s *sourceStreams) final(windows []int) (f32.Matrix, error) {
 // pull adds to gradient the gradient with respect to the stream x behind layer n, [N × d], of its
 // mean relative error, E ‖x − s‖²/‖s‖² over tokens with s the source's, times weight.
 func (s *sourceStreams) pull(gradient, x f32.Matrix, n int, windows []int, weight float64) error {
-	if weight == 0 {
-		return nil
-	}
 	want, err := s.behind(n, windows)
 	if err != nil {
 		return err

@@ -47,6 +47,25 @@ func TestAttention(t *testing.T) {
 	}
 }
 
+// TestStack: rows come one below the other, also those of a part of a wider matrix.
+func TestStack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	parts := []Matrix{random[float32](rng, 2, 3), random[float32](rng, 1, 3), random[float32](rng, 4, 3)}
+	all, at := Stack(parts), 0
+	for _, p := range parts {
+		if d := all.RowsFrom(at, p.Rows).SquaredDistance(p); d != 0 {
+			t.Errorf("from row %d on it is off by %g", at, d)
+		}
+		at += p.Rows
+	}
+	if all.Rows != at || all.Cols != 3 {
+		t.Errorf("[%d × %d]", all.Rows, all.Cols)
+	}
+	if one := Stack(parts[:1]); one.SquaredDistance(parts[0]) != 0 {
+		t.Error("a single part changed")
+	}
+}
+
 // attendTo is what query i attends to, in double precision.
 func attendTo(q, k, v Matrix, i int, scale float64, reach int) []float64 {
 	first := 0

@@ -106,6 +106,25 @@ func Beside[T Real](a, b General[T]) General[T] {
 	return both
 }
 
+// Stack returns the rows of the parts, which have as many columns and one of which there must be,
+// one below the other. A single part is returned as it is, sharing its data.
+func Stack[T Real](parts []General[T]) General[T] {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	rows := 0
+	for _, p := range parts {
+		rows += p.Rows
+	}
+	all := NewOf[T](rows, parts[0].Cols)
+	at := 0
+	for _, p := range parts {
+		all.RowsFrom(at, p.Rows).CopyFrom(p)
+		at += p.Rows
+	}
+	return all
+}
+
 // From returns m in the given precision, or an empty matrix if m is nil.
 func From[T Real](m *mat.Dense) General[T] {
 	if m == nil {

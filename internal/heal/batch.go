@@ -14,13 +14,11 @@ type batch struct {
 
 // joined returns windows of inputs and targets, [T × d] each, as a batch.
 func joined(inputs, targets []f32.Matrix) batch {
-	var b batch
-	for i, x := range inputs {
-		b.X.Data, b.target.Data = append(b.X.Data, x.Data...), append(b.target.Data, targets[i].Data...)
-		b.X.Rows, b.X.Cols, b.X.Stride = b.X.Rows+x.Rows, x.Cols, x.Cols
+	b := batch{target: f32.Stack(targets)}
+	b.X = f32.Stack(inputs)
+	for _, x := range inputs {
 		b.Lengths = append(b.Lengths, x.Rows)
 	}
-	b.target.Rows, b.target.Cols, b.target.Stride = b.X.Rows, b.X.Cols, b.X.Cols
 	return b
 }
 
