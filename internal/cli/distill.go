@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/distill"
@@ -12,21 +11,12 @@ import (
 // Distilling returns a function that shows how far the training of all layers is, and one that
 // takes it off the screen.
 func (u *ui) Distilling() (report func(distill.Progress), finish func()) {
-	var mu sync.Mutex
-	what := "distilling"
-	show, finish := u.progressOf(func() string {
-		mu.Lock()
-		defer mu.Unlock()
-		return what
-	})
+	show, finish := u.changing("distilling")
 	if show == nil {
 		return nil, finish
 	}
 	return func(p distill.Progress) {
-		mu.Lock()
-		what = fmt.Sprintf("distilling, KL %.4f", p.KL)
-		mu.Unlock()
-		show(int64(p.Step), int64(p.Steps))
+		show(fmt.Sprintf("distilling, KL %.4f", p.KL), int64(p.Step), int64(p.Steps))
 	}, finish
 }
 

@@ -12,26 +12,22 @@ import (
 // Healing returns a function that shows how far healing is, and one that takes it
 // off the screen.
 func (u *ui) Healing() (report func(heal.Progress), finish func()) {
-	var mu sync.Mutex
-	what, parts := "healing", make(map[int]float64) // of each layer's steps
-	show, finish := u.progressOf(func() string {
-		mu.Lock()
-		defer mu.Unlock()
-		return what
-	})
+	show, finish := u.changing("healing")
 	if show == nil {
 		return nil, finish
 	}
+	var mu sync.Mutex
+	parts := make(map[int]float64) // of each layer's steps
 	return func(p heal.Progress) {
 		mu.Lock()
-		what = fmt.Sprintf("healing layer %d of %d, error %.4f → %.4f", p.Layer+1, p.Layers, p.Before, p.Now)
 		parts[p.Layer] = float64(p.Step) / float64(p.Steps)
 		done := 0.0
 		for _, part := range parts {
 			done += part
 		}
 		mu.Unlock()
-		show(int64(done*float64(p.Steps)), int64(p.Layers*p.Steps))
+		what := fmt.Sprintf("healing layer %d of %d, error %.4f → %.4f", p.Layer+1, p.Layers, p.Before, p.Now)
+		show(what, int64(done*float64(p.Steps)), int64(p.Layers*p.Steps))
 	}, finish
 }
 

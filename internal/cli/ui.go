@@ -80,7 +80,27 @@ func (u *ui) Progress(what string) (report func(done, total int64), finish func(
 	return u.progressOf(func() string { return what })
 }
 
-// progressOf is Progress where what is done changes.
+// changing is Progress where what is done changes: report is told it every time. It may be called
+// from several goroutines.
+func (u *ui) changing(what string) (report func(what string, done, total int64), finish func()) {
+	var mu sync.Mutex
+	show, finish := u.progressOf(func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return what
+	})
+	if show == nil {
+		return nil, finish
+	}
+	return func(now string, done, total int64) {
+		mu.Lock()
+		what = now
+		mu.Unlock()
+		show(done, total)
+	}, finish
+}
+
+// progressOf is Progress of what a function says at the time.
 func (u *ui) progressOf(what func() string) (report func(done, total int64), finish func()) {
 	if u.quiet {
 		return nil, func() {}

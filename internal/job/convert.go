@@ -33,25 +33,23 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 		o.Healer = healer
 		healer.Progress, finish = r.Healing()
 	}
-	o.Distiller = r.distiller(p, stats)
+	defer finish()
+	if p.Maths.Distill > 0 {
+		o.Distiller = r.distiller(p, stats)
+		var finish func()
+		o.Distiller.Progress, finish = r.Distilling()
+		defer finish()
+	}
 	o.Preparing = r.preparing()
-	result, err := convert.Run(ctx, p, o)
-	finish()
-	return result, err
+	return convert.Run(ctx, p, o)
 }
 
 // keepEvery is how much of a training is lost at most when it is killed.
 const keepEvery = 5 * time.Minute
 
-// distiller prepares to train all layers of p together on the text that its statistics are of;
-// nil if nobody asks for that.
+// distiller prepares to train all layers of p together on the text that its statistics are of.
 func (r *run) distiller(p *plan.Plan, stats *statistics) *distill.Distiller {
-	if p.Maths.Distill == 0 {
-		return nil
-	}
-	d := &distill.Distiller{Model: p.Source, Windows: stats.windows, Steps: p.Maths.Distill, Temp: r.numbered("distilling"), Every: keepEvery}
-	d.Progress, _ = r.Distilling()
-	return d
+	return &distill.Distiller{Model: p.Source, Windows: stats.windows, Steps: p.Maths.Distill, Temp: r.numbered("distilling"), Every: keepEvery}
 }
 
 // preparing shows the progress of a model that makes tokens before it is converted; nil if
