@@ -78,8 +78,7 @@ type run struct {
 	earlier []*layerRecord // [layers] from the run that is resumed; nil: none
 	journal *journal.Journal
 
-	earlierState *trainingRecord // of the run that is resumed; nil: none
-	states       int             // of the training, that were kept; their files take turns
+	trained *trainingRecord // the state of the training that was kept last, by this run or the one that is resumed; nil: none
 
 	constants []calib.Constant            // see mla.Input
 	warned    map[*checkpoint.Tensor]bool // under mu
@@ -184,7 +183,7 @@ func (r *run) write(ctx context.Context) (err error) {
 
 // keep leaves what was done for a later run to resume, if that is worth anything.
 func (r *run) keep() error {
-	if r.states > 0 {
+	if r.trained != nil {
 		return nil
 	}
 	for _, s := range r.shards {
@@ -212,18 +211,18 @@ func (r *run) work(ctx context.Context) error {
 		if r.Distiller != nil {
 			return r.distil(ctx)
 		}
-		return r.each(ctx, r.layers(), r.layer)
+		return r.each(ctx, r.layers(), r.Healer, r.layer)
 	})
 	return group.Wait()
 }
 
 // each calls f for some layers, as many at a time as the budget allows, or one after the other
-// if they are healed so.
-func (r *run) each(ctx context.Context, layers []int, f func(ctx context.Context, n int) error) error {
+// if the healer, which is nil if f heals none, heals them so.
+func (r *run) each(ctx context.Context, layers []int, healer *heal.Healer, f func(ctx context.Context, n int) error) error {
 	side, need := r.Budget, budget.LayerMemory(r.Source.Shape(), r.Maths, r.Stats != nil)
-	if r.Healer != nil {
-		need += r.Healer.Memory(r.Maths.Rank + r.Maths.RopeDims)
-		if !r.Healer.SideBySide() {
+	if healer != nil {
+		need += healer.Memory(r.Maths.Rank + r.Maths.RopeDims)
+		if !healer.SideBySide() {
 			side.Jobs = 1
 		}
 	}

@@ -2,9 +2,7 @@ package convert
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/latent"
@@ -16,7 +14,7 @@ import (
 // of them, would take the memory that training needs.
 func (r *run) distil(ctx context.Context) error {
 	trained, all := make([]*latent.Layer[float32], r.Source.Layers), r.allLayers()
-	err := r.each(ctx, all, func(ctx context.Context, n int) error {
+	err := r.each(ctx, all, r.Healer, func(ctx context.Context, n int) error {
 		layer, err := r.converted(ctx, n)
 		if err != nil {
 			return err
@@ -35,7 +33,7 @@ func (r *run) distil(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.each(ctx, all, func(_ context.Context, n int) error { return r.writeTrained(n, trained[n]) })
+	return r.each(ctx, all, nil, func(_ context.Context, n int) error { return r.writeTrained(n, trained[n]) })
 }
 
 // writeTrained writes layer n as it was trained, unless an earlier run has.
@@ -57,30 +55,34 @@ func (r *run) writeTrained(n int, trained *latent.Layer[float32]) error {
 	return r.writeLayer(n, layer)
 }
 
-// trainingRecord says that the state of a training is kept.
+// trainingRecord says that the state of a training is kept. States that follow each other are in
+// two sets of files by turns, so that one of them is whole at any time.
 type trainingRecord struct {
 	Step    int      `json:"step"`
+	Set     int      `json:"set"`    // 0 or 1
 	Digests []string `json:"sha256"` // of the files of all layers
 }
 
 // keeper keeps the state of a training beside the output that a run makes.
 type keeper run
 
-// trainingFile is the name of the file of the state of a layer. States that follow each other
-// are in files of other names, so that one of them is whole at any time.
-func trainingFile(states, n int) string { return fmt.Sprintf("training-%d-%d", states%2, n) }
+// file is the name of the file of the state of layer n.
+func (t *trainingRecord) file(n int) string { return fmt.Sprintf("training-%d-%d", t.Set, n) }
 
 // Keep keeps the state of all layers after that many steps.
 func (k *keeper) Keep(step int, state func(n int) []byte) error {
 	now := &trainingRecord{Step: step}
+	if k.trained != nil {
+		now.Set = 1 - k.trained.Set
+	}
 	for n := range k.Source.Layers {
 		content := state(n)
 		now.Digests = append(now.Digests, checkpoint.DigestBytes(content))
-		if err := k.out.Keep(trainingFile(k.states, n), content); err != nil {
+		if err := k.out.Keep(now.file(n), content); err != nil {
 			return err
 		}
 	}
-	k.states++
+	k.trained = now
 	if err := k.journal.Add(record{Training: now}); err != nil {
 		return err
 	}
@@ -90,18 +92,16 @@ func (k *keeper) Keep(step int, state func(n int) []byte) error {
 // Kept returns the state of all layers that an earlier run has kept last, if it is as it was
 // written.
 func (k *keeper) Kept(sizes []int64) (step int, states [][]byte, err error) {
-	if k.earlierState == nil || len(k.earlierState.Digests) != len(sizes) {
+	last := k.trained
+	if last == nil || len(last.Digests) != len(sizes) {
 		return 0, nil, nil
 	}
 	for n, size := range sizes {
-		content, err := k.out.Kept(trainingFile(k.states-1, n), size)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && checkpoint.DigestBytes(content) != k.earlierState.Digests[n] {
-			return 0, nil, nil
-		}
-		if err != nil {
+		content, err := (*run)(k).intact(last.file(n), size, last.Digests[n])
+		if err != nil || content == nil {
 			return 0, nil, err
 		}
 		states = append(states, content)
 	}
-	return k.earlierState.Step, states, nil
+	return last.Step, states, nil
 }

@@ -23,12 +23,8 @@ import (
 
 // distilInto carries p out and trains all layers together on windows.
 func distilInto(ctx context.Context, p *plan.Plan, windows tokens.Windows, jobs int, progress func(distill.Progress), r checkpoint.Replace) (*convert.Result, error) {
-	out, err := convert.Reserve(p.Source, p.Output, r)
-	if err != nil {
-		return nil, err
-	}
 	d := &distill.Distiller{Model: p.Source, Windows: windows, Steps: p.Maths.Distill, Progress: progress}
-	return convert.Run(ctx, p, convert.Options{Budget: budget.Budget{Jobs: jobs}, Distiller: d, Output: out})
+	return carryOut(ctx, p, convert.Options{Budget: budget.Budget{Jobs: jobs}, Distiller: d}, r)
 }
 
 // distilled converts m and trains all layers together on windows, of which the second is held

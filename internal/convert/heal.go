@@ -59,11 +59,8 @@ func (r *run) healedBefore(found *layerRecord, w *latent.Weights) (*latent.Weigh
 	}
 	var healed *latent.Weights
 	if old.Healed != "" {
-		content, err := r.out.Kept(healedFile(found.Layer), w.EncodedBytes())
-		if errors.Is(err, fs.ErrNotExist) || err == nil && checkpoint.DigestBytes(content) != old.Healed {
-			return nil, nil
-		}
-		if err != nil {
+		content, err := r.intact(healedFile(found.Layer), w.EncodedBytes(), old.Healed)
+		if err != nil || content == nil {
 			return nil, err
 		}
 		if healed, err = w.Decode(content); err != nil {
@@ -72,4 +69,14 @@ func (r *run) healedBefore(found *layerRecord, w *latent.Weights) (*latent.Weigh
 	}
 	found.Heal, found.Healed = old.Heal, old.Healed
 	return healed, nil
+}
+
+// intact returns the content of a file that an earlier run has kept, of at most that many bytes;
+// nil if it is gone, or has another digest than it had then.
+func (r *run) intact(name string, most int64, digest string) ([]byte, error) {
+	content, err := r.out.Kept(name, most)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && checkpoint.DigestBytes(content) != digest {
+		return nil, nil
+	}
+	return content, err
 }

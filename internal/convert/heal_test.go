@@ -45,11 +45,16 @@ func healInto(ctx context.Context, p *plan.Plan, steps heal.Steps, windows [][]i
 	}
 	defer h.Close()
 	h.Progress = progress
-	out, err := convert.Reserve(p.Source, p.Output, r)
+	return carryOut(ctx, p, convert.Options{Budget: budget.Budget{Jobs: 2}, Healer: h}, r)
+}
+
+// carryOut carries p out in an output that is reserved as r says.
+func carryOut(ctx context.Context, p *plan.Plan, o convert.Options, r checkpoint.Replace) (_ *convert.Result, err error) {
+	o.Output, err = convert.Reserve(p.Source, p.Output, r)
 	if err != nil {
 		return nil, err
 	}
-	return convert.Run(ctx, p, convert.Options{Budget: budget.Budget{Jobs: 2}, Healer: h, Output: out})
+	return convert.Run(ctx, p, o)
 }
 
 // healingPlan plans a conversion of m that heals.

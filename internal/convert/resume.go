@@ -173,8 +173,7 @@ func (r *run) resume(ctx context.Context) ([]record, error) {
 			r.earlier[rec.Layer.Layer] = rec.Layer
 			kept = append(kept, rec)
 		case rec.Training != nil:
-			r.earlierState = rec.Training
-			r.states++
+			r.trained = rec.Training
 			kept = append(kept, rec)
 		case rec.Shard != nil:
 			whole, err := r.adopt(ctx, rec.Shard)
