@@ -93,10 +93,10 @@ type Healer struct {
 	steps       Steps
 	order       Order
 	temp        func() string
-	lengths     []int  // of the windows, in tokens
-	held        []int  // indices of the windows held out
-	spans       []span // of the windows
-	train, test []int  // indices of the spans to learn from and of those held out
+	held        []int          // indices of the windows held out
+	spans       []span         // of the windows
+	pieces      tokens.Windows // the tokens of the spans
+	train, test []int          // indices of the spans to learn from and of those held out
 
 	source            *forward.Streams // before the layer whose turn it is to advance it
 	converted, closed *forward.Streams // of the healed layers and of the closed forms, before the layer whose turn it is to finish
@@ -126,12 +126,14 @@ func New(m *family.Model, windows tokens.Windows, steps Steps, order Order, temp
 	}
 	judges := make(tokens.Windows, len(windows))
 	for i, w := range windows {
-		h.lengths = append(h.lengths, len(w))
 		if windows.Held(i) {
 			h.held, judges[i] = append(h.held, i), w
 		}
 	}
-	h.spans, h.train, h.test = spans(h.lengths, windows.Held, longest)
+	h.spans, h.train, h.test = spans(windows, longest)
+	for _, s := range h.spans {
+		h.pieces = append(h.pieces, windows[s.window][s.from:s.from+s.tokens])
+	}
 	h.source, err = embed(h.decoder, windows, temp)
 	if err == nil {
 		h.converted, err = embed(h.decoder, h.taught(judges), temp)
@@ -268,8 +270,8 @@ func (h *Healer) again(l *underWay, t *training, w *latent.Weights, steps Steps,
 // training prepares to heal w on the lesson of l.
 func (h *Healer) training(ctx context.Context, l *underWay, w *latent.Weights) *training {
 	var lengths []int
-	for _, s := range h.spans {
-		lengths = append(lengths, s.tokens)
+	for _, p := range h.pieces {
+		lengths = append(lengths, len(p))
 	}
 	t := newTraining(ctx, l.lesson, w, lengths)
 	t.train, t.held = h.train, h.test

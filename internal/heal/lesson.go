@@ -17,11 +17,12 @@ const tokensTogether = 256
 // span is a run of tokens of a window that a layer sees as if they were a window.
 type span struct{ window, from, tokens int }
 
-// spans cuts the windows to learn from, of the given lengths, into spans of at most most
-// tokens. Windows that are held out stay whole. It returns the indices of either kind.
-func spans(lengths []int, held func(window int) bool, most int) (all []span, train, judge []int) {
-	for i, n := range lengths {
-		if held(i) {
+// spans cuts the windows to learn from into spans of at most most tokens. Windows that are held
+// out stay whole. It returns the indices of either kind.
+func spans(windows tokens.Windows, most int) (all []span, train, judge []int) {
+	for i, w := range windows {
+		n := len(w)
+		if windows.Held(i) {
 			judge = append(judge, len(all))
 			all = append(all, span{i, 0, n})
 			continue
@@ -49,18 +50,14 @@ func Cut(inputs []f32.Matrix) (pieces []f32.Matrix) {
 // attention should add to the residual stream.
 type lesson struct{ inputs, targets *forward.Streams }
 
-// newLesson makes room for the lesson of spans. Temp names files for what does not fit into
-// memory.
-func newLesson(all []span, width int, temp func() string) (*lesson, error) {
-	sizes := make(tokens.Windows, len(all))
-	for k, s := range all {
-		sizes[k] = make([]int, s.tokens)
-	}
-	inputs, err := forward.NewStreams(sizes, width, temp)
+// newLesson makes room for the lesson of pieces of windows. Temp names files for what does not
+// fit into memory.
+func newLesson(pieces tokens.Windows, width int, temp func() string) (*lesson, error) {
+	inputs, err := forward.NewStreams(pieces, width, temp)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := forward.NewStreams(sizes, width, temp)
+	targets, err := forward.NewStreams(pieces, width, temp)
 	if err != nil {
 		return nil, errors.Join(err, inputs.Close())
 	}

@@ -9,8 +9,9 @@ import (
 // Memory estimates the bytes that healing takes for m on windows of tokens, where the
 // latent and the rotary key of a token are that many floats together. It counts the layer
 // of the source, the tensors of the healed one with their gradients, moments and former
-// values, five residual streams or what takes as much to learn from, and the activations of a batch. Where the output projection
-// alone is fitted, the normal equations take the place of gradients and moments.
+// values, five residual streams or what takes as much to learn from, and the activations of a
+// batch. Where the output projection alone is fitted, the normal equations take the place of
+// gradients and moments.
 func Memory(m *family.Model, steps Steps, latent int, windows tokens.Windows) int64 {
 	d, r := int64(m.Hidden), int64(latent)
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)

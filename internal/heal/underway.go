@@ -35,7 +35,7 @@ func (h *Healer) begin(ctx context.Context, n int, learns bool) (*underWay, erro
 	}
 	l := &underWay{Healer: h, n: n, layer: layer}
 	if learns {
-		if l.lesson, err = newLesson(h.spans, h.decoder.Hidden, h.temp); err != nil {
+		if l.lesson, err = newLesson(h.pieces, h.decoder.Hidden, h.temp); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +53,7 @@ func (l *underWay) advance(ctx context.Context) error {
 		return err
 	}
 	before := l.source
-	err = f32.Each(ctx, len(l.lengths), func(i int) error {
+	err = f32.Each(ctx, len(l.windows), func(i int) error {
 		x, err := before.Get(i)
 		if err != nil {
 			return err
@@ -93,7 +93,7 @@ func (l *underWay) note(i int, x, attended f32.Matrix) error {
 
 // learn puts down a new lesson, on the stream of the healed layers.
 func (l *underWay) learn(ctx context.Context) error {
-	return f32.Each(ctx, len(l.lengths), func(i int) error {
+	return f32.Each(ctx, len(l.windows), func(i int) error {
 		x, err := l.before.Get(i)
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func (l *underWay) learn(ctx context.Context) error {
 // finish takes the other streams through the layer, whose attention is closed in the closed
 // form and healed in the converted model. It ends the turn of the layer.
 func (l *underWay) finish(ctx context.Context, closed, healed *latent.Layer[float32]) error {
-	err := f32.Each(ctx, len(l.lengths), func(i int) error {
+	err := f32.Each(ctx, len(l.windows), func(i int) error {
 		var err error
 		if l.order != Own || l.windows.Held(i) {
 			err = through(l.layer.Around, l.converted, i, healed)

@@ -16,7 +16,7 @@ type Won struct {
 func (h *Healer) Won() (*Won, error) {
 	w := &Won{}
 	for _, i := range h.held {
-		w.Tokens += h.lengths[i]
+		w.Tokens += len(h.windows[i])
 	}
 	off, err := relativeErrors(h.source, []*forward.Streams{h.closed, h.converted}, h.held)
 	if err != nil {

@@ -6,10 +6,9 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 )
 
-// Constants of Adam (Kingma and Ba 2015, algorithm 1), and the size of its first step,
-// relative to the mean absolute value of a tensor. Steps shrink to zero in the end. On
-// two checkpoints a first step of 3e-2 leaves two or three per cent less divergence than
-// 2e-2.
+// Constants of Adam (Kingma and Ba 2015, algorithm 1), and the largest size of a step, relative
+// to the mean absolute value of a tensor. Who descends takes a part of it, which depends on the
+// size of the model and on how many steps are left.
 const (
 	momentum    = 0.9   // β₁
 	spread      = 0.999 // β₂
