@@ -2,7 +2,6 @@ package distill
 
 import (
 	"context"
-	"errors"
 	"math"
 	"time"
 
@@ -20,7 +19,6 @@ type Distiller struct {
 	Model   *family.Model  // the source
 	Windows tokens.Windows // to learn from; some are held out
 	Steps   int
-	Temp    func() string // names the file for what the source computes, if that does not fit into memory
 
 	// Keeper, if not nil, keeps the state of the training every Every, and in the end.
 	Keeper Keeper
@@ -58,7 +56,6 @@ type training struct {
 	*Distiller
 	decoder     forward.Decoder
 	train, held []int // indices of the windows to learn from and of those held out
-	source      *sourceStreams
 	head        *head
 	layers      []*latent.Layer[float32]
 	optimisers  []*latent.Adam[float32]
@@ -66,19 +63,18 @@ type training struct {
 
 // Train trains layers, the latent attention of every layer of the model, in place. What does
 // not help on the tokens held out is taken back. There must be two windows or more. Errors are
-// those of reading the weights and of the file for the streams, and the cause of ctx.
-func (d *Distiller) Train(ctx context.Context, layers []*latent.Layer[float32]) (r *Result, err error) {
-	t, err := d.begin(ctx, layers)
+// those of reading the weights, and the cause of ctx.
+func (d *Distiller) Train(ctx context.Context, layers []*latent.Layer[float32]) (*Result, error) {
+	t, err := d.begin(layers)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.source.Close()) }()
 	return t.run(ctx)
 }
 
 // begin prepares to train layers.
-func (d *Distiller) begin(ctx context.Context, layers []*latent.Layer[float32]) (t *training, err error) {
-	t = &training{Distiller: d, decoder: forward.Decoder{Model: d.Model}, layers: layers}
+func (d *Distiller) begin(layers []*latent.Layer[float32]) (*training, error) {
+	t := &training{Distiller: d, decoder: forward.Decoder{Model: d.Model}, layers: layers}
 	for i := range d.Windows {
 		if d.Windows.Held(i) {
 			t.held = append(t.held, i)
@@ -89,11 +85,8 @@ func (d *Distiller) begin(ctx context.Context, layers []*latent.Layer[float32]) 
 	for _, l := range layers {
 		t.optimisers = append(t.optimisers, latent.NewAdam(l))
 	}
+	var err error
 	t.head, err = newHead(t.decoder)
-	if err != nil {
-		return nil, err
-	}
-	t.source, err = runSource(ctx, t.decoder, d.Windows, d.Temp)
 	return t, err
 }
 
@@ -212,11 +205,11 @@ func (t *training) resume() (steps int, err error) {
 func (t *training) heldKL(ctx context.Context) (float64, error) {
 	sum, count := 0.0, 0
 	for _, i := range t.held {
-		p, kl, _, err := t.lost(ctx, []int{i}, false)
+		l, err := t.lost(ctx, []int{i}, false)
 		if err != nil {
 			return 0, err
 		}
-		sum, count = sum+kl*float64(p.out.Rows), count+p.out.Rows
+		sum, count = sum+l.kl*float64(l.out.Rows), count+l.out.Rows
 	}
 	return sum / float64(count), nil
 }

@@ -150,11 +150,10 @@ func TestTakenBack(t *testing.T) {
 func TestDescent(t *testing.T) {
 	m := testmodel.Open(t, stories)
 	ctx, layers := context.Background(), disturbed(t, m, 0.3)
-	tr, err := (&Distiller{Model: m, Windows: windows(m, 3)}).begin(ctx, layers)
+	tr, err := (&Distiller{Model: m, Windows: windows(m, 3)}).begin(layers)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.source.Close()
 	some := []int{0, 2}
 	gradients := make([]*latent.Layer[float32], m.Layers)
 	_, err = tr.gradients(ctx, some, func(n int, g *latent.Layer[float32]) { gradients[n] = g })
@@ -200,17 +199,14 @@ func (t *training) loss(test *testing.T, windows []int) float64 {
 	if err != nil {
 		test.Fatal(err)
 	}
-	want, err := t.source.final(windows)
+	source, err := t.runSource(context.Background(), windows)
 	if err != nil {
 		test.Fatal(err)
 	}
-	loss, _ := t.head.compare(p.out, want, false)
+	loss, _ := t.head.compare(p.out, source[len(source)-1], false)
 	streams := append(p.inputs[1:len(p.inputs):len(p.inputs)], p.out)
 	for n, x := range streams {
-		s, err := t.source.behind(n, windows)
-		if err != nil {
-			test.Fatal(err)
-		}
+		s := source[n]
 		for i := range x.Rows {
 			off, size := 0.0, 0.0
 			for j, v := range x.Row(i) {

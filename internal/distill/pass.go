@@ -19,15 +19,11 @@ type pass struct {
 // forward takes windows through the converted model.
 func (t *training) forward(ctx context.Context, windows []int) (*pass, error) {
 	p := &pass{}
-	var parts []f32.Matrix
-	for _, i := range windows {
-		x, err := t.decoder.Embed(t.Windows[i])
-		if err != nil {
-			return nil, err
-		}
-		parts, p.lengths = append(parts, x), append(p.lengths, x.Rows)
+	var err error
+	p.out, p.lengths, err = t.embed(windows)
+	if err != nil {
+		return nil, err
 	}
-	p.out = f32.Stack(parts)
 	for n, l := range t.layers {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -59,19 +55,27 @@ func mlp(around *forward.Around, x f32.Matrix) f32.Matrix {
 	return out
 }
 
-// lost takes windows through the converted model and returns their divergence in nats per token
-// and, if wanted, its gradient with respect to the streams behind the last layer.
-func (t *training) lost(ctx context.Context, windows []int, wanted bool) (p *pass, kl float64, gradient f32.Matrix, err error) {
-	p, err = t.forward(ctx, windows)
+// lost is what windows lose in the converted model.
+type lost struct {
+	*pass
+	source   []f32.Matrix // the residual streams of the source behind every layer
+	kl       float64      // divergence in nats per token
+	gradient f32.Matrix   // of the divergence with respect to the streams behind the last layer, if wanted
+}
+
+// lost takes windows through both models.
+func (t *training) lost(ctx context.Context, windows []int, wanted bool) (*lost, error) {
+	source, err := t.runSource(ctx, windows)
 	if err != nil {
-		return nil, 0, gradient, err
+		return nil, err
 	}
-	want, err := t.source.final(windows)
+	p, err := t.forward(ctx, windows)
 	if err != nil {
-		return nil, 0, gradient, err
+		return nil, err
 	}
-	kl, gradient = t.head.compare(p.out, want, wanted)
-	return p, kl, gradient, nil
+	l := &lost{pass: p, source: source}
+	l.kl, l.gradient = t.head.compare(p.out, source[len(source)-1], wanted)
+	return l, nil
 }
 
 // step learns from windows, by a step of the given part of the largest. It returns their
@@ -84,26 +88,24 @@ func (t *training) step(ctx context.Context, windows []int, part float64) (kl fl
 // every layer, the last one first. Use may change that layer. It returns the divergence in nats per
 // token, which is a part of the loss.
 func (t *training) gradients(ctx context.Context, windows []int, use func(n int, g *latent.Layer[float32])) (kl float64, err error) {
-	p, kl, gradient, err := t.lost(ctx, windows, true)
+	l, err := t.lost(ctx, windows, true)
 	if err != nil {
 		return 0, err
 	}
-	behind := p.out
+	behind := l.out
 	for n := len(t.layers) - 1; n >= 0; n-- {
 		if err := context.Cause(ctx); err != nil {
 			return 0, err
 		}
-		if err := t.source.pull(gradient, behind, n, windows, streamWeight/float64(len(t.layers))); err != nil {
-			return 0, err
-		}
-		g, err := t.back(p, n, gradient)
+		pull(l.gradient, behind, l.source[n], streamWeight/float64(len(t.layers)))
+		g, err := t.back(l.pass, n, l.gradient)
 		if err != nil {
 			return 0, err
 		}
 		use(n, g)
-		behind = p.inputs[n]
+		behind = l.inputs[n]
 	}
-	return kl, nil
+	return l.kl, nil
 }
 
 // back takes the gradient with respect to the stream behind layer n, in place, to that with

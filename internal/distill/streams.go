@@ -2,111 +2,79 @@ package distill
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/forward"
-	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // streamWeight is the weight of the streams' mean relative error beside the divergence of the
 // logits, in nats.
 const streamWeight = 10
 
-// sourceStreams are the residual streams of the source behind every layer. Those between layers
-// are rounded, because there are many, and what a layer has lost is many times what that is.
-type sourceStreams struct {
-	between         *forward.Streams // rounded; behind layer n of all but the last, of window i, at n·windows + i
-	last            *forward.Streams // behind the last one
-	layers, windows int
-}
-
-// runSource runs the source on windows and keeps its streams.
-func runSource(ctx context.Context, d forward.Decoder, windows tokens.Windows, temp func() string) (s *sourceStreams, err error) {
-	s = &sourceStreams{layers: d.Layers, windows: len(windows)}
-	s.last, err = forward.NewStreams(windows, d.Hidden, temp)
+// runSource runs the source on windows and returns its residual streams behind every layer, one
+// window below the other, [L] of [N × d]. A step runs it anew: of a text that is read twice at
+// most, to keep the streams would save a tenth of the time, and take the disk 2·L·d bytes and
+// more for every token.
+func (t *training) runSource(ctx context.Context, windows []int) ([]f32.Matrix, error) {
+	x, lengths, err := t.embed(windows)
 	if err != nil {
 		return nil, err
 	}
-	s.between, err = forward.NewRounded(slices.Repeat(windows, d.Layers-1), d.Hidden, temp)
-	if err == nil {
-		err = s.last.Embed(d, windows)
-	}
-	for n := 0; err == nil && n < d.Layers; n++ {
-		var l *forward.Layer
-		l, err = d.Layer(n)
-		if err == nil {
-			err = f32.Each(ctx, len(windows), func(i int) error { return s.through(l, n, i) })
+	var behind []f32.Matrix
+	for n := range t.layers {
+		l, err := t.decoder.Layer(n)
+		if err != nil {
+			return nil, err
 		}
+		x = x.Clone()
+		if err := through(ctx, l, x, lengths); err != nil {
+			return nil, err
+		}
+		behind = append(behind, x)
 	}
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return behind, nil
 }
 
-// through takes window i through layer n of the source.
-func (s *sourceStreams) through(l *forward.Layer, n, i int) error {
-	x, err := s.last.Get(i)
-	if err != nil {
-		return err
-	}
-	l.Forward(x)
-	if n < s.layers-1 {
-		err = s.between.Put(n*s.windows+i, x)
-	}
-	return errors.Join(err, s.last.Put(i, x))
-}
-
-// Close gives up the streams.
-func (s *sourceStreams) Close() error {
-	if s.between == nil {
-		return s.last.Close()
-	}
-	return errors.Join(s.last.Close(), s.between.Close())
-}
-
-// behind returns the streams of windows behind layer n, one below the other, [N × d]. They are
-// not to be changed.
-func (s *sourceStreams) behind(n int, windows []int) (f32.Matrix, error) {
+// embed returns the embeddings of windows, one below the other, and how long they are.
+func (t *training) embed(windows []int) (x f32.Matrix, lengths []int, err error) {
 	var parts []f32.Matrix
 	for _, i := range windows {
-		at, place := s.between, n*s.windows+i
-		if n == s.layers-1 {
-			at, place = s.last, i
-		}
-		x, err := at.Get(place)
+		part, err := t.decoder.Embed(t.Windows[i])
 		if err != nil {
-			return f32.Matrix{}, err
+			return x, nil, err
 		}
-		parts = append(parts, x)
+		parts, lengths = append(parts, part), append(lengths, part.Rows)
 	}
-	return f32.Stack(parts), nil
+	return f32.Stack(parts), lengths, nil
 }
 
-// final returns the streams behind the last layer.
-func (s *sourceStreams) final(windows []int) (f32.Matrix, error) {
-	return s.behind(s.layers-1, windows)
+// through takes the streams of windows of the given lengths, in place, through a layer of the
+// source.
+func through(ctx context.Context, l *forward.Layer, x f32.Matrix, lengths []int) error {
+	var starts []int
+	from := 0
+	for _, n := range lengths {
+		starts = append(starts, from)
+		from += n
+	}
+	return f32.Each(ctx, len(lengths), func(i int) error {
+		l.Forward(x.RowsFrom(starts[i], lengths[i]))
+		return nil
+	})
 }
 
-// pull adds to gradient the gradient with respect to the stream x behind layer n, [N × d], of its
+// pull adds to gradient the gradient with respect to the stream x behind a layer, [N × d], of its
 // mean relative error, E ‖x − s‖²/‖s‖² over tokens with s the source's, times weight.
-func (s *sourceStreams) pull(gradient, x f32.Matrix, n int, windows []int, weight float64) error {
-	want, err := s.behind(n, windows)
-	if err != nil {
-		return err
-	}
+func pull(gradient, x, source f32.Matrix, weight float64) {
 	for t := range x.Rows {
-		source, g := want.RowsFrom(t, 1), gradient.Row(t)
-		size := source.SquaredNorm()
+		s, g := source.RowsFrom(t, 1), gradient.Row(t)
+		size := s.SquaredNorm()
 		if size == 0 {
 			continue
 		}
 		factor := float32(2 * weight / (size * float64(x.Rows)))
 		for j, v := range x.Row(t) {
-			g[j] += factor * (v - source.Data[j])
+			g[j] += factor * (v - s.Data[j])
 		}
 	}
-	return nil
 }

@@ -28,12 +28,16 @@ func StepTime(ctx context.Context, m *family.Model, w *latent.Weights, window in
 		return 0, err
 	}
 	start := time.Now()
+	source, err := t.runSource(ctx, []int{0})
+	if err != nil {
+		return 0, err
+	}
 	p, err := t.forward(ctx, []int{0})
 	if err != nil {
 		return 0, err
 	}
 	atHead := time.Now()
-	_, gradient := t.head.compare(p.out, p.out.Clone(), true)
+	_, gradient := t.head.compare(p.out, source[0], true)
 	head := time.Since(atHead)
 	g, err := t.back(p, 0, gradient)
 	if err != nil {

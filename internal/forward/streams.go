@@ -1,11 +1,12 @@
 package forward
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
-	"github.com/mha2mla/mha2mla/internal/floatconv"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
@@ -16,34 +17,28 @@ const InMemory = 256 << 20
 // Streams holds the residual streams of windows of tokens between layers.
 type Streams struct {
 	width  int
-	format floatconv.Format // that the numbers are rounded to
-	offset []int64          // of each window in the file, in bytes, and of its end
-	held   []f32.Matrix     // the streams, if they are in memory
-	file   *os.File         // else nil
+	offset []int64      // of each window in the file, in bytes, and of its end
+	held   []f32.Matrix // the streams, if they are in memory
+	file   *os.File     // else nil
 }
 
 // NewStreams makes room for the residual streams, [tokens × width] each, of the given
 // windows. If they take more than InMemory it creates a file of the name that temp returns,
 // which Close removes. It is an error if that fails.
 func NewStreams(windows tokens.Windows, width int, temp func() string) (*Streams, error) {
-	return newStreams(windows, width, floatconv.Binary32, InMemory, temp)
+	return newStreams(windows, width, InMemory, temp)
 }
 
-// NewRounded is NewStreams for streams that are kept as BF16, in a file of half the size.
-func NewRounded(windows tokens.Windows, width int, temp func() string) (*Streams, error) {
-	return newStreams(windows, width, floatconv.BFloat16, InMemory, temp)
-}
-
-// newStreams is NewStreams in any format and with at most inMemory bytes in memory.
-func newStreams(windows tokens.Windows, width int, format floatconv.Format, inMemory int64, temp func() string) (*Streams, error) {
-	s := &Streams{width: width, format: format}
+// newStreams is NewStreams with at most inMemory bytes in memory.
+func newStreams(windows tokens.Windows, width int, inMemory int64, temp func() string) (*Streams, error) {
+	s := &Streams{width: width}
 	size := int64(0)
 	for _, w := range windows {
 		s.offset = append(s.offset, size)
-		size += int64(format.Size()) * int64(len(w)) * int64(width)
+		size += 4 * int64(len(w)) * int64(width)
 	}
 	s.offset = append(s.offset, size)
-	if 4*int64(windows.Tokens())*int64(width) <= inMemory {
+	if size <= inMemory {
 		s.held = make([]f32.Matrix, len(windows))
 		return s, nil
 	}
@@ -78,17 +73,16 @@ func (s *Streams) Close() error {
 
 // Put keeps the stream of window i.
 func (s *Streams) Put(i int, x f32.Matrix) error {
-	if s.file == nil && s.format == floatconv.Binary32 {
+	if s.file == nil {
 		s.held[i] = x
 		return nil
 	}
-	b := make([]byte, len(x.Data)*s.format.Size())
-	floatconv.Encode(b, f32.Double(x.Data), s.format)
-	if s.file == nil {
-		s.held[i] = s.decode(b)
-		return nil
+	var b bytes.Buffer
+	b.Grow(4 * len(x.Data))
+	if err := binary.Write(&b, binary.LittleEndian, x.Data); err != nil {
+		return err
 	}
-	_, err := s.file.WriteAt(b, s.offset[i])
+	_, err := s.file.WriteAt(b.Bytes(), s.offset[i])
 	return err
 }
 
@@ -101,12 +95,6 @@ func (s *Streams) Get(i int) (f32.Matrix, error) {
 	if _, err := s.file.ReadAt(b, s.offset[i]); err != nil {
 		return f32.Matrix{}, err
 	}
-	return s.decode(b), nil
-}
-
-// decode returns the stream whose numbers are in b.
-func (s *Streams) decode(b []byte) f32.Matrix {
-	x := f32.New(len(b)/(s.format.Size()*s.width), s.width)
-	floatconv.Decode(x.Data, b, s.format)
-	return x
+	x := f32.New(len(b)/(4*s.width), s.width)
+	return x, binary.Read(bytes.NewReader(b), binary.LittleEndian, x.Data)
 }

@@ -49,7 +49,7 @@ const keepEvery = 5 * time.Minute
 
 // distiller prepares to train all layers of p together on the text that its statistics are of.
 func (r *run) distiller(p *plan.Plan, stats *statistics) *distill.Distiller {
-	return &distill.Distiller{Model: p.Source, Windows: stats.windows, Steps: p.Maths.Distill, Temp: r.numbered("distilling"), Every: keepEvery}
+	return &distill.Distiller{Model: p.Source, Windows: stats.windows, Steps: p.Maths.Distill, Every: keepEvery}
 }
 
 // preparing shows the progress of a model that makes tokens before it is converted; nil if
