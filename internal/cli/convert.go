@@ -183,6 +183,9 @@ func printForetold(w io.Writer, f *job.Foretold) {
 	took := func(seconds float64) time.Duration {
 		return time.Duration(seconds * float64(time.Second)).Round(time.Second)
 	}
+	if f.Making > 0 {
+		fmt.Fprintf(w, "making text\tabout %v, %d tokens to learn from\n", took(f.Making), f.Made)
+	}
 	if f.Heal > 0 {
 		fmt.Fprintf(w, "healing\tabout %v, at %.2g s a step of one layer, as measured here\n", took(f.Heal), f.HealStep)
 	}

@@ -39,7 +39,7 @@ func statsFlag(cmd *cobra.Command, stats *[]string) {
 
 // madeFlag adds the flag about how much text a model makes.
 func madeFlag(cmd *cobra.Command, tokens *int) {
-	flag(cmd.Flags(), tokens, "made-tokens", "N", strconv.Itoa(sample.Tokens), "tokens that the model makes itself, where it does", severalTokens)
+	flag(cmd.Flags(), tokens, "made-tokens", "N", strconv.Itoa(sample.Tokens), "tokens that the model makes itself for statistics, where it does", severalTokens)
 }
 
 // sourceFlags adds the flags that name the tokens.

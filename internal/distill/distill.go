@@ -45,10 +45,11 @@ type Progress struct {
 // Result says what the training has won: the divergence KL(source‖converted) in nats per token,
 // on tokens held out.
 type Result struct {
-	Tokens int     `json:"tokens_held_out"`
-	Before float64 `json:"kl_before"`
-	After  float64 `json:"kl_after"`
-	Steps  int     `json:"steps"` // how many were kept; 0 if they did not help
+	Learned int     `json:"tokens_learned_from"`
+	Tokens  int     `json:"tokens_held_out"`
+	Before  float64 `json:"kl_before"`
+	After   float64 `json:"kl_after"`
+	Steps   int     `json:"steps"` // how many were kept; 0 if they did not help
 }
 
 // training is the training of layers under way.
@@ -94,6 +95,11 @@ func (d *Distiller) begin(layers []*latent.Layer[float32]) (*training, error) {
 // by itself.
 const tokensAtOnce = 1024
 
+// Tokens returns how many tokens steps on windows read, those read again included.
+func Tokens(steps int, windows tokens.Windows) int {
+	return steps * max(tokensAtOnce, windows.Longest())
+}
+
 // largest is the size of the largest step, relative to that of latent.Adam, in a model of hidden
 // size 1 and one layer. Steps shrink with the roots of both. Adam moves all weights of a row at
 // once and alike, and what they add up to grows with the root of their number, beside what they
@@ -121,6 +127,7 @@ func (t *training) run(ctx context.Context) (*Result, error) {
 	for _, i := range t.held {
 		r.Tokens += len(t.Windows[i])
 	}
+	r.Learned = t.Windows.Tokens() - r.Tokens
 	var err error
 	r.Before, err = t.heldKL(ctx)
 	if err != nil {

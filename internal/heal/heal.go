@@ -45,6 +45,9 @@ func (s Steps) Least() int {
 	return max(0, int(s))
 }
 
+// Tokens returns how many tokens the steps of a layer read at least, those read again included.
+func (s Steps) Tokens() int { return s.Least() * tokensAtOnce }
+
 // split divides the steps of an order into those that come first and, in the order Both, those
 // that follow on the stream of the healed layers. Those are a quarter of a number of steps; a
 // way that is no number of steps is taken twice.

@@ -2,13 +2,17 @@ package job
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/distill"
 	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/sample"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // convert carries the plan out, healing if layers are to be healed, and has the output
@@ -21,11 +25,15 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 		return nil, plan.Misuse("one window of tokens is not enough to learn from: some are held out").
 			Try("name a longer text, or a smaller %v", option.Window)
 	}
+	windows, err := r.lesson(ctx, p, stats)
+	if err != nil {
+		return nil, err
+	}
 	var finish func()
 	if p.Maths.Heal == heal.None {
 		o.Progress, finish = r.Progress("converting")
 	} else {
-		healer, err := r.healer(p, stats)
+		healer, err := heal.New(p.Source, windows, p.Maths.Heal, p.Maths.HealOrder, r.numbered("healing"))
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +43,7 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 	}
 	defer finish()
 	if p.Maths.Distill > 0 {
-		o.Distiller = r.distiller(p, stats)
+		o.Distiller = &distill.Distiller{Model: p.Source, Windows: windows, Steps: p.Maths.Distill, Every: keepEvery}
 		var finish func()
 		o.Distiller.Progress, finish = r.Distilling()
 		defer finish()
@@ -47,9 +55,30 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 // keepEvery is how much of a training is lost at most when it is killed.
 const keepEvery = 5 * time.Minute
 
-// distiller prepares to train all layers of p together on the text that its statistics are of.
-func (r *run) distiller(p *plan.Plan, stats *statistics) *distill.Distiller {
-	return &distill.Distiller{Model: p.Source, Windows: stats.windows, Steps: p.Maths.Distill, Every: keepEvery}
+// lesson returns the windows that the layers of p learn from: those that its statistics are of, and
+// more that the source makes.
+func (r *run) lesson(ctx context.Context, p *plan.Plan, stats *statistics) (tokens.Windows, error) {
+	n := lessonTokens(p.Maths, stats)
+	if n == 0 {
+		return stats.windows, nil
+	}
+	_, text, err := r.gatherer(stats.given).makeText(ctx, sample.Learning, n)
+	return slices.Concat(stats.windows, text.Kept), err
+}
+
+// readings is how often a training reads a text at most, where the source can make more of it. What
+// is read often is learned by heart: 120 steps on 65,536 tokens of a text, each read three times
+// and a half, halve what SmolLM2-135M loses on these, and win a fifth of that on others.
+const readings = 2
+
+// lessonTokens returns how many tokens the source is to make to learn from, beside those that the
+// statistics are of. It makes none where the user wants none of its own in these.
+func lessonTokens(maths mla.Options, stats *statistics) int {
+	if stats.text == nil || stats.text.Share == 0 {
+		return 0
+	}
+	read := max(maths.Heal.Tokens(), distill.Tokens(maths.Distill, stats.windows))
+	return max(0, read/readings-stats.windows.Tokens())
 }
 
 // preparing shows the progress of a model that makes tokens before it is converted; nil if
@@ -65,10 +94,4 @@ func (r *run) preparing() func(done, total int64) {
 			finish()
 		}
 	}
-}
-
-// healer prepares to heal the layers of p on the text that its statistics are of. Residual
-// streams that are large go into the folder of the work on the output.
-func (r *run) healer(p *plan.Plan, stats *statistics) (*heal.Healer, error) {
-	return heal.New(p.Source, stats.windows, p.Maths.Heal, p.Maths.HealOrder, r.numbered("healing"))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/tokens"
+	"github.com/mha2mla/mha2mla/internal/sample"
 )
 
 // Foretold says how long the healing and the training of a conversion will take on this machine,
@@ -19,12 +19,14 @@ type Foretold struct {
 	Heal        float64 `json:"healing_seconds,omitempty"`          // of all layers; at least, where nobody has named the steps
 	DistillStep float64 `json:"seconds_per_distilling_step,omitempty"`
 	Distill     float64 `json:"distilling_seconds,omitempty"`
+	Made        int     `json:"tokens_made_to_learn_from,omitempty"` // beside those of statistics
+	Making      float64 `json:"making_seconds,omitempty"`            // these; 0 if their time is not known
 }
 
-// foretell measures how long the healing and the training that p has will take on windows; nil
-// if it has neither. The weights of a step do not matter for its time, so that one layer is
+// foretell measures how long the healing and the training that p has will take; nil if it has
+// neither. The weights of a step do not matter for its time, so that one layer is
 // converted without statistics.
-func (r *run) foretell(ctx context.Context, p *plan.Plan, windows tokens.Windows) (*Foretold, error) {
+func (r *run) foretell(ctx context.Context, p *plan.Plan, stats *statistics) (*Foretold, error) {
 	steps := p.Maths.Heal.Least()
 	if steps == 0 && p.Maths.Distill == 0 {
 		return nil, nil
@@ -50,11 +52,19 @@ func (r *run) foretell(ctx context.Context, p *plan.Plan, windows tokens.Windows
 		f.HealStep, f.Heal = step.Seconds(), (step * time.Duration(steps*r.model.Layers)).Seconds()
 	}
 	if p.Maths.Distill > 0 {
-		step, err := distill.StepTime(ctx, r.model, w, windows.Longest())
+		step, err := distill.StepTime(ctx, r.model, w, stats.windows.Longest())
 		if err != nil {
 			return nil, err
 		}
 		f.DistillStep, f.Distill = step.Seconds(), (step * time.Duration(p.Maths.Distill)).Seconds()
+	}
+	f.Made = lessonTokens(p.Maths, stats)
+	if f.Made > 0 {
+		making, err := textPlan(r.model, sample.Learning, f.Made, r.Window, r.Memory).WritingTime(ctx, r.model)
+		if err != nil {
+			return nil, err
+		}
+		f.Making = making.Seconds()
 	}
 	return f, nil
 }

@@ -63,7 +63,7 @@ func (g gatherer) gather(ctx context.Context, share float64) (s *statistics, err
 
 // addMade adds statistics of text that the model makes.
 func (g gatherer) addMade(ctx context.Context, s *statistics) error {
-	plan, text, err := g.makeText(ctx, g.Made)
+	plan, text, err := g.makeText(ctx, sample.Statistics, g.Made)
 	if err != nil {
 		return err
 	}
@@ -86,9 +86,9 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 	return nil
 }
 
-// makeText has the model make so many tokens.
-func (g gatherer) makeText(ctx context.Context, tokens int) (*sample.Plan, calib.Text, error) {
-	p := textPlan(g.model, tokens, g.Window, g.memory)
+// makeText has the model make so many tokens for a purpose.
+func (g gatherer) makeText(ctx context.Context, purpose sample.Purpose, tokens int) (*sample.Plan, calib.Text, error) {
+	p := textPlan(g.model, purpose, tokens, g.Window, g.memory)
 	if err := g.room(p.Memory(g.model)); err != nil {
 		return nil, calib.Text{}, err
 	}
@@ -104,13 +104,14 @@ func (g gatherer) makeText(ctx context.Context, tokens int) (*sample.Plan, calib
 	return &p, text, err
 }
 
-// textPlan plans for m to make text, in windows like those of the user's text. How much memory there is decides how, so that it is
-// what the user or the machine has, and not what happens to be free.
-func textPlan(m *family.Model, tokens, window int, memory int64) sample.Plan {
+// textPlan plans for m to make text, in windows like those of the user's text. How much memory
+// there is decides how, so that it is what the user or the machine has, and not what happens to be
+// free.
+func textPlan(m *family.Model, purpose sample.Purpose, tokens, window int, memory int64) sample.Plan {
 	if memory == 0 {
 		memory = sysmem.Total() / 2
 	}
-	return sample.NewPlan(m, tokens, window, memory-baseMemory)
+	return sample.NewPlan(m, purpose, tokens, window, memory-baseMemory)
 }
 
 // collect gathers statistics of a text in a file.

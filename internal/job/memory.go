@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/budget"
 	"github.com/mha2mla/mha2mla/internal/calib"
@@ -125,12 +126,17 @@ func (r *run) memory(maths mla.Options, stats bool, s *statistics) int64 {
 		p := text.Made
 		need = max(need, baseMemory+p.Memory(m), baseMemory+calib.Memory(m, p.Shape()))
 	}
+	windows := s.windows
+	if n := lessonTokens(maths, s); n > 0 {
+		p := textPlan(m, sample.Learning, n, r.Window, r.Memory)
+		need, windows = max(need, baseMemory+p.Memory(m)), slices.Concat(windows, p.Shape().Kept)
+	}
 	beside := search.Memory(m, r.Cache, s.held)
 	if maths.Heal != heal.None {
-		beside = max(beside, heal.Memory(m, maths.Heal, max(r.Cache, maths.Rank+maths.RopeDims), s.windows))
+		beside = max(beside, heal.Memory(m, maths.Heal, max(r.Cache, maths.Rank+maths.RopeDims), windows))
 	}
 	if maths.Distill > 0 {
-		beside = max(beside, distill.Memory(m, max(r.Cache, maths.Rank+maths.RopeDims), s.windows))
+		beside = max(beside, distill.Memory(m, max(r.Cache, maths.Rank+maths.RopeDims), windows))
 	}
 	return need + beside
 }

@@ -64,7 +64,7 @@ func (r *run) stages(ctx context.Context) (*Outcome, error) {
 	}
 	done := &Outcome{Plan: p, Memory: r.outcomeMemory(p, stats), Text: stats.text, Calibrated: stats.Reader != nil, Unmade: stats.unmade}
 	if r.DryRun {
-		done.Foretold, err = r.foretell(ctx, p, stats.windows)
+		done.Foretold, err = r.foretell(ctx, p, stats)
 		return done, err
 	}
 	done.Result, err = r.convert(ctx, p, stats, convert.Options{Budget: layers})

@@ -10,6 +10,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/plan"
+	"github.com/mha2mla/mha2mla/internal/sample"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
@@ -90,7 +91,7 @@ func (r *run) statistics(ctx context.Context, share float64) (*statistics, error
 	if r.DryRun {
 		return r.unread(given, share)
 	}
-	g := gatherer{View: r.View, Data: r.Data, model: r.model, given: given, memory: r.Memory, temp: r.output.Scratch}
+	g := r.gatherer(given)
 	s, err := g.gather(ctx, share)
 	switch {
 	case err != nil && share == 1 && computesNoNumbers(err):
@@ -106,7 +107,7 @@ func (r *run) statistics(ctx context.Context, share float64) (*statistics, error
 		warnOfFew(r, n, r.model)
 	}
 	if r.MaxKL != nil && len(s.held) == 0 {
-		_, text, err := g.makeText(ctx, heldTokens)
+		_, text, err := g.makeText(ctx, sample.Statistics, heldTokens)
 		if err != nil {
 			s.done()
 			return nil, err
@@ -114,6 +115,12 @@ func (r *run) statistics(ctx context.Context, share float64) (*statistics, error
 		s.held = text.Kept
 	}
 	return s, nil
+}
+
+// gatherer gathers statistics of the source beside the output, with the text that the user has
+// given.
+func (r *run) gatherer(given calib.Text) gatherer {
+	return gatherer{View: r.View, Data: r.Data, model: r.model, given: given, memory: r.Memory, temp: r.output.Scratch}
 }
 
 // computesNoNumbers reports whether a model failed for what it computes. Without
@@ -137,7 +144,7 @@ func (r *run) unread(given calib.Text, share float64) (*statistics, error) {
 	s.text = &convert.Text{Given: there.Info().Tokens + int64(given.Kept.Tokens()), Share: share, Read: r.named()}
 	s.windows = given.Kept
 	if share > 0 {
-		p := textPlan(r.model, r.Made, r.Window, r.Memory)
+		p := textPlan(r.model, sample.Statistics, r.Made, r.Window, r.Memory)
 		s.text.Made, s.windows = &p, slices.Concat(s.windows, p.Shape().Kept)
 	}
 	return s, nil

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/mha2mla/mha2mla/internal/calib"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -24,23 +25,38 @@ const (
 	promptTokens = 4    // random ids that a text begins with, at most
 )
 
+// Purpose is what a text is made for.
+type Purpose int
+
+// Text for Statistics shows what the user's text does not, so that a narrow one does not decide
+// alone. Text for Learning is there because the user's is short, and is as much like it as
+// can be.
+const (
+	Statistics Purpose = iota
+	Learning
+)
+
 // Plan says what text a model makes. Its fields are JSON output.
 type Plan struct {
-	Tokens  int `json:"tokens"`          // for statistics
-	HeldOut int `json:"held_out_tokens"` // made besides, to be held out
-	Written int `json:"written"`         // of both: all, if the weights fit into memory
-	Redrawn int `json:"redrawn"`         // of both: all, if they do not; these begin as random ids
-	Passes  int `json:"passes"`          // of redrawing
-	Window  int `json:"window"`          // tokens of a window
+	Purpose Purpose `json:"-"`
+	Tokens  int     `json:"tokens"`          // for the purpose
+	HeldOut int     `json:"held_out_tokens"` // made besides, to be held out of statistics
+	Written int     `json:"written"`         // of both: all, if the weights fit into memory
+	Redrawn int     `json:"redrawn"`         // of both: all, if they do not; these begin as random ids
+	Passes  int     `json:"passes"`          // of redrawing
+	Window  int     `json:"window"`          // tokens of a window
 }
 
-// NewPlan plans for m to make that many tokens for statistics within memory bytes, in windows of
+// NewPlan plans for m to make that many tokens within memory bytes, in windows of
 // the given length; 0 for as long as the model's positions go, 2048 at most.
-func NewPlan(m *family.Model, tokens, window int, memory int64) Plan {
+func NewPlan(m *family.Model, purpose Purpose, tokens, window int, memory int64) Plan {
 	if window == 0 {
 		window = min(m.MaxPositions, mostWindow)
 	}
-	p := Plan{Tokens: tokens, HeldOut: max(2, tokens/heldPart), Passes: passes, Window: max(2, window)}
+	p := Plan{Purpose: purpose, Tokens: tokens, Passes: passes, Window: max(2, window)}
+	if purpose == Statistics {
+		p.HeldOut = max(2, tokens/heldPart)
+	}
 	p.Written = p.Tokens + p.HeldOut
 	if p.Memory(m) > memory {
 		p.Written, p.Redrawn = 0, p.Written
@@ -74,15 +90,17 @@ func (p Plan) Shape() calib.Text {
 // ceil returns a/b rounded up.
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// Make has m make the text. If there are prompts, two of three texts that are
-// written begin with one of them. The same weights make the same text. Temp names files for streams that do
-// not fit into memory. Progress, if not nil, is told how many tokens are done. Errors are those
-// of reading the weights and of these files, and the cause of ctx.
+// Make has m make the text. If there are prompts, one of three texts that are written for
+// statistics begins with one of them, and every one to learn from. The same weights make the same
+// text. Temp names files for streams that do not fit into memory. Progress, if not nil, is told how
+// many tokens are done. Errors are those of reading the weights and of these files, and the cause
+// of ctx.
 func (p Plan) Make(ctx context.Context, m *family.Model, prompts [][]int, temp func() string, progress func(done, total int64)) (calib.Text, error) {
 	seed, err := seedOf(m)
 	if err != nil {
 		return calib.Text{}, err
 	}
+	seed += uint64(p.Purpose) << 32 // no text is made twice
 	report := func(done, total int64) {
 		if progress != nil {
 			progress(done*int64(p.Tokens+p.HeldOut)/total, int64(p.Tokens+p.HeldOut))
@@ -145,7 +163,7 @@ func (p Plan) write(ctx context.Context, m *family.Model, seed uint64, prompts [
 	var starts [][]int
 	var lengths []int
 	for at := 0; at < p.Written; at += piece {
-		starts, lengths = append(starts, start(m, r, prompts, len(starts))), append(lengths, min(piece, p.Written-at))
+		starts, lengths = append(starts, p.start(m, r, prompts, len(starts))), append(lengths, min(piece, p.Written-at))
 	}
 	var all []int
 	for from := 0; from < len(starts); from += piecesAtOnce {
@@ -159,17 +177,35 @@ func (p Plan) write(ctx context.Context, m *family.Model, seed uint64, prompts [
 	return all, nil
 }
 
+// WritingTime measures on one token of each piece how long it takes to write the text; 0 if it is
+// redrawn. Errors are those of reading the weights, and the cause of ctx.
+func (p Plan) WritingTime(ctx context.Context, m *family.Model) (time.Duration, error) {
+	if p.Written == 0 {
+		return 0, nil
+	}
+	g, err := NewGenerator(m)
+	if err != nil {
+		return 0, err
+	}
+	piece := min(pieceTokens, p.Window)
+	pieces := ceil(p.Written, piece)
+	atOnce := min(piecesAtOnce, pieces)
+	prompts, lengths := slices.Repeat([][]int{{0}}, atOnce), slices.Repeat([]int{2}, atOnce)
+	start := time.Now()
+	_, err = g.Write(ctx, prompts, lengths, 0, nil)
+	return time.Since(start) * time.Duration(piece*ceil(pieces, piecesAtOnce)), err
+}
+
 // start returns the tokens that the i-th text begins with. That is the token that begins every
-// sequence, if there is one. Some random ids follow in every other text, or where there is no
-// such token. Where there are prompts, one of them follows in two of three texts instead: what
-// the model will read is more like the user's text than like what follows random ids.
-func start(m *family.Model, r *rand.Rand, prompts [][]int, i int) []int {
+// sequence, if there is one. Where the text is to go on from a prompt, that follows. Else some
+// random ids follow in every other text, or where there is no such token.
+func (p Plan) start(m *family.Model, r *rand.Rand, prompts [][]int, i int) []int {
 	var first []int
 	if bos, ok := m.BOS(); ok {
 		first = append(first, bos)
 	}
 	switch {
-	case len(prompts) > 0 && i%3 > 0:
+	case len(prompts) > 0 && (p.Purpose == Learning || i%3 == 2):
 		return append(first, prompts[r.IntN(len(prompts))]...)
 	case len(first) == 0 || i%2 == 1:
 		for range 1 + r.IntN(promptTokens) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
@@ -44,7 +45,7 @@ func TestMake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := c.model.Open(t)
-			p := NewPlan(m, c.tokens, c.window, c.memory)
+			p := NewPlan(m, Statistics, c.tokens, c.window, c.memory)
 			if (p.Written == 0) != (c.memory == 1) || p.Written+p.Redrawn != p.Tokens+p.HeldOut {
 				t.Fatalf("%+v", p)
 			}
@@ -68,6 +69,39 @@ func TestMake(t *testing.T) {
 				t.Errorf("%d tokens and %d held out of %+v", kept, held, p)
 			}
 		})
+	}
+}
+
+// TestPurposes: text to learn from goes on from prompts in every piece, text for statistics in one
+// of three, and neither has what the other has.
+func TestPurposes(t *testing.T) {
+	m := testmodel.Open(t, "../../testdata/stories260k")
+	prompt := []int{7, 5, 3, 2, 11}
+	made := map[Purpose]tokens.Windows{}
+	for purpose, one := range map[Purpose]int{Statistics: 3, Learning: 1} {
+		p := NewPlan(m, purpose, 12*pieceTokens, pieceTokens, within)
+		text, err := p.Make(context.Background(), m, [][]int{prompt}, temp(t), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prompted := 0
+		for _, w := range text.Kept {
+			if slices.Equal(w[1:1+len(prompt)], prompt) {
+				prompted++
+			}
+		}
+		if len(text.Kept) != 12 || prompted != 12/one {
+			t.Errorf("purpose %d: %d of %d pieces go on from the prompt", purpose, prompted, len(text.Kept))
+		}
+		if purpose == Learning && len(text.Held) > 0 {
+			t.Errorf("%d windows to learn from are held out of statistics", len(text.Held))
+		}
+		made[purpose] = text.Kept
+	}
+	for i, w := range made[Learning] {
+		if slices.Equal(w, made[Statistics][i]) {
+			t.Errorf("piece %d is made for both purposes", i)
+		}
 	}
 }
 
@@ -171,7 +205,7 @@ func TestRedrawSettles(t *testing.T) {
 // was drawn evenly, and about as much as the model is sure of itself.
 func TestWritten(t *testing.T) {
 	m := testmodel.Open(t, "../../testdata/stories260k")
-	p := NewPlan(m, 512, 0, within)
+	p := NewPlan(m, Statistics, 512, 0, within)
 	text, err := p.Make(context.Background(), m, nil, temp(t), nil)
 	if err != nil {
 		t.Fatal(err)
