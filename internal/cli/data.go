@@ -54,7 +54,7 @@ func sourceFlags(cmd *cobra.Command, r *job.Reading, purpose string) {
 func amountFlags(cmd *cobra.Command, r *job.Reading, most string) {
 	f := cmd.Flags()
 	flag(f, &r.Window, "window", "N", "", "tokens that are run together (default: max_position_embeddings, at most 2048)", severalTokens)
-	flag(f, &r.Skip, "skip-tokens", "N", "", "leave out so many tokens at the beginning", positive)
+	flag(f, &r.Skip, "skip-tokens", "N", "", "leave out so many tokens at the beginning", natural)
 	flag(f, &r.MaxTokens, "max-tokens", "N", most, "stop after so many tokens", severalTokens)
 }
 

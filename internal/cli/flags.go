@@ -104,6 +104,15 @@ func positive(text string) (int, error) {
 	return n, nil
 }
 
+// natural parses an integer of at least 0.
+func natural(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is not an integer of at least 0", text)
+	}
+	return n, nil
+}
+
 // positiveNumber parses a number above 0.
 func positiveNumber(text string) (float64, error) {
 	v, err := strconv.ParseFloat(text, 64)
@@ -212,9 +221,10 @@ func sizeFlags(cmd *cobra.Command, r *plan.Request) {
 	f.BoolVar(&r.IgnoreWindow, "ignore-sliding-window", false, "convert a model whose sliding window is shorter than its context, as if it had none")
 }
 
-// jobsFlag adds --jobs. More than there are would only cost memory.
+// jobsFlag adds --jobs. Its default is what the runtime uses, which keeps to the quota of a
+// container. More than there are would only cost memory.
 func jobsFlag(cmd *cobra.Command, jobs *int) {
-	flag(cmd.Flags(), jobs, "jobs", "N", fmt.Sprint(runtime.NumCPU()), "processors to use", func(text string) (int, error) {
+	flag(cmd.Flags(), jobs, "jobs", "N", fmt.Sprint(runtime.GOMAXPROCS(0)), "processors to use", func(text string) (int, error) {
 		n, err := positive(text)
 		return min(n, runtime.NumCPU()), err
 	})
