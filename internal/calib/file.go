@@ -186,8 +186,9 @@ func shapes(m *family.Model, window int) map[string][]int64 {
 // Merged adds up the statistics of several files of one model.
 type Merged []*File
 
-// Merge returns the sum of files. It is an error if one is not of m, or if two are of
-// the same tokens.
+// Merge returns the sum of files, which is the same whatever order they are in: they are added
+// in that of their tokens' fingerprints, and the sample is that of the first. It is an error if
+// one is not of m, or if two are of the same tokens.
 func Merge(m *family.Model, files []*File) (Merged, error) {
 	seen := make(map[string]bool)
 	for _, f := range files {
@@ -201,7 +202,9 @@ func Merge(m *family.Model, files []*File) (Merged, error) {
 			seen[data] = true
 		}
 	}
-	return files, nil
+	merged := Merged(slices.Clone(files))
+	slices.SortFunc(merged, func(a, b *File) int { return slices.Compare(a.Data, b.Data) })
+	return merged, nil
 }
 
 // Memory estimates the bytes that the added sums of a layer take.

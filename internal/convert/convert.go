@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,6 +159,9 @@ func (r *run) write(ctx context.Context) (err error) {
 		}
 		r.statistics = append(r.statistics, d)
 	}
+	slices.SortFunc(r.statistics, func(a, b checkpoint.FileDigest) int { // they are added up, so that their order means nothing
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.SHA, b.SHA))
+	})
 	if err := r.open(ctx); err != nil {
 		return err
 	}
