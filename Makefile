@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race torture cases real bench lint tidy generate generated cross man ci demo clean
+.PHONY: build test race torture cases real stock bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -38,6 +38,13 @@ cases: build
 real: build
 	testdata/real/get $(BUILD)/real
 	testdata/real/measure $(PROGRAM) $(BUILD)/real
+
+# converts the checkpoints that classes of Transformers have made and runs what is written
+# in the classes that it names; the Python of .build/real has Transformers, as does any other
+STOCK_PYTHON ?= $(BUILD)/real/venv/bin/python
+
+stock: build
+	testdata/stock/check $(PROGRAM) $(STOCK_PYTHON) $(BUILD)/stock
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out

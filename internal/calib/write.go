@@ -95,6 +95,9 @@ func Fingerprint(m *family.Model) (string, error) {
 	const beginning = 4096
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%+v %v %v\n", m.Shape(), m.RopeTheta, m.NormEps)
+	if !m.Rotates() {
+		fmt.Fprintf(hash, "%d %v\n", m.RotaryDims, m.Still)
+	}
 	if m.Rope != nil {
 		fmt.Fprintf(hash, "%+v\n", *m.Rope)
 	}

@@ -28,7 +28,7 @@ func TestRefusedFamilies(t *testing.T) {
 		"gelu":           {Kind: "gemma"},
 		"output bias":    {Config: map[string]any{"attention_bias": true}},
 		"longrope":       {Kind: "phi3", Config: map[string]any{"rope_scaling": map[string]any{"type": "longrope"}}},
-		"partial rotary": {Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 0.5}},
+		"partial rotary": {Config: map[string]any{"partial_rotary_factor": 0.5}},
 		"MLP bias":       {Config: map[string]any{"mlp_bias": true}},
 		"another act":    {Config: map[string]any{"hidden_act": "relu"}},
 		"another class":  {Config: map[string]any{"architectures": []string{"LlamaForTokenClassification"}}},

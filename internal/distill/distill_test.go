@@ -41,7 +41,7 @@ func exact(t *testing.T, m *family.Model, n int) *latent.Layer[float32] {
 		w.UpV.Set(i, i, 1)
 	}
 	for range m.KVHeads {
-		w.Frequencies = append(w.Frequencies, m.Frequencies())
+		w.Frequencies = append(w.Frequencies, m.Rotary())
 	}
 	for h := range m.Heads {
 		q, err := a.Query(h)

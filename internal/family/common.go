@@ -1,8 +1,12 @@
 package family
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
-// common reads the members that every family has.
+// common reads the members that every family has. What m has already is what its class takes
+// where the key is not there.
 func (f *fields) common(m *Model) {
 	m.Hidden = f.integer("hidden_size", 0)
 	m.Intermediate = f.integer("intermediate_size", 0)
@@ -10,10 +14,10 @@ func (f *fields) common(m *Model) {
 	m.Heads = f.integer("num_attention_heads", 0)
 	m.KVHeads = f.integer("num_key_value_heads", m.Heads)
 	m.Vocab = f.integer("vocab_size", 0)
-	m.MaxPositions = f.integer("max_position_embeddings", 2048)
-	m.NormEps = f.number("rms_norm_eps", 1e-6)
-	m.RopeTheta = f.number("rope_theta", 10000)
-	m.TiedHead = f.boolean("tie_word_embeddings")
+	m.MaxPositions = f.integer("max_position_embeddings", cmp.Or(m.MaxPositions, 2048))
+	m.NormEps = f.number("rms_norm_eps", cmp.Or(m.NormEps, 1e-6))
+	m.RopeTheta = f.number("rope_theta", cmp.Or(m.RopeTheta, 10000))
+	m.TiedHead = f.truth("tie_word_embeddings", m.TiedHead)
 	f.check(m.RopeTheta > 1, "%q is %v and must be above 1", "rope_theta", m.RopeTheta)
 	if m.KVHeads > 0 {
 		f.check(m.Heads%m.KVHeads == 0, "%q is %d, which does not divide the %d attention heads", "num_key_value_heads", m.KVHeads, m.Heads)
@@ -29,17 +33,22 @@ func (f *fields) grouped(m *Model) error {
 	}
 	f.common(m)
 	if m.Heads > 0 {
-		m.HeadDim = f.integer("head_dim", max(1, m.Hidden/m.Heads))
+		m.HeadDim = f.integer("head_dim", cmp.Or(m.HeadDim, max(1, m.Hidden/m.Heads)))
 	}
 	f.check(m.HeadDim%2 == 0, "head_dim is %d and must be even: rotary dimensions come in pairs", m.HeadDim)
 	if f.err != nil {
 		return nil
 	}
-	if f.Has("partial_rotary_factor") && f.number("partial_rotary_factor", 1) != 1 {
-		return &UnsupportedError{fmt.Sprintf("partial rotary embeddings (%q below 1) are not supported", "partial_rotary_factor"), "choose a model that rotates all of a head"}
+	if err := f.rotaryPart(m); err != nil || f.err != nil {
+		return err
 	}
 	if f.boolean("rope_interleaved") {
 		return &UnsupportedError{`"rope_interleaved" is true: the pairs of its weights are neighbours, which the class it names does not know`, "convert it to the class that it names first"}
+	}
+	const most = 1 << 20 // rows are listed one by one where heads are rearranged, so a false number would fill the memory
+	f.check(m.part == 0 && !m.paired || m.Heads*m.HeadDim <= most, "%d heads of %d dimensions: more than 2^20 rows", m.Heads, m.HeadDim)
+	if f.err != nil {
+		return nil
 	}
 	if err := f.scaleRope(m, scaling); err != nil {
 		return err

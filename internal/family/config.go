@@ -201,8 +201,11 @@ func (f *fields) number(key string, fallback float64) float64 {
 }
 
 // boolean returns the truth value at key, false if there is none.
-func (f *fields) boolean(key string) bool {
-	var v bool
+func (f *fields) boolean(key string) bool { return f.truth(key, false) }
+
+// truth returns the truth value at key, or fallback if there is none.
+func (f *fields) truth(key string, fallback bool) bool {
+	v := fallback
 	if _, err := f.decode(key, "true or false", &v); err != nil {
 		f.complain(err)
 	}

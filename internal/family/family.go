@@ -34,6 +34,8 @@ type Model struct {
 	Biases     bool          `json:"attention_bias,omitempty"` // projections to queries, keys and values add constants
 	OutputBias bool          `json:"output_bias,omitempty"`    // o_proj adds constants, too
 	HeadNorms  bool          `json:"qk_norm,omitempty"`        // each head's queries and keys pass an RMSNorm
+	RotaryDims int           `json:"rotary_dims,omitempty"`    // R, how many dimensions of a head rotate; 0: all of them
+	Still      []bool        `json:"no_rope_layers,omitempty"` // [L]: layers that do not rotate at all; nil: there are none
 	Activation Activation    `json:"hidden_act,omitempty"`     // nonlinearity of the MLP; empty: silu
 	Window     Window        `json:"sliding_window,omitzero"`
 
@@ -42,6 +44,8 @@ type Model struct {
 	Source *checkpoint.Source `json:"-"` // the weights
 
 	kind    string               // model_type
+	part    float64              // which share of a head rotates where the configuration does not say; 0: always all
+	paired  bool                 // the two parts of a rotary pair are stored as neighbours, see arrange
 	folded  []string             // keys of the configuration whose meaning is in the weights
 	stored  map[string]stored    // where weights are kept that are not stored under their canonical name as they are; by that name, without prefix
 	weights map[string]*Weight   // by canonical name
@@ -79,14 +83,34 @@ func (m *Model) Family() string { return m.kind }
 // Weight returns them. A converted model must not have these keys.
 func (m *Model) Folded() []string { return m.folded }
 
-// Frequencies returns the frequencies of the model's rotary pairs in radians per token,
-// scaled as the configuration asks (design §2). There are head_dim/2 of them, or
-// qk_rope_head_dim/2 in a model with latent attention.
-func (m *Model) Frequencies() []float64 {
+// Turning returns how many dimensions of a head rotate in the layers that do: head_dim, R of
+// them where a part rotates, or qk_rope_head_dim in a model with latent attention.
+func (m *Model) Turning() int {
 	if m.MLA != nil {
-		return m.Rope.Frequencies(m.RopeTheta, m.MLA.RopeDim)
+		return m.MLA.RopeDim
 	}
-	return m.Rope.Frequencies(m.RopeTheta, m.HeadDim)
+	return cmp.Or(m.RotaryDims, m.HeadDim)
+}
+
+// Rotates reports whether all of every head rotates, in every layer.
+func (m *Model) Rotates() bool { return m.RotaryDims == 0 && !slices.Contains(m.Still, true) }
+
+// Rotary returns the frequencies of the pairs that rotate in radians per token, scaled as the
+// configuration asks (design §2), [Turning/2].
+func (m *Model) Rotary() []float64 { return m.Rope.Frequencies(m.RopeTheta, m.Turning()) }
+
+// Frequencies returns the frequencies of all rotary pairs of layer n in radians per token.
+// There are head_dim/2 of them, or qk_rope_head_dim/2 in a model with latent attention. Pairs
+// that do not rotate come last and have a frequency of 0.
+func (m *Model) Frequencies(n int) []float64 {
+	if m.MLA != nil {
+		return m.Rotary()
+	}
+	all := make([]float64, m.HeadDim/2)
+	if m.Still == nil || !m.Still[n] {
+		copy(all, m.Rotary())
+	}
+	return all
 }
 
 // MLA holds the sizes of multi-head latent attention, which replaces the ordinary
@@ -240,8 +264,12 @@ func describe(config *Config) (*Model, error) {
 	if err := family.read(f, m); err != nil {
 		return nil, cmp.Or(f.err, err)
 	}
-	m.Notes = append(m.Notes, f.unknownRope()...)
-	return m, f.err
+	m.Notes = append(m.Notes, f.unknownRope(m.folded)...)
+	if f.err != nil {
+		return nil, f.err
+	}
+	m.arrange()
+	return m, nil
 }
 
 // Convertible returns an error if the model has latent attention already.

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +47,18 @@ func ropeOf(scaling, parameters map[string]any) testmodel.Llama {
 	return testmodel.Llama{Config: c}
 }
 
+// of is a model of another class with the tensors of a Llama.
+func of(kind, class string, more map[string]any) testmodel.Llama {
+	c := map[string]any{"model_type": kind, "architectures": []string{class}}
+	maps.Copy(c, more)
+	return testmodel.Llama{Config: c}
+}
+
+// withLayers returns m with that many layers.
+func withLayers(m testmodel.Llama, n int) testmodel.Llama { m.Layers = n; return m }
+
+func smollm3(more map[string]any) testmodel.Llama { return of("smollm3", "SmolLM3ForCausalLM", more) }
+
 func TestRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		make  testmodel.Llama
@@ -69,7 +83,15 @@ func TestRead(t *testing.T) {
 		"latent, yarn": {latent("yarn", 1, 1), func(m *family.Model) bool {
 			return m.Rope.Kind == "yarn" && m.Rope.Factor == 4 && m.Rope.High == 32 && m.Rope.Low == 1 && math.Abs(m.Rope.Attention-1-0.1*math.Log(4)) < 1e-15
 		}},
-		"latent, default":      {latent("default", 0, 0), func(m *family.Model) bool { return m.Rope == nil }},
+		"latent, default": {latent("default", 0, 0), func(m *family.Model) bool { return m.Rope == nil }},
+		"every fourth layer still": {withLayers(smollm3(nil), 4), func(m *family.Model) bool {
+			f := m.Frequencies(3)
+			return slices.Equal(m.Still, []bool{false, false, false, true}) && len(f) == 4 && slices.Max(f) == 0 && m.Frequencies(2)[0] == 1 && !m.Rotates()
+		}},
+		"a part rotates": {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 0.5}}, func(m *family.Model) bool {
+			return slices.Equal(m.Frequencies(0), []float64{1, 0.01, 0, 0}) && m.Turning() == 4 && !m.Rotates()
+		}},
+		"all rotates, said so": {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 1.0}}, func(m *family.Model) bool { return m.Rotates() && m.Turning() == 8 }},
 		"old frequencies":      {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "model.layers.0.self_attn.rotary_emb.inv_freq", DType: checkpoint.F32, Shape: []int64{4}}}}, func(m *family.Model) bool { return m.Dropped("model.layers.0.self_attn.rotary_emb.inv_freq") }},
 		"a tensor of no layer": {testmodel.Llama{Extra: []checkpoint.Spec{{Name: "value_head.weight", DType: "F8_E4M3", Shape: []int64{4}}}}, func(m *family.Model) bool { return !m.Dropped("value_head.weight") }},
 	} {
@@ -127,7 +149,13 @@ func TestRefusals(t *testing.T) {
 		"partial rotation":       {set("partial_rotary_factor", 0.5), unsupported, "partial_rotary_factor"},
 		"MLP biases":             {set("mlp_bias", true), unsupported, "mlp_bias"},
 		"Qwen3 with biases":      {testmodel.Llama{Kind: "qwen3", Config: map[string]any{"attention_bias": true}}, unsupported, "attention_bias"},
-		"Phi-3 partly rotated":   {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 0.75}}, unsupported, "partial_rotary_factor"},
+		"Phi-3, half a pair":     {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 0.4}}, malformed, "3 of 8 dimensions"},
+		"Phi-3, more than all":   {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 1.5}}, malformed, "at most 1"},
+		"few flags of layers":    {smollm3(map[string]any{"no_rope_layers": []int{1}}), malformed, "1 members for 2 layers"},
+		"flags of another kind":  {smollm3(map[string]any{"no_rope_layers": "all"}), malformed, "no_rope_layers"},
+		"a window of some":       {smollm3(map[string]any{"use_sliding_window": true}), unsupported, "use_sliding_window"},
+		"ERNIE with biases":      {of("ernie4_5", "Ernie4_5ForCausalLM", map[string]any{"use_bias": true}), unsupported, "use_bias"},
+		"too many rows":          {of("helium", "HeliumForCausalLM", map[string]any{"num_attention_heads": 1 << 20}), malformed, "2^20"},
 		"another gelu of Gemma":  {testmodel.Llama{Kind: "gemma", Config: map[string]any{"hidden_activation": "gelu"}}, unsupported, "gelu"},
 		"a fused tensor short":   {testmodel.Llama{Kind: "phi3", Config: map[string]any{"num_key_value_heads": 2}}, malformed, `"model.layers.0.self_attn.qkv_proj.weight" has shape [96 32]`},
 		"qwen2 without biases":   {testmodel.Llama{Kind: "qwen2", Without: map[string]struct{}{"model.layers.1.self_attn.v_proj.bias": {}}}, malformed, "v_proj.bias"},
@@ -205,12 +233,23 @@ func TestRefusedFamilies(t *testing.T) {
 // TestFamilies: each family is known by its name and class, and says what becomes
 // of it.
 func TestFamilies(t *testing.T) {
+	stock := make(map[string]string) // classes by the model_type
+	testmodel.EachStock(t, "../..", func(t *testing.T, s testmodel.Stock) {
+		m := testmodel.Open(t, s.Dir)
+		stock[m.Family()] = m.Architecture
+	})
 	seen := make(map[string]bool)
 	for _, f := range family.Families() {
 		if seen[f.Type] || f.Class == "" || f.Models == "" || f.How.Empty() {
 			t.Errorf("%+v: want a type that no other family has, and every field filled in", f)
 		}
 		seen[f.Type] = true
+		if stock[f.Type] != "" {
+			if stock[f.Type] != f.Class {
+				t.Errorf("%s: the stock class is %s, not %s", f.Type, stock[f.Type], f.Class)
+			}
+			continue
+		}
 		m, err := read(t, testmodel.Llama{Kind: f.Type})
 		if err != nil || m.Family() != f.Type || m.Architecture != f.Class {
 			t.Errorf("%s: got %v, want a model of class %s", f.Type, err, f.Class)

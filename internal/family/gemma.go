@@ -12,7 +12,7 @@ var gemma = Family{
 	Models: "Gemma 1, CodeGemma",
 	How:    option.Textf("norms of 1+w and the scale of the embedding are folded exactly; its gelu is for Transformers alone: `%v`", option.Target.Is("hf")),
 	read: func(f *fields, m *Model) error {
-		m.Activation = GELU
+		m.Activation, m.TiedHead = GELU, true
 		if err := f.grouped(m); err != nil {
 			return err
 		}
@@ -22,9 +22,6 @@ var gemma = Family{
 		}
 		if f.boolean("attention_bias") {
 			m.Biases, m.OutputBias = true, true
-		}
-		if !f.Has("tie_word_embeddings") {
-			m.TiedHead = true // the class takes this where the key is not there
 		}
 		for _, name := range []string{InputNorm, MLPNorm, FinalNorm} {
 			m.shift(name, 1)

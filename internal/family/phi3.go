@@ -9,16 +9,16 @@ var phi3 = Family{
 	Models: "Phi-3 mini and medium of 4k, Phi-4",
 	How:    option.Plain("fused projections are taken apart; a sliding window as in Mistral; the 128k models (longrope) are refused"),
 	read: func(f *fields, m *Model) error {
+		m.part = 1
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err
 		}
-		q, kv, inner := int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim), int64(m.Intermediate)
-		const fused, gateUp = "self_attn.qkv_proj.weight", "mlp.gate_up_proj.weight"
+		q, kv := int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
+		const fused = "self_attn.qkv_proj.weight"
 		m.keep(QProj, fused, rows{0, q})
 		m.keep(KProj, fused, rows{q, kv})
 		m.keep(VProj, fused, rows{q + kv, kv})
-		m.keep(GateProj, gateUp, rows{0, inner})
-		m.keep(UpProj, gateUp, rows{inner, inner})
+		m.gateUp("mlp.gate_up_proj.weight")
 		f.window(m, 0)
 		return nil
 	},

@@ -55,14 +55,14 @@ func Refusals() []Refusal {
 			"choose a model of the Llama kind",
 		},
 		{
-			[]string{"glm", "glm4", "chatglm"}, "GLM, ChatGLM",
-			"it rotates a part of each head alone, with interleaved pairs",
-			"choose a model that rotates all of a head, such as Llama or Qwen2",
+			[]string{"glm4"}, "GLM-4-0414",
+			"it has norms after attention and MLP, too; the target has none there",
+			"use GLM-4-9B of 2024, of model_type glm",
 		},
 		{
-			[]string{"smollm3", "llama4_text", "llama4"}, "SmolLM3, Llama 4",
-			"some of its layers do not rotate, all of the target's do alike",
-			"use SmolLM2 or Llama 3",
+			[]string{"llama4_text", "llama4"}, "Llama 4",
+			"it attends within chunks and norms its queries and keys after RoPE; the target does neither",
+			"use Llama 3",
 		},
 		{
 			[]string{"mllama", "llava", "llava_next", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "mistral3", "pixtral", "idefics3"}, "Llama 3.2 Vision, LLaVA, Qwen-VL, Pixtral",

@@ -149,9 +149,10 @@ func (p *ropeMembers) scaling() any {
 func (p *ropeMembers) String() string { return fmt.Sprintf("%s with factor %v", p.Kind, p.Factor) }
 
 // unknownRope returns a note for each key of the configuration that seems to be about RoPE
-// and is not known here: a class that reads it would compute something else.
-func (f *fields) unknownRope() []string {
-	known := append([]string{"rope_theta", "partial_rotary_factor", "original_max_position_embeddings", "rope_interleave", "rope_interleaved", PerHeadKey}, ropeKeys...)
+// and is not known here, nor folded: a class that reads it would compute something else.
+func (f *fields) unknownRope(folded []string) []string {
+	known := append(slices.Clone(folded), []string{"rope_theta", "partial_rotary_factor", "original_max_position_embeddings", "rope_interleave", "rope_interleaved", PerHeadKey}...)
+	known = append(known, ropeKeys...)
 	var notes []string
 	for _, key := range f.keys {
 		about := strings.Contains(key, "rope") || strings.Contains(key, "rotary") || strings.Contains(key, "alibi")

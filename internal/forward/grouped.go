@@ -31,7 +31,7 @@ func (r *layerReader) grouped() *grouped {
 		Shape: r.Shape(),
 		norm:  r.vector(family.InputNorm),
 		q:     r.matrix(family.QProj), k: r.matrix(family.KProj), v: r.matrix(family.VProj), o: r.matrix(family.OProj),
-		window: r.Window.Of(r.layer), eps: r.NormEps, frequency: r.Frequencies(), cached: r.cached(),
+		window: r.Window.Of(r.layer), eps: r.NormEps, frequency: r.Frequencies(r.layer), cached: r.cached(),
 	}
 	if r.HeadNorms {
 		a.qNorm, a.kNorm = r.vector(family.QNorm), r.vector(family.KNorm)

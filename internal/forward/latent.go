@@ -33,7 +33,7 @@ func (r *layerReader) latent() *latent {
 		norm: r.vector(family.InputNorm),
 		kvA:  r.matrix(family.KVAProj), kvB: r.matrix(family.KVBProj), o: r.matrix(family.OProj),
 		kvNorm: r.vector(family.KVANorm),
-		eps:    r.NormEps, frequency: r.Frequencies(), cached: r.cached(),
+		eps:    r.NormEps, frequency: r.Frequencies(r.layer), cached: r.cached(),
 	}
 	if a.QLoraRank == 0 {
 		a.q = r.matrix(family.QProj)

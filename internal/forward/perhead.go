@@ -44,7 +44,7 @@ func (r *layerReader) perHead() *perHead {
 	if r.OutputBias {
 		a.oBias = r.vector(family.OBias)
 	}
-	all := r.Frequencies()
+	all := r.Frequencies(r.layer)
 	for _, kept := range r.PerHead.Kept(r.layer) {
 		var own []float64
 		for _, i := range kept {

@@ -89,7 +89,7 @@ func Analyse(p calib.Projections, sums *calib.Sums, shrinkage float64, m *family
 	if err != nil {
 		return nil, err
 	}
-	a := &Attention{Projections: p, Stack: stack, Frequencies: m.Frequencies(), layer: n, normError: normError}
+	a := &Attention{Projections: p, Stack: stack, Frequencies: m.Frequencies(n), layer: n, normError: normError}
 	a.biases, err = p.Biases()
 	if err != nil {
 		return nil, err

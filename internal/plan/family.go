@@ -7,6 +7,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
+	"github.com/mha2mla/mha2mla/internal/rope"
 )
 
 // checkFamily returns an error if the form that the user asks for cannot express what the
@@ -46,6 +47,12 @@ func (c *Choices) checkDeepseek() error {
 	case c.model.Activation != family.SiLU && c.target != engine.HF:
 		return unsupported("the MLP of %q has %s, and the DeepSeek-V3 of other engines than Transformers silu alone", c.model.Architecture, c.model.Activation).
 			Try("%v writes it for Transformers, which has others", option.Target.Is(engine.HF))
+	case !c.model.Rotates() && (c.method == mla.MethodTransMLA || c.selected != rope.BySensitivity):
+		what := option.RopeSelect.Is(c.selected)
+		if c.method == mla.MethodTransMLA {
+			what = option.Method.Is(c.method)
+		}
+		return unsupported("%v needs heads that rotate as a whole, in every layer", what).Try("leave it out")
 	case c.model.Rope != nil && c.method == mla.MethodTransMLA:
 		return unsupported("%v needs frequencies that follow from a base, and RoPE is scaled (%s)", option.Method.Is(c.method), c.model.Rope.Kind).
 			Try("choose another %v", option.Method)
@@ -60,7 +67,7 @@ func (c *Choices) checkDeepseek() error {
 func canonical(m *family.Model) bool {
 	for _, w := range m.Weights() {
 		tied := m.TiedHead && w.Name == family.Head
-		if !w.Plain() || w.Stored() != w.Name && !tied {
+		if !w.Plain() || !w.Entire() || w.Stored() != w.Name && !tied {
 			return false
 		}
 	}

@@ -20,7 +20,7 @@ const (
 // yarn returns the scaling with which the rotary key of s turns as the source does; nil if
 // there is none.
 func (c *Choices) yarn(s Sizes) *rope.Scaling {
-	return c.model.Rope.Yarn(c.model.RopeTheta, c.model.HeadDim, rope.Slots{Dims: s.RopeDims, Theta: s.Theta}, c.model.MaxPositions)
+	return c.model.Rope.Yarn(c.model.RopeTheta, c.model.Turning(), rope.Slots{Dims: s.RopeDims, Theta: s.Theta}, c.model.MaxPositions)
 }
 
 // checkScaling returns an error if the user asks for yarn and the source has no scaling that
@@ -51,10 +51,10 @@ func (c *Choices) scaled(s Sizes) (Sizes, error) {
 func (c *Choices) Keys(s Sizes) []Sizes {
 	var keys []Sizes
 	if c.asked.Scaling != ScalingYarn {
-		keys = at(s, rope.BasesFor(c.model.RopeTheta, c.model.Frequencies(), s.RopeDims))
+		keys = at(s, rope.BasesFor(c.model.RopeTheta, c.model.Rotary(), s.RopeDims))
 	}
 	if c.asked.Scaling == ScalingYarn || c.triesYarn(s) {
-		for _, k := range at(s, rope.Bases(c.model.RopeTheta, c.model.HeadDim, s.RopeDims)) {
+		for _, k := range at(s, rope.Bases(c.model.RopeTheta, c.model.Turning(), s.RopeDims)) {
 			k.Scaling = c.yarn(k)
 			if k.Scaling != nil {
 				keys = append(keys, k)

@@ -77,9 +77,9 @@ func (c *Choices) NearRank(s Sizes, r int) int {
 // method or the strategy chooses the same pairs in all heads.
 func (c *Choices) MaxRopeDims() int {
 	if c.selected == rope.BySensitivity && c.method != mla.MethodTransMLA {
-		return c.model.KVHeads * c.model.HeadDim
+		return c.model.KVHeads * c.model.Turning()
 	}
-	return c.model.HeadDim
+	return c.model.Turning()
 }
 
 // sized works out the sizes that the request fixes, and returns an error if the model cannot
@@ -112,7 +112,7 @@ func (c *Choices) sized() (Sizes, error) {
 		return s, err
 	}
 	if s.RopeDims == 0 && c.asked.Cache == 0 && c.asked.Threshold == 0 {
-		s.RopeDims = max(2, c.model.HeadDim/4*2)
+		s.RopeDims = max(2, c.model.Turning()/4*2)
 	}
 	if err := c.checkMethod(s.RopeDims); err != nil {
 		return s, err

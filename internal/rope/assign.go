@@ -19,13 +19,13 @@ const joinSpan = 0.75
 // at all (design §4). Of two slots equally near, the slower one costs less.
 //
 // Pair, [J], and slot, [n], are frequencies in radians per token; candidates, [J],
-// says which pairs may keep their rotation; spacing is the distance of slots in
+// says which pairs may keep their rotation, if they rotate at all; spacing is the distance of slots in
 // log frequency.
 func assign(p Distances, pair, slot []float64, candidates []bool, spacing float64) []*slotGroup {
 	logPair, logSlot := logs(pair), logs(slot)
 	var allowed []int
 	for i, ok := range candidates {
-		if ok {
+		if ok && pair[i] > 0 {
 			allowed = append(allowed, i)
 		}
 	}

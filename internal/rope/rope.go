@@ -63,6 +63,9 @@ func powerLaw(maxPositions int, exponent float64) Distances {
 // radians per token (design §4). It is 1 if the pair does not turn over the distances
 // that matter, and near 0 if it turns many times.
 func (p Distances) Rho(omega float64) complex128 {
+	if omega == 0 {
+		return 1 // without the rounding of a sum
+	}
 	var sum complex128
 	turn, step := complex(1, 0), cmplx.Rect(1, omega)
 	for _, probability := range p {

@@ -433,3 +433,37 @@ func TestBases(t *testing.T) {
 		}
 	}
 }
+
+// TestStill: pairs of frequency 0 lose nothing, and no slot takes them.
+func TestStill(t *testing.T) {
+	p := DataFree(100)
+	if p.Rho(0) != 1 || p.Lost(0) != 0 {
+		t.Errorf("ρ(0) = %v, lost %v", p.Rho(0), p.Lost(0))
+	}
+	l := newLayer(2, 1, 4, 16, 5)
+	for _, frequencies := range [][]float64{{1, 0.1, 0, 0}, {0, 0, 0, 0}} {
+		key, err := Share(&l.Moments, frequencies, all(4), Slots{Dims: 4, Theta: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for slot, pairs := range key.Serves {
+			for _, i := range pairs {
+				if frequencies[i] == 0 {
+					t.Errorf("slot %d serves pair %d, which stands still", slot, i)
+				}
+			}
+		}
+		for i := 2; i < 4; i++ {
+			for _, row := range []int{i, i + 4} {
+				if norm := mat.Norm(key.Expand.RowView(row), 2); norm != 0 {
+					t.Errorf("row %d is expanded from the rotary key by %g", row, norm)
+				}
+			}
+		}
+		for h, lost := range key.Lost {
+			if frequencies[0] == 0 && (lost != 0 || key.ScoreError[h] != 0) {
+				t.Errorf("head %d loses %g where nothing rotates", h, lost)
+			}
+		}
+	}
+}

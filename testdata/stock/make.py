@@ -1,0 +1,68 @@
+"""Makes the small checkpoints of this folder, or those that are named.
+
+Each is made, saved and run by the class of Transformers that its configuration names, with
+random weights of the size that trained ones have, rounded to BF16. NAME.safetensors beside
+NAME holds tokens and the logits of that class in float32. Made with transformers 5.24.0 and
+torch 2.15.0.
+"""
+
+import os
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VOCAB, TOKENS = 64, 40
+
+# what all have; one KV head, because then a conversion can be exact
+SIZES = dict(
+    vocab_size=VOCAB, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=1, head_dim=16, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+)
+
+MODELS = {
+    "smollm3": dict(model_type="smollm3", head_dim=None, no_rope_layers=[1, 0]),
+    "glm": dict(model_type="glm"),
+    "glm-gqa": dict(model_type="glm", num_key_value_heads=2),
+    "ernie4_5": dict(model_type="ernie4_5", rms_norm_eps=1e-5),
+    "helium": dict(model_type="helium", head_dim=8),
+    "seed_oss": dict(model_type="seed_oss"),
+    "phi3-part": dict(model_type="phi3", head_dim=None, partial_rotary_factor=0.5, sliding_window=None),
+}
+
+
+def fill(name, weight):
+    """Draws the values of a weight so that activations keep the size that they have in trained models."""
+    if weight.dim() == 1:
+        norm = "norm" in name
+        return weight.normal_(1.0 if norm else 0.0, 0.2 if norm else 0.5)
+    scale = 1.5 if "q_proj" in name or "k_proj" in name or "qkv" in name else 1.0
+    if "embed" in name:
+        return weight.normal_(0.0, 0.3)
+    if "gate.weight" in name or "router" in name:
+        scale = 2.0  # some experts are chosen clearly
+    return weight.normal_(0.0, scale / weight.shape[-1] ** 0.5)
+
+
+def make(name, members):
+    torch.manual_seed(sum(name.encode()))
+    members = {k: v for k, v in {**SIZES, **members}.items() if v is not None or k not in SIZES}
+    config = AutoConfig.for_model(members.pop("model_type"), **members)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for key, weight in list(model.named_parameters()) + list(model.named_buffers()):
+            if "inv_freq" not in key:
+                weight.copy_(fill(key, weight).bfloat16().float())
+        tokens = torch.randint(3, VOCAB, (1, TOKENS))
+        logits = model(tokens).logits[0].float()
+    folder = os.path.join(HERE, name)
+    model.bfloat16().save_pretrained(folder)
+    os.remove(os.path.join(folder, "generation_config.json"))
+    save_file({"tokens": tokens[0].float(), "logits": logits.contiguous()}, folder + ".safetensors")
+    print(name, type(model).__name__, "logits up to %.2f" % logits.abs().max())
+
+
+for name in sys.argv[1:] or MODELS:
+    make(name, MODELS[name])
