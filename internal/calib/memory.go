@@ -12,7 +12,7 @@ import (
 // residual streams, and the activations inside the layer.
 func Memory(m *family.Model, t Text) int64 {
 	windows, _ := t.run()
-	d, f, T := int64(m.Hidden), int64(m.Intermediate), int64(windows.Longest())
+	d, f, T := int64(m.Hidden), int64(m.Inner()), int64(windows.Longest())
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)
 	layer := 4 * d * (2*queries + 2*keys + 3*f)
 	sums := (8*2 + 4) * d * d
@@ -20,6 +20,6 @@ func Memory(m *family.Model, t Text) int64 {
 	seen := windowsAtOnce * T * (4*d + 8*4*int64(m.Heads)) // inputs, and sums by head
 	head := 4 * T * (2*f32.QueriesAtOnce + int64(m.HeadDim))
 	mlp := 4 * forward.TokensAtOnce * (d + 2*f)
-	through := 4*T*(3*d+2*queries+2*keys) + head + mlp
+	through := 4*T*(4*d+2*queries+2*keys) + head + mlp
 	return layer + sums + streams + seen + through*int64(min(windowsAtOnce, runtime.GOMAXPROCS(0)))
 }

@@ -125,7 +125,7 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 	if a.Config, err = family.ParseConfig(text); err != nil {
 		return nil, &checkpoint.FormatError{Path: from, What: err.Error()}
 	}
-	if class := a.Class(); class != family.DeepseekClass && !a.Config.Has(family.PerHeadKey) {
+	if class := a.Class(); class != family.DeepseekClass && class != family.DeepseekV2Class && !a.Config.Has(family.PerHeadKey) {
 		return nil, &family.UnsupportedError{
 			What: fmt.Sprintf("%q is a %q: only what is converted can be checked, a %s", path, class, family.DeepseekClass),
 			Tip:  "name what convert wrote",

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("STORIES", stories)
+			e.Setenv("STOCK", filepath.Join(filepath.Dir(stories), "stock"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

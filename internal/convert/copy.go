@@ -37,10 +37,29 @@ func (r *run) carryAll(ctx context.Context) error {
 // carried writes a tensor that is not computed.
 func (r *run) carried(ctx context.Context, t plan.Tensor) error {
 	defer r.clock.add(&r.clock.Carry, time.Now(), 0)
-	if t.Action == plan.Copy {
+	switch t.Action {
+	case plan.Zero:
+		return r.zeroTensor(ctx, t, make([]byte, copyBytes))
+	case plan.Copy:
 		return r.copyTensor(ctx, t, make([]byte, copyBytes))
 	}
 	return r.convertTensor(ctx, t, copyBytes/8)
+}
+
+// zeroTensor writes zeros.
+func (r *run) zeroTensor(ctx context.Context, t plan.Tensor, zeros []byte) error {
+	to := r.tensor(t.Name)
+	for left := t.Bytes(); left > 0; left -= int64(len(zeros)) {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		zeros = zeros[:min(int64(len(zeros)), left)]
+		if _, err := to.Write(zeros); err != nil {
+			return err
+		}
+		r.advance(int64(len(zeros)))
+	}
+	return to.Close()
 }
 
 // copyTensor copies the bytes of a tensor, looking at floats as they pass.

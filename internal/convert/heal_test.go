@@ -323,7 +323,11 @@ func writtenErrors(t *testing.T, m, out *family.Model, scale float64, ids []int)
 		}
 		layers = append(layers, from(before))
 		for k, l := range both {
-			streams[k].Add(l.MLP(streams[k]))
+			added, err := l.MLP(streams[k])
+			if err != nil {
+				t.Fatal(err)
+			}
+			streams[k].Add(added)
 		}
 	}
 	return layers, from(none)
@@ -432,7 +436,9 @@ func stream(t *testing.T, m *family.Model, ids []int, factor float64) []float64 
 		if err != nil {
 			t.Fatal(err)
 		}
-		layer.Forward(x)
+		if _, err := layer.Forward(x); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var all []float64
 	for _, v := range x.Data {

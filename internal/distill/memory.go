@@ -15,7 +15,7 @@ func Memory(m *family.Model, latent int, windows tokens.Windows) int64 {
 	tensors := 2*queries*d + int64(m.Heads)*r*d/4 + r*d + 2*queries*r
 	streams := n * d * (2*layers + 8)
 	attention := n * (12*queries + int64(m.Heads)*r + 2*r)
-	mlp := 3*int64(m.Intermediate)*d + 3*n*int64(m.Intermediate)
+	mlp := 3*int64(m.Inner())*d + 3*n*int64(m.Inner())
 	head := int64(m.Vocab) * (d + 2*positionsAtOnce)
 	return 4 * (tensors*(4*layers+2) + streams + attention + mlp + head)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/mha2mla/mha2mla/internal/f32"
-	"github.com/mha2mla/mha2mla/internal/fastblas"
 	"github.com/mha2mla/mha2mla/internal/forward"
 	"github.com/mha2mla/mha2mla/internal/latent"
 )
@@ -34,7 +33,11 @@ func (t *training) forward(ctx context.Context, windows []int) (*pass, error) {
 		}
 		p.inputs = append(p.inputs, p.out.Clone())
 		p.out.Add(l.Forward(p.batch(around, p.out)).Output)
-		p.out.Add(mlp(around, p.out))
+		added, err := mlp(ctx, around, p.out)
+		if err != nil {
+			return nil, err
+		}
+		p.out.Add(added)
 	}
 	return p, nil
 }
@@ -44,15 +47,20 @@ func (p *pass) batch(around *forward.Around, x f32.Matrix) latent.Batch[float32]
 	return latent.Batch[float32]{X: around.Input(x), Lengths: p.lengths}
 }
 
-// mlp returns what the MLP adds to the stream x, of some tokens on each processor.
-func mlp(around *forward.Around, x f32.Matrix) f32.Matrix {
+// mlp returns what the MLP adds to the stream x, of some tokens on each processor. Errors are
+// those of forward.Around.MLP.
+func mlp(ctx context.Context, around *forward.Around, x f32.Matrix) (f32.Matrix, error) {
 	out := x.Like()
-	fastblas.Each((x.Rows+forward.TokensAtOnce-1)/forward.TokensAtOnce, func(i int) {
+	err := f32.Each(ctx, (x.Rows+forward.TokensAtOnce-1)/forward.TokensAtOnce, func(i int) error {
 		from := i * forward.TokensAtOnce
 		n := min(forward.TokensAtOnce, x.Rows-from)
-		out.RowsFrom(from, n).CopyFrom(around.MLP(x.RowsFrom(from, n)))
+		added, err := around.MLP(x.RowsFrom(from, n))
+		if err == nil {
+			out.RowsFrom(from, n).CopyFrom(added)
+		}
+		return err
 	})
-	return out
+	return out, err
 }
 
 // lost is what windows lose in the converted model.

@@ -58,8 +58,8 @@ func through(ctx context.Context, l *forward.Layer, x f32.Matrix, lengths []int)
 		from += n
 	}
 	return f32.Each(ctx, len(lengths), func(i int) error {
-		l.Forward(x.RowsFrom(starts[i], lengths[i]))
-		return nil
+		_, err := l.Forward(x.RowsFrom(starts[i], lengths[i]))
+		return err
 	})
 }
 

@@ -113,6 +113,7 @@ func TestRules(t *testing.T) {
 		"sound":                     {func(*testmodel.Llama) {}, nil},
 		"another class":             {config("architectures", []string{"LlamaForCausalLM"}), by(all, "class!")},
 		"another type":              {config("model_type", "deepseek_v2"), by(all, "class!")},
+		"a DeepSeek-V2":             {config("model_type", "deepseek_v2", "architectures", []string{"DeepseekV2ForCausalLM"}), nil},
 		"the reference's form":      {config("mha2mla", map[string]any{}), by(all, "class!")},
 		"a size missing":            {config("kv_lora_rank", nil), by(all, "sizes!")},
 		"a size of no sense":        {config("v_head_dim", -1), by(all, "sizes!")},
@@ -285,6 +286,49 @@ func TestConstants(t *testing.T) {
 		}
 	}
 }
+
+// TestRouters: of the ways to weigh experts, every engine has its own.
+func TestRouters(t *testing.T) {
+	const v2, v3 = "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"
+	sigmoid := family.MoE{Experts: 8, Chosen: 2, Width: 64, Shared: 64, First: 1, Score: family.Sigmoid, Bias: true, Renorm: true, Scale: 2.5}
+	plain := family.MoE{Experts: 8, Chosen: 2, Width: 64, Shared: 64, First: 1, Score: family.Softmax, Scale: 1}
+	for name, c := range map[string]struct {
+		class string
+		moe   family.MoE
+		edit  map[string]any
+		want  map[engine.Engine]string
+	}{
+		"V3, sigmoids":            {v3, sigmoid, nil, nil},
+		"V2, a softmax":           {v2, plain, nil, nil},
+		"V3, a softmax":           {v3, renormed(plain), nil, by("hf", "router~", "mlx-lm", "router! router~")},
+		"V2, a softmax normed":    {v2, renormed(plain), nil, by("hf mlx-lm", "router~")},
+		"V2, sigmoids":            {v2, plain, map[string]any{"scoring_func": "sigmoid"}, by("hf mlx-lm", "router~")},
+		"V2, a method of another": {v2, plain, map[string]any{"topk_method": "noaux_tc"}, by("hf", "router!")},
+		"none shared, 0":          {v3, sigmoid, map[string]any{"n_shared_experts": 0}, by("llama.cpp ollama", "shared!")},
+		"none shared, null":       {v3, sigmoid, map[string]any{"n_shared_experts": null}, by("hf vllm sglang llama.cpp ollama", "shared!")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := sound()
+			m.Layers, m.Experts = 2, &c.moe
+			for _, key := range []string{"n_routed_experts", "num_experts_per_tok"} {
+				delete(m.Config, key)
+			}
+			if c.class == v2 {
+				m.Config["architectures"], m.Config["model_type"] = []string{v2}, "deepseek_v2"
+			}
+			maps.Copy(m.Config, c.edit)
+			got := judged(artifact(t, m))
+			for _, e := range engine.All.Each() {
+				if got[e] != c.want[e] {
+					t.Errorf("%s breaks %q, want %q", e, got[e], c.want[e])
+				}
+			}
+		})
+	}
+}
+
+// renormed returns m with the weights of the chosen experts normed.
+func renormed(m family.MoE) family.MoE { m.Renorm = true; return m }
 
 // TestExperts: of layers with experts, only the gate is looked for.
 func TestExperts(t *testing.T) {

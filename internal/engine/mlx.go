@@ -11,12 +11,12 @@ import (
 // models/deepseek_v3.py and utils.py.
 
 // dropped begins the names of all tensors that mlx-lm leaves out: it takes the layer behind
-// DeepSeek-V3's last one for its prediction of further tokens, in a model of any size.
+// DeepSeek-V3's last one for its prediction of further tokens, in a DeepSeek-V3 of any size.
 const dropped = "model.layers.61"
 
 // lastLayer complains of a model with more layers than DeepSeek-V3 has.
 func lastLayer(s *subject, _ Engine) (string, option.Text) {
-	if s.model.Layers <= 61 {
+	if s.model.Layers <= 61 || s.second() {
 		return "", nothing
 	}
 	return fmt.Sprintf("it leaves out every tensor whose name begins with %s, of %d layers", dropped, s.model.Layers), nothing

@@ -48,7 +48,7 @@ var classRules = []rule{
 		switch {
 		case s.perHead:
 			return "it is in the form of the MHA2MLA authors' code, which runs in their patched classes alone", option.Textf("convert with %v", option.Layout.Is("deepseek"))
-		case s.class != family.DeepseekClass || s.kind != "deepseek_v3":
+		case !family.IsDeepseek(s.class, s.kind):
 			return fmt.Sprintf("its class is %q and its model_type %q", s.class, s.kind), option.Plain("a DeepSeek-V3 has " + family.DeepseekClass + " and deepseek_v3")
 		}
 		return "", nothing
@@ -130,6 +130,16 @@ var rules = []rule{
 	}},
 	{"experts", gguf, stops, experts},
 	{"router", []Engine{HF, MLX}, misleads, router},
+	{"router", []Engine{HF, MLX}, stops, method},
+	// The configuration class of Transformers, with which all of them read it, wants a number
+	// (transformers 5.24.0: models/deepseek_v3/configuration_deepseek_v3.py).
+	{"shared", python, stops, func(s *subject, _ Engine) (string, option.Text) {
+		if s.expertless() || !s.named("n_shared_experts") || s.has("n_shared_experts") {
+			return "", nothing
+		}
+		return `"n_shared_experts" is null, which is no number`, option.Plain("set n_shared_experts to 0 for hf and sglang, or to 1 and add experts of zeros")
+	}},
+	{"shared", gguf, stops, shared},
 	{"nope", []Engine{LlamaCPP, MLX, Ollama}, stops, func(s *subject, _ Engine) (string, option.Text) {
 		if s.model.MLA.NopeDim > 0 {
 			return "", nothing

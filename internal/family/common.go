@@ -9,7 +9,7 @@ import (
 // where the key is not there.
 func (f *fields) common(m *Model) {
 	m.Hidden = f.integer("hidden_size", 0)
-	m.Intermediate = f.integer("intermediate_size", 0)
+	m.Intermediate = f.integer("intermediate_size", m.Intermediate)
 	m.Layers = f.integer("num_hidden_layers", 0)
 	m.Heads = f.integer("num_attention_heads", 0)
 	m.KVHeads = f.integer("num_key_value_heads", m.Heads)

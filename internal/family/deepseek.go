@@ -15,16 +15,31 @@ func (f *fields) interleaved() (bool, error) {
 	return v, err
 }
 
-// deepseek is the form that this program converts to: a dense DeepseekV3ForCausalLM.
-var deepseek = Family{
-	Type: "deepseek_v3", Class: DeepseekClass,
-	Models: "what mha2mla writes, to be run by verify",
-	How:    option.Plain("has latent attention already"),
-	read:   readDeepseek,
-}
+// deepseek and deepseekV2 are the forms that this program converts to. The attention of both is
+// the same; they differ in how they weigh experts.
+var (
+	deepseek = Family{
+		Type: "deepseek_v3", Class: DeepseekClass,
+		Models: "what mha2mla writes, to be run by verify",
+		How:    option.Plain("has latent attention already"),
+		read: func(f *fields, m *Model) error {
+			m.MoE = &MoE{Score: Sigmoid, Bias: true, Renorm: true, Scale: 1, First: 3}
+			return readDeepseek(f, m)
+		},
+	}
+	deepseekV2 = Family{
+		Type: "deepseek_v2", Class: DeepseekV2Class,
+		Models: "what mha2mla writes, to be run by verify",
+		How:    option.Plain("has latent attention already"),
+		read: func(f *fields, m *Model) error {
+			m.MoE = &MoE{Score: Softmax, Scale: 1}
+			return readDeepseek(f, m)
+		},
+	}
+)
 
-// readDeepseek reads the configuration of a dense DeepseekV3ForCausalLM as this program
-// writes it (design §6), so that the program can run what it wrote.
+// readDeepseek reads the configuration of a DeepSeek as this program writes it (design §6), so
+// that the program can run what it wrote.
 func readDeepseek(f *fields, m *Model) error {
 	scaling, err := f.ropeParameters()
 	if err != nil {
@@ -43,8 +58,8 @@ func readDeepseek(f *fields, m *Model) error {
 	}
 	m.HeadDim = m.MLA.NopeDim + m.MLA.RopeDim
 	f.check(m.MLA.RopeDim%2 == 0, "%q is %d and must be even", "qk_rope_head_dim", m.MLA.RopeDim)
-	if dense := f.integer("first_k_dense_replace", 3); dense < m.Layers {
-		return &UnsupportedError{"a DeepSeek-V3 with experts cannot be run", "it is what this program converts to, without experts"}
+	if err := f.deepseekExperts(m); err != nil {
+		return err
 	}
 	if interleaved, err := f.interleaved(); err != nil || !interleaved {
 		return errors.Join(err, &UnsupportedError{`a DeepSeek-V3 with "rope_interleave": false cannot be run`, "engines disagree on it; leave the key out"})
@@ -58,6 +73,33 @@ func readDeepseek(f *fields, m *Model) error {
 		return nil
 	}
 	return f.silu()
+}
+
+// deepseekExperts reads what a DeepSeek says of its experts. Transformers does not look at
+// scoring_func; all other engines do.
+func (f *fields) deepseekExperts(m *Model) error {
+	e := m.MoE
+	f.firstExperts(m, e.First)
+	if m.MoE == nil || f.err != nil {
+		return nil
+	}
+	f.expertise(m, "n_routed_experts")
+	f.sharedWidth(m, 0)
+	e.Score = Score(f.word("scoring_func", string(e.Score)))
+	e.Bias = f.word("topk_method", TopKMethod(e.Bias)) == TopKMethod(true)
+	f.check(e.Score == Softmax || e.Score == Sigmoid, "%q is %q and must be softmax or sigmoid", "scoring_func", e.Score)
+	if f.integer("moe_layer_freq", 1) != 1 && f.err == nil {
+		return &UnsupportedError{`"moe_layer_freq" is not 1: experts in some layers alone are not supported`, "choose a model with experts in all layers behind the first ones"}
+	}
+	return f.ungrouped()
+}
+
+// TopKMethod is the topk_method of experts that are chosen with a bias, or without.
+func TopKMethod(bias bool) string {
+	if bias {
+		return "noaux_tc"
+	}
+	return "greedy"
 }
 
 // YarnMembers returns the rope_scaling of a DeepSeek-V3 whose rotary key is scaled by s,

@@ -24,12 +24,12 @@ type Family struct {
 
 // Families lists the families that can be converted.
 func Families() []Family {
-	return []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, gemma, smollm3, glm, ernie45, helium, seedOSS}
+	return []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, gemma, smollm3, glm, ernie45, helium, seedOSS, glmMoE, dots1, solarOpen, deepseekMoE, mixtral, qwen3MoE, graniteMoE}
 }
 
 // lookup finds the family of a model_type; nil if the program knows none.
 func lookup(kind string) *Family {
-	all := append(Families(), deepseek)
+	all := append(Families(), deepseek, deepseekV2)
 	i := slices.IndexFunc(all, func(f Family) bool { return f.Type == kind })
 	if i < 0 {
 		return nil

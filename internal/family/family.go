@@ -27,6 +27,7 @@ type Model struct {
 	RopeTheta    float64 `json:"rope_theta"`
 	TiedHead     bool    `json:"tie_word_embeddings"`
 	MLA          *MLA    `json:"mla,omitempty"` // nil for MHA, GQA and MQA
+	MoE          *MoE    `json:"moe,omitempty"` // nil unless there are experts
 
 	PerHead *PerHead `json:"mha2mla,omitempty"` // nil unless the attention has the reference's form
 
@@ -45,6 +46,7 @@ type Model struct {
 
 	kind    string               // model_type
 	part    float64              // which share of a head rotates where the configuration does not say; 0: always all
+	ahead   bool                 // layers after the last one predict further tokens, and have no place in what is written
 	paired  bool                 // the two parts of a rotary pair are stored as neighbours, see arrange
 	folded  []string             // keys of the configuration whose meaning is in the weights
 	stored  map[string]stored    // where weights are kept that are not stored under their canonical name as they are; by that name, without prefix
@@ -171,8 +173,26 @@ func (e *UnsupportedError) Kind() fault.Kind { return fault.Unsupported }
 // Hint says what to do about the error.
 func (e *UnsupportedError) Hint() string { return e.Tip }
 
-// DeepseekClass is the class that runs what is converted.
-const DeepseekClass = "DeepseekV3ForCausalLM"
+// DeepseekClass is the class that runs what is converted, but for experts that a softmax weighs
+// without norming: those DeepseekV2Class runs.
+const (
+	DeepseekClass   = "DeepseekV3ForCausalLM"
+	DeepseekV2Class = "DeepseekV2ForCausalLM"
+)
+
+// IsDeepseek reports whether a class and a model_type are those of a model that this program
+// writes.
+func IsDeepseek(class, kind string) bool {
+	return class == DeepseekClass && kind == deepseek.Type || class == DeepseekV2Class && kind == deepseekV2.Type
+}
+
+// Deepseek names the class that runs the model once it is converted, and its model_type.
+func (m *Model) Deepseek() (class, kind string) {
+	if m.MoE != nil && m.MoE.Score == Softmax && !m.MoE.Renorm {
+		return DeepseekV2Class, deepseekV2.Type
+	}
+	return DeepseekClass, deepseek.Type
+}
 
 // LatentEps is the ε that the stock class has in q_a_layernorm and kv_a_layernorm,
 // whatever the configuration says.

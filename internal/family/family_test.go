@@ -57,6 +57,14 @@ func of(kind, class string, more map[string]any) testmodel.Llama {
 // withLayers returns m with that many layers.
 func withLayers(m testmodel.Llama, n int) testmodel.Llama { m.Layers = n; return m }
 
+// ahead is a GLM-4.5-Air whose last layer predicts further tokens.
+func ahead() testmodel.Llama {
+	m := of("glm4_moe", "Glm4MoeForCausalLM", nil)
+	m.Experts = &family.MoE{Experts: 4, Chosen: 2, Width: 16, Shared: 16, First: 1, Score: family.Sigmoid, Bias: true, Renorm: true, Scale: 1}
+	m.Extra = []checkpoint.Spec{{Name: "model.layers.2.eh_proj.weight", DType: checkpoint.F32, Shape: []int64{32, 64}}}
+	return m
+}
+
 func smollm3(more map[string]any) testmodel.Llama { return of("smollm3", "SmolLM3ForCausalLM", more) }
 
 func TestRead(t *testing.T) {
@@ -84,6 +92,14 @@ func TestRead(t *testing.T) {
 			return m.Rope.Kind == "yarn" && m.Rope.Factor == 4 && m.Rope.High == 32 && m.Rope.Low == 1 && math.Abs(m.Rope.Attention-1-0.1*math.Log(4)) < 1e-15
 		}},
 		"latent, default": {latent("default", 0, 0), func(m *family.Model) bool { return m.Rope == nil }},
+		"DeepSeek 1": {testmodel.Llama{Kind: "deepseek"}, func(m *family.Model) bool {
+			class, _ := m.Deepseek()
+			return class == family.DeepseekV2Class && m.MoE.Shared == 32 && !m.HasExperts(0) && m.HasExperts(1) && m.Inner() == 48 && m.Weight("model.layers.1.mlp.experts.5.up_proj.weight") != nil
+		}},
+		"DeepSeek 1, all dense": {testmodel.Llama{Kind: "deepseek", Layers: 1}, func(m *family.Model) bool { return m.MoE == nil }},
+		"a layer ahead": {ahead(), func(m *family.Model) bool {
+			return m.Dropped("model.layers.2.eh_proj.weight") && len(m.Others()) == 0 && m.MoE.Bias && m.Turning() == 4
+		}},
 		"every fourth layer still": {withLayers(smollm3(nil), 4), func(m *family.Model) bool {
 			f := m.Frequencies(3)
 			return slices.Equal(m.Still, []bool{false, false, false, true}) && len(f) == 4 && slices.Max(f) == 0 && m.Frequencies(2)[0] == 1 && !m.Rotates()
@@ -128,7 +144,7 @@ func TestRefusals(t *testing.T) {
 		kind, want string
 	}{
 		"unknown architecture":   {testmodel.Llama{Config: map[string]any{"model_type": "mamba", "architectures": []string{"MambaForCausalLM"}}}, unsupported, "MambaForCausalLM"},
-		"DeepSeek-V2":            {testmodel.Llama{Config: map[string]any{"model_type": "deepseek_v2", "kv_lora_rank": 8}}, unsupported, "latent attention already"},
+		"another latent class":   {testmodel.Llama{Config: map[string]any{"model_type": "minicpm3", "kv_lora_rank": 8}}, unsupported, "latent attention already"},
 		"GPTQ":                   {set("quantization_config", map[string]any{"quant_method": "gptq"}), unsupported, "quantised with gptq"},
 		"FP8":                    {set("quantization_config", map[string]any{"quant_method": "fp8"}), unsupported, "quantised with fp8"},
 		"old compressed tensors": {set("compression_config", map[string]any{"quant_method": "compressed-tensors"}), unsupported, "quantised with compressed-tensors"},
@@ -151,6 +167,17 @@ func TestRefusals(t *testing.T) {
 		"Qwen3 with biases":      {testmodel.Llama{Kind: "qwen3", Config: map[string]any{"attention_bias": true}}, unsupported, "attention_bias"},
 		"Phi-3, half a pair":     {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 0.4}}, malformed, "3 of 8 dimensions"},
 		"Phi-3, more than all":   {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 1.5}}, malformed, "at most 1"},
+		"experts in groups":      {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"n_group": 2}}, unsupported, "n_group"},
+		"experts here and there": {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"moe_layer_freq": 2}}, unsupported, "moe_layer_freq"},
+		"sigmoids of DeepSeek 1": {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"scoring_func": "sigmoid"}}, unsupported, "scoring_func"},
+		"more than all experts":  {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"num_experts_per_tok": 7}}, malformed, "7 of 6 experts"},
+		"experts without end":    {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"n_routed_experts": 1 << 20}}, malformed, "2^16"},
+		"shared without end":     {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"n_shared_experts": 1 << 20}}, malformed, "n_shared_experts"},
+		"an expert missing":      {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"n_routed_experts": 7}}, malformed, "mlp.gate.weight"},
+		"experts of no number":   {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"n_routed_experts": nil}}, malformed, "missing"},
+		"Qwen3, every other":     {of("qwen3_moe", "Qwen3MoeForCausalLM", map[string]any{"decoder_sparse_step": 2}), unsupported, "no experts"},
+		"Qwen3, some dense":      {of("qwen3_moe", "Qwen3MoeForCausalLM", map[string]any{"mlp_only_layers": []int{1}}), unsupported, "no experts"},
+		"GLM-4.6":                {of("glm4_moe", "Glm4MoeForCausalLM", map[string]any{"attention_bias": true, "use_qk_norm": true}), unsupported, "attention_bias"},
 		"few flags of layers":    {smollm3(map[string]any{"no_rope_layers": []int{1}}), malformed, "1 members for 2 layers"},
 		"flags of another kind":  {smollm3(map[string]any{"no_rope_layers": "all"}), malformed, "no_rope_layers"},
 		"a window of some":       {smollm3(map[string]any{"use_sliding_window": true}), unsupported, "use_sliding_window"},

@@ -17,14 +17,20 @@ var granite = Family{
 		}
 		m.Biases = f.boolean("attention_bias")
 		m.OutputBias = m.Biases
-		m.multiply(Embedding, f.number("embedding_multiplier", 1))
-		m.multiply(Head, 1/f.number("logits_scaling", 1))
-		m.scaleScores(f.number("attention_multiplier", 1) * math.Sqrt(float64(m.HeadDim))) // the class multiplies by it instead of 1/√D
-		residual := f.number("residual_multiplier", 1)
-		for _, name := range []string{OProj, OBias, DownProj} {
-			m.multiply(name, residual)
-		}
-		m.folded = append(m.folded, "embedding_multiplier", "logits_scaling", "attention_multiplier", "residual_multiplier")
+		f.multipliers(m, DownProj)
 		return nil
 	},
+}
+
+// multipliers reads the constants by which the classes of Granite multiply. Returns names the
+// weights of a layer, beside those of its attention, that write to the residual stream.
+func (f *fields) multipliers(m *Model, returns ...string) {
+	m.multiply(Embedding, f.number("embedding_multiplier", 1))
+	m.multiply(Head, 1/f.number("logits_scaling", 1))
+	m.scaleScores(f.number("attention_multiplier", 1) * math.Sqrt(float64(m.HeadDim))) // the class multiplies by it instead of 1/√D
+	residual := f.number("residual_multiplier", 1)
+	for _, name := range append(returns, OProj, OBias) {
+		m.multiply(name, residual)
+	}
+	m.folded = append(m.folded, "embedding_multiplier", "logits_scaling", "attention_multiplier", "residual_multiplier")
 }

@@ -28,7 +28,7 @@ var qwen3 = Family{
 			return err
 		}
 		if f.boolean("attention_bias") {
-			return &UnsupportedError{`"attention_bias" is true: biases before a norm on queries and keys are not supported`, "choose a model without them"}
+			return normedBiases()
 		}
 		f.upperWindow(m)
 		return nil
@@ -45,4 +45,9 @@ func (f *fields) upperWindow(m *Model) {
 		f.check(from >= 0, "%q is %d and must not be negative", "max_window_layers", from)
 		f.window(m, from)
 	}
+}
+
+// normedBiases is the error for biases whose sum with a projection passes a norm.
+func normedBiases() error {
+	return &UnsupportedError{`"attention_bias" is true: biases before a norm on queries and keys are not supported`, "choose a model without them"}
 }

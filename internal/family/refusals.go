@@ -12,12 +12,31 @@ type Refusal struct {
 func Refusals() []Refusal {
 	return []Refusal{
 		{
-			[]string{"mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "granitemoe", "phimoe", "dbrx"},
-			"Mixtral, Qwen-MoE, OLMoE, Granite MoE, Phi-3.5-MoE, DBRX",
-			// Far below zero, normalised sigmoids would equal a softmax. The router has no
-			// bias that could move the logits there.
-			"its experts are weighed by a softmax of the router's logits, those of DeepSeek-V3 by sigmoids: no weights make the one of the other",
+			[]string{"qwen2_moe"}, "Qwen1.5-MoE, Qwen2-MoE",
+			// An expert that all tokens pass has a weight of its own in no DeepSeek.
+			"a gate weighs the expert that all its tokens pass, for which the target has no place",
+			"use Qwen3 with experts",
+		},
+		{
+			[]string{"olmoe"}, "OLMoE",
+			"its norms on queries and keys span all heads",
+			"convert a dense model",
+		},
+		{
+			[]string{"gpt_oss"}, "gpt-oss",
+			"its attention has sinks and windows, and its experts biases and a clamped activation; the target has none of them",
+			"use GLM-4.5-Air or Qwen3 with experts",
+		},
+		{
+			[]string{"phimoe", "dbrx", "jetmoe"}, "Phi-3.5-MoE, DBRX, JetMoE",
+			"its router is not a softmax, or its LayerNorm subtracts the mean; the target has neither",
 			"convert a dense model of the same series",
+		},
+		{
+			[]string{"granitemoeshared", "ernie4_5_moe", "bailing_moe", "hunyuan_v1_moe", "minimax_m2", "flex_olmo", "afmoe", "exaone_moe"},
+			"Granite 3.x with shared experts, ERNIE 4.5 with experts, Ling, Hunyuan-A13B, MiniMax-M2, FlexOlmo, AFMoE, EXAONE with experts",
+			"how it weighs its experts or norms its attention is not known here",
+			"use GLM-4.5-Air, Mixtral or Qwen3 with experts",
 		},
 		{
 			[]string{"olmo"}, "OLMo 1",

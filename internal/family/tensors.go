@@ -108,17 +108,13 @@ func (m *Model) latentTensors() []TensorShape {
 // parts yields the weights that the model needs, with the prefix of their names: first
 // those outside the layers, then those of one layer after the other.
 func (m *Model) parts(yield func(prefix string, weights []TensorShape) bool) {
-	d, f, v := int64(m.Hidden), int64(m.Intermediate), int64(m.Vocab)
+	d, v := int64(m.Hidden), int64(m.Vocab)
 	if !yield("", []TensorShape{{Embedding, []int64{v, d}}, {FinalNorm, []int64{d}}, {Head, []int64{v, d}}}) {
 		return
 	}
-	layer := append(m.AttentionTensors(),
-		TensorShape{MLPNorm, []int64{d}},
-		TensorShape{GateProj, []int64{f, d}},
-		TensorShape{UpProj, []int64{f, d}},
-		TensorShape{DownProj, []int64{d, f}})
+	attention := append(m.AttentionTensors(), TensorShape{MLPNorm, []int64{d}})
 	for n := range m.Layers {
-		if !yield(InLayer(n, ""), layer) {
+		if !yield(InLayer(n, ""), slices.Concat(attention, m.MLPTensors(n))) {
 			return
 		}
 	}
@@ -194,12 +190,22 @@ func (m *Model) fits(w *Weight, rows int64) error {
 	want := append([]int64{rows}, w.Shape[1:]...)
 	t := w.stored
 	switch {
-	case !slices.Equal(t.Shape, want):
+	case !slices.Equal(flat(t.Shape, len(want)), want):
 		return m.contradiction("tensor %q has shape %v and the configuration says %v", t.Name, t.Shape, want)
 	case !t.DType.Float():
 		return &UnsupportedError{fmt.Sprintf("tensor %q has dtype %s: the model is quantised", t.Name, t.DType), "convert the unquantised model"}
 	}
 	return nil
+}
+
+// flat returns a shape with its leading dimensions multiplied, so that as many are left as
+// asked for: experts are stored one below the other in tensors of three dimensions.
+func flat(shape []int64, dims int) []int64 {
+	if len(shape) <= dims {
+		return shape
+	}
+	rest := shape[len(shape)-dims:]
+	return append([]int64{checkpoint.Spec{Shape: shape[:len(shape)-dims+1]}.Elements()}, rest[1:]...)
 }
 
 // stranger returns an error if a tensor that holds no weight of the model seems to change
@@ -221,7 +227,8 @@ func (m *Model) Others() []*checkpoint.Tensor { return m.others }
 
 // Dropped reports whether a tensor has no place in a converted checkpoint. Old files carry
 // the frequencies of RoPE and tables made of them, which engines compute; and a head that
-// the configuration ties to the embedding is there twice.
+// the configuration ties to the embedding is there twice. Layers that predict further tokens
+// come after the last one.
 func (m *Model) Dropped(name string) bool {
 	head := Head
 	if other := m.stored[Head].name; other != "" {
@@ -231,6 +238,10 @@ func (m *Model) Dropped(name string) bool {
 		if strings.HasSuffix(name, ".rotary_emb."+buffer) {
 			return true
 		}
+	}
+	var n int
+	if _, err := fmt.Sscanf(name, "model.layers.%d.", &n); err == nil && m.ahead && n >= m.Layers {
+		return true
 	}
 	return m.TiedHead && name == head
 }

@@ -9,17 +9,23 @@ import (
 	"github.com/mha2mla/mha2mla/internal/vector"
 )
 
-// Around is what stands around the attention of a layer: the norm before it and the MLP behind
-// it. A conversion leaves both as they are.
+// Around is what stands around the attention of a layer: the norm before it and the MLP, or the
+// experts, behind it. A conversion leaves both as they are.
 type Around struct {
 	inputNorm, mlpNorm []float32
-	gate, up, down     f32.Matrix
-	activation         family.Activation
 	eps                float64
+	*gated             // the MLP; nil if there are experts
+	experts            *experts
 }
 
-// Around reads what stands around the attention of layer n. Errors are those of reading its
-// weights.
+// gated is an MLP with a gate.
+type gated struct {
+	gate, up, down f32.Matrix
+	activation     family.Activation
+}
+
+// Around reads what stands around the attention of layer n, but for its experts, which are read
+// when a token passes them. Errors are those of reading its weights.
 func (d Decoder) Around(n int) (*Around, error) {
 	r := layerReader{Decoder: d, layer: n}
 	return r.around(), r.err
@@ -27,11 +33,18 @@ func (d Decoder) Around(n int) (*Around, error) {
 
 // around reads what stands around the attention.
 func (r *layerReader) around() *Around {
-	return &Around{
-		inputNorm: r.vector(family.InputNorm), mlpNorm: r.vector(family.MLPNorm),
-		gate: r.matrix(family.GateProj), up: r.matrix(family.UpProj), down: r.matrix(family.DownProj),
-		activation: r.Activation, eps: r.NormEps,
+	a := &Around{inputNorm: r.vector(family.InputNorm), mlpNorm: r.vector(family.MLPNorm), eps: r.NormEps}
+	if r.HasExperts(r.layer) {
+		a.experts = r.experts()
+	} else {
+		a.gated = r.gated(func(name string) string { return name })
 	}
+	return a
+}
+
+// gated reads an MLP, whose projections are named by a function of their usual names.
+func (r *layerReader) gated(named func(name string) string) *gated {
+	return &gated{r.matrix(named(family.GateProj)), r.matrix(named(family.UpProj)), r.matrix(named(family.DownProj)), r.Activation}
 }
 
 // Input returns the attention inputs for the residual stream x, [T × d].
@@ -53,26 +66,36 @@ func (l *Around) InputBack(x, gradient f32.Matrix) f32.Matrix {
 // fast, and few enough for the activations between them to stay in the cache.
 const TokensAtOnce = 512
 
-// MLP returns what the MLP adds to the residual stream x, [T × d].
-func (l *Around) MLP(x f32.Matrix) f32.Matrix {
-	out := f32.New(x.Rows, x.Cols)
-	n := min(x.Rows, TokensAtOnce)
-	h, gate, up := f32.New(n, x.Cols), f32.New(n, l.gate.Rows), f32.New(n, l.gate.Rows)
-	for from := 0; from < x.Rows; from += n {
-		to := min(from+n, x.Rows)
-		h, gate, up := h.RowsFrom(0, to-from), gate.RowsFrom(0, to-from), up.RowsFrom(0, to-from)
-		f32.RMSNorm(h, x.RowsFrom(from, to-from), l.mlpNorm, l.eps)
-		f32.ProjectTo(gate, h, l.gate)
-		f32.ProjectTo(up, h, l.up)
-		l.activate(gate.Data, up.Data)
-		f32.ProjectTo(out.RowsFrom(from, to-from), gate, l.down)
+// MLP returns what the MLP adds to the residual stream x, [T × d]. Errors are those of reading
+// the experts that tokens pass.
+func (l *Around) MLP(x f32.Matrix) (f32.Matrix, error) {
+	h := x.Like()
+	f32.RMSNorm(h, x, l.mlpNorm, l.eps)
+	if l.experts != nil {
+		return l.experts.mix(h)
+	}
+	return l.run(h), nil
+}
+
+// run returns what the MLP makes of its inputs h, [T × d].
+func (m *gated) run(h f32.Matrix) f32.Matrix {
+	out := h.Like()
+	n := min(h.Rows, TokensAtOnce)
+	gate, up := f32.New(n, m.gate.Rows), f32.New(n, m.gate.Rows)
+	for from := 0; from < h.Rows; from += n {
+		to := min(from+n, h.Rows)
+		h, gate, up := h.RowsFrom(from, to-from), gate.RowsFrom(0, to-from), up.RowsFrom(0, to-from)
+		f32.ProjectTo(gate, h, m.gate)
+		f32.ProjectTo(up, h, m.up)
+		m.activate(gate.Data, up.Data)
+		f32.ProjectTo(out.RowsFrom(from, to-from), gate, m.down)
 	}
 	return out
 }
 
 // activate replaces each number of gate by its activation times the number of up.
-func (l *Around) activate(gate, up []float32) {
-	if l.activation == family.GELU {
+func (m *gated) activate(gate, up []float32) {
+	if m.activation == family.GELU {
 		vector.GELU(gate, up)
 	} else {
 		vector.SiLU(gate, up)
@@ -81,7 +104,7 @@ func (l *Around) activate(gate, up []float32) {
 
 // MLPBack returns the gradient of a loss with respect to the residual stream x, [T × d], that
 // the MLP reads, given that with respect to what it adds, in the same shape. The part of the
-// stream that passes the MLP by is not in it.
+// stream that passes the MLP by is not in it. The layer must have no experts.
 func (l *Around) MLPBack(x, gradient f32.Matrix) f32.Matrix {
 	back := x.Like()
 	blocks := (x.Rows + TokensAtOnce - 1) / TokensAtOnce

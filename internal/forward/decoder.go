@@ -15,6 +15,9 @@ type Decoder struct {
 	// norm and the rotary key after its rotation, else the keys after RoPE and the
 	// values, head by head. It is called concurrently.
 	Cached func(vectors f32.Matrix)
+	// Holds has experts stay in memory once they are read. Otherwise each is read anew whenever
+	// tokens pass it, and one is in memory at a time.
+	Holds bool
 }
 
 // Embed returns the embeddings of tokens, [T × d]. Token ids must be below the size of the
@@ -58,7 +61,9 @@ func (d Decoder) Logits(tokens []int) (f32.Matrix, error) {
 		if err != nil {
 			return f32.Matrix{}, err
 		}
-		l.Forward(x)
+		if _, err := l.Forward(x); err != nil {
+			return f32.Matrix{}, err
+		}
 	}
 	if err := d.Finish(x); err != nil {
 		return f32.Matrix{}, err
@@ -97,12 +102,20 @@ type attention interface {
 }
 
 // Forward runs the layer on the residual stream x, [T × d], of one sequence, in place, and
-// returns what its attention has added, [T × d].
-func (l *Layer) Forward(x f32.Matrix) f32.Matrix {
-	attended := l.Attend(x)
+// returns what its attention has added, [T × d]. Errors are those of MLP.
+func (l *Layer) Forward(x f32.Matrix) (attended f32.Matrix, err error) {
+	attended = l.Attend(x)
 	x.Add(attended)
-	x.Add(l.MLP(x))
-	return attended
+	return attended, l.addMLP(x)
+}
+
+// addMLP adds to the residual stream x what the MLP does.
+func (l *Around) addMLP(x f32.Matrix) error {
+	y, err := l.MLP(x)
+	if err == nil {
+		x.Add(y)
+	}
+	return err
 }
 
 // Observer sees the activations inside the attention of a layer. Any function may be nil.
@@ -122,15 +135,14 @@ type Observer struct {
 	Head func(h int) func(from int, probabilities, values, mixed f32.Matrix)
 }
 
-// Observe is Forward with an observer. It is an error if the layer has latent attention.
+// Observe is Forward with an observer. It is an error, too, if the layer has latent attention.
 func (l *Layer) Observe(x f32.Matrix, o Observer) error {
 	a, ok := l.attention.(*grouped)
 	if !ok {
 		return errors.New("latent attention cannot be observed")
 	}
 	x.Add(a.observe(x, o))
-	x.Add(l.MLP(x))
-	return nil
+	return l.addMLP(x)
 }
 
 // layerReader reads the tensors of one layer and keeps the first error.

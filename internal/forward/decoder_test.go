@@ -28,6 +28,7 @@ func TestAgainstNaive(t *testing.T) {
 	ranks := []rope.Ranking{{{3, 0, 2, 1}, {1, 2, 3, 0}}, {{0, 1, 2, 3}, {2, 0, 1, 3}}}
 	yarn := map[string]any{"max_position_embeddings": 256, "rope_scaling": map[string]any{"type": "yarn", "factor": 8,
 		"original_max_position_embeddings": 32, "beta_fast": 2, "beta_slow": 0.5, "mscale": 1, "mscale_all_dim": 1}}
+	v2 := map[string]any{"model_type": "deepseek_v2", "architectures": []string{"DeepseekV2ForCausalLM"}}
 	for name, m := range map[string]testmodel.Llama{
 		"MHA":                     {},
 		"GQA":                     {KVHeads: 2},
@@ -42,11 +43,17 @@ func TestAgainstNaive(t *testing.T) {
 		"latent with biases":      {Untied: true, Bias: 2, Config: map[string]any{"attention_bias": true}, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8, QRank: 9}},
 		"latent, biases, whole q": {Untied: true, Config: map[string]any{"attention_bias": true}, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}},
 		"latent, bfloat16, tied":  {DType: checkpoint.BF16, Latent: &testmodel.Latent{Rank: 16, RopeDims: 8, NopeDim: 8, ValueDim: 8}},
-		"per head":                {PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
-		"per head, all rotary":    {PerHead: &testmodel.PerHead{LowRank: 5, RopeDims: 8}},
-		"per head, biases":        {KVHeads: 2, Config: map[string]any{"attention_bias": true}, PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
-		"per head, split":         {KVHeads: 2, Untied: true, Theta: 500, PerHead: &testmodel.PerHead{LowRank: 4, RopeDims: 2, Split: true}},
-		"per head, by rank":       {KVHeads: 2, PerHead: &testmodel.PerHead{LowRank: 6, RopeDims: 4, Ranks: ranks}},
+		"experts, V2": {Untied: true, Layers: 3, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8}, Config: v2,
+			Experts: &family.MoE{Experts: 6, Chosen: 2, Width: 16, First: 1, Score: family.Softmax, Scale: 1}},
+		"experts, V3": {Untied: true, Layers: 3, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8},
+			Experts: &family.MoE{Experts: 6, Chosen: 3, Width: 16, Shared: 32, Score: family.Sigmoid, Bias: true, Renorm: true, Scale: 2.5}},
+		"experts, softmax": {Untied: true, Latent: &testmodel.Latent{Rank: 12, RopeDims: 4, NopeDim: 8, ValueDim: 8},
+			Experts: &family.MoE{Experts: 6, Chosen: 3, Width: 16, Shared: 16, Score: family.Softmax, Renorm: true, Scale: 1}},
+		"per head":             {PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
+		"per head, all rotary": {PerHead: &testmodel.PerHead{LowRank: 5, RopeDims: 8}},
+		"per head, biases":     {KVHeads: 2, Config: map[string]any{"attention_bias": true}, PerHead: &testmodel.PerHead{LowRank: 3, RopeDims: 4}},
+		"per head, split":      {KVHeads: 2, Untied: true, Theta: 500, PerHead: &testmodel.PerHead{LowRank: 4, RopeDims: 2, Split: true}},
+		"per head, by rank":    {KVHeads: 2, PerHead: &testmodel.PerHead{LowRank: 6, RopeDims: 4, Ranks: ranks}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := m.Open(t)
@@ -164,5 +171,37 @@ func TestCached(t *testing.T) {
 func silence(v f32.Matrix) {
 	for t := range v.Rows {
 		clear(v.Data[t*v.Stride : t*v.Stride+v.Cols])
+	}
+}
+
+// TestHeldExperts: experts that stay in memory compute what those do that are read anew, also
+// once nothing can be read any more.
+func TestHeldExperts(t *testing.T) {
+	m := testmodel.Llama{Kind: "deepseek"}.Open(t)
+	held, err := Decoder{Model: m, Holds: true}.Layer(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew, err := Decoder{Model: m}.Layer(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := Decoder{Model: m}.Embed(testmodel.Tokens(40, m.Vocab, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := anew.MLP(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		got, err := held.MLP(x)
+		if err != nil || got.SquaredDistance(want) != 0 {
+			t.Errorf("held experts differ by %g (%v)", got.SquaredDistance(want), err)
+		}
+		m.Source.Close()
+	}
+	if _, err := anew.MLP(x); err == nil {
+		t.Error("experts are read from a file that is closed")
 	}
 }

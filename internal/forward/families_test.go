@@ -150,6 +150,9 @@ func (p *published) scale() float64 {
 
 // mlp is the gated MLP.
 func (p *published) mlp(layer string, x []float64) []float64 {
+	if p.kind == "deepseek" {
+		return p.naive.mlp(layer, x)
+	}
 	var gate, up []float64
 	down := layer + "mlp.down_proj.weight"
 	switch p.kind {
@@ -277,6 +280,7 @@ func TestFamilies(t *testing.T) {
 		"internlm2 with biases":  {Kind: "internlm2", KVHeads: 2, Untied: true, Config: map[string]any{"bias": true}},
 		"granite":                {Kind: "granite", KVHeads: 2},
 		"granite, untied":        {Kind: "granite", KVHeads: 2, Untied: true, DType: checkpoint.F64},
+		"deepseek":               {Kind: "deepseek", KVHeads: 2, Untied: true, Layers: 3},
 		"gemma":                  {Kind: "gemma", KVHeads: 1, HeadDim: 12},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -197,12 +197,7 @@ func (n *naive) logits(tokens []int) [][]float64 {
 				mixed = append(mixed, n.attend(now.q, past[:t+1], h)...)
 			}
 			x = add(x, n.linear(p+"self_attn.o_proj.weight", mixed))
-			y := n.norm(p+"post_attention_layernorm.weight", x, n.NormEps)
-			gate, up := n.linear(p+"mlp.gate_proj.weight", y), n.linear(p+"mlp.up_proj.weight", y)
-			for i, g := range gate {
-				up[i] *= g / (1 + math.Exp(-g))
-			}
-			stream[t] = add(x, n.linear(p+"mlp.down_proj.weight", up))
+			stream[t] = add(x, n.mlp(p, n.norm(p+"post_attention_layernorm.weight", x, n.NormEps)))
 		}
 	}
 	name := family.Head
@@ -214,6 +209,70 @@ func (n *naive) logits(tokens []int) [][]float64 {
 		out[t] = n.linear(name, n.norm(family.FinalNorm, x, n.NormEps))
 	}
 	return out
+}
+
+// mlp is the MLP of a layer, or its experts.
+func (n *naive) mlp(layer string, x []float64) []float64 {
+	if _, ok := n.weights[layer+"mlp.gate.weight"]; !ok {
+		return n.gated(layer+"mlp.", x)
+	}
+	sum := make([]float64, len(x))
+	if n.MoE.Shared > 0 {
+		sum = n.gated(layer+"mlp.shared_experts.", x)
+	}
+	for i, weight := range n.mixture(n.linear(layer+"mlp.gate.weight", x), n.weights[layer+"mlp.gate.e_score_correction_bias"]) {
+		for j, v := range n.gated(fmt.Sprintf("%smlp.experts.%d.", layer, i), x) {
+			sum[j] += weight * v
+		}
+	}
+	return sum
+}
+
+// gated is an MLP whose names begin with a prefix.
+func (n *naive) gated(prefix string, x []float64) []float64 {
+	gate, up := n.linear(prefix+"gate_proj.weight", x), n.linear(prefix+"up_proj.weight", x)
+	for i, g := range gate {
+		up[i] *= g / (1 + math.Exp(-g))
+	}
+	return n.linear(prefix+"down_proj.weight", up)
+}
+
+// mixture returns the weights of the experts that are chosen, by their numbers: one after the
+// other, the best of those that are left.
+func (n *naive) mixture(logits, bias []float64) map[int]float64 {
+	scores, total := make([]float64, len(logits)), 0.0
+	for i, z := range logits {
+		scores[i] = 1 / (1 + math.Exp(-z))
+		if n.MoE.Score == family.Softmax {
+			scores[i] = math.Exp(z)
+		}
+		total += scores[i]
+	}
+	if n.MoE.Score == family.Sigmoid {
+		total = 1
+	}
+	chosen, sum := make(map[int]float64), 0.0
+	for range n.MoE.Chosen {
+		best, most := -1, math.Inf(-1)
+		for i, s := range scores {
+			worth := s / total
+			if bias != nil {
+				worth += bias[i]
+			}
+			if _, taken := chosen[i]; !taken && worth > most {
+				best, most = i, worth
+			}
+		}
+		chosen[best] = scores[best] / total
+		sum += chosen[best]
+	}
+	for i := range chosen {
+		chosen[i] *= n.MoE.Scale
+		if n.MoE.Renorm {
+			chosen[i] /= sum
+		}
+	}
+	return chosen
 }
 
 func add(x, y []float64) []float64 {

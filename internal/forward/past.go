@@ -36,10 +36,11 @@ func (l *Layer) NewPast(sequences, room int) (*Past, error) {
 
 // Step runs the layer on the next token of each of the first x.Rows sequences of p. It
 // changes their residual streams x, [sequences × d], in place as Forward would. A sequence
-// that is left out once has ended, so that no later call may have more rows.
-func (l *Layer) Step(x f32.Matrix, p *Past) {
+// that is left out once has ended, so that no later call may have more rows. Errors are those
+// of MLP.
+func (l *Layer) Step(x f32.Matrix, p *Past) error {
 	x.Add(p.attend(x))
-	x.Add(l.MLP(x))
+	return l.addMLP(x)
 }
 
 // attend adds the keys and values of x to the past, and returns what the attention then adds

@@ -86,7 +86,9 @@ func stepped(t *testing.T, d Decoder, sequences [][]int) [][]float32 {
 			t.Fatal(err)
 		}
 		for n, l := range layers {
-			l.Step(x, pasts[n])
+			if err := l.Step(x, pasts[n]); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := d.Finish(x); err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ func Memory(m *family.Model, steps Steps, latent int, windows tokens.Windows) in
 		single, equations = 2, 8*queries*(5*queries+4*d)
 	}
 	tensors := 2*queries*d + int64(m.Heads)*r*d/4 + r*d + 2*queries*r
-	source := 4 * d * (2*queries + 2*keys + 3*int64(m.Intermediate))
+	source := 4 * d * (2*queries + 2*keys + 3*int64(m.Inner()))
 	through := 4 * batch * (10*queries + int64(m.Heads)*r + 6*d)
 	return (4*single+8*double)*tensors + equations + source + 5*min(forward.InMemory, 4*d*int64(windows.Tokens())) + through
 }

@@ -58,7 +58,7 @@ func (r *Rehearsal) Layer(ctx context.Context, n int, convert func(conversion in
 		return err
 	}
 	err = f32.Each(ctx, r.windows, func(i int) error {
-		return errors.Join(change(r.source, i, layer.Attend), change(r.source, i, layer.MLP))
+		return change(r.source, i, layer.Around, layer.Attend)
 	})
 	for k, s := range r.converted {
 		if err != nil {

@@ -64,8 +64,12 @@ func (l *underWay) advance(ctx context.Context) error {
 		}
 		x = x.Clone()
 		x.Add(attended)
-		x.Add(l.layer.MLP(x))
-		return errors.Join(err, next.Put(i, x))
+		added, failed := l.layer.MLP(x)
+		if err = errors.Join(err, failed); err != nil {
+			return err
+		}
+		x.Add(added)
+		return next.Put(i, x)
 	})
 	if err != nil {
 		return errors.Join(err, next.Close())

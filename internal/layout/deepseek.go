@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/mla"
 )
@@ -41,6 +42,7 @@ type Deepseek struct {
 	NormEps        float64     // the rms_norm_eps that is written
 	gguf           bool        // it is marked as a model for GGUF files alone
 	biased         bool        // biases are written where Transformers has them
+	zeros          bool        // the source has no MLP beside its experts, and one of zeros is written
 	maths          mla.Options // that a layer is converted with
 }
 
@@ -88,3 +90,12 @@ func (d *Deepseek) KeepBiases(s family.Shape) {
 	d.QLoraRank++
 	d.biased = true
 }
+
+// Share decides what is written for an engine, which is empty for all of them, where a source
+// has no MLP that all tokens pass beside its experts. Transformers and SGLang take none
+// (transformers 5.24.0: models/deepseek_v3; sglang 0.5.23: models/deepseek_v2.py). llama.cpp
+// wants the tensors (ggml-org/llama.cpp: src/models/deepseek2.cpp). vLLM and mlx-lm want null for
+// none (vllm 0.32.0: models/deepseek_v2.py; mlx-lm 0.32.2: models/deepseek_v3.py), at which the
+// configuration class of Transformers stops, with which vLLM reads it. One of zeros suits all and
+// changes nothing.
+func (d *Deepseek) Share(e engine.Engine) { d.zeros = e != engine.HF && e != engine.SGLang }

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/family"
 )
@@ -34,12 +35,10 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	case d.gguf:
 		scaling = map[string]any{"type": family.GGUFMark, "rope_type": family.GGUFMark}
 	}
-	for _, kv := range []struct {
-		key   string
-		value any
-	}{
-		{"architectures", []string{family.DeepseekClass}},
-		{"model_type", "deepseek_v3"},
+	class, kind := source.Deepseek()
+	for _, kv := range slices.Concat([]member{
+		{"architectures", []string{class}},
+		{"model_type", kind},
 		{"num_key_value_heads", source.Heads},
 		{"vocab_size", source.Vocab},
 		{"max_position_embeddings", source.MaxPositions},
@@ -54,19 +53,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"qk_nope_head_dim", d.NopeDim},
 		{"qk_rope_head_dim", d.RopeDim},
 		{"v_head_dim", d.ValueDim},
-		{"first_k_dense_replace", source.Layers}, // no layer has experts
-		{"n_routed_experts", 2},                  // null and 1 break loaders
-		{"num_experts_per_tok", 1},
-		{"n_group", 1},
-		{"topk_group", 1},
-		{"n_shared_experts", 0},
-		{"moe_intermediate_size", source.Intermediate},
-		{"moe_layer_freq", 1},
-		{"routed_scaling_factor", 1.0},
-		{"scoring_func", "sigmoid"}, // converters of llama.cpp before November 2025 look for it
-		{"norm_topk_prob", false},
-		{"num_nextn_predict_layers", 0},
-	} {
+	}, d.experts(source, target), []member{{"num_nextn_predict_layers", 0}}) {
 		c.Set(kv.key, kv.value)
 	}
 	c.Delete(family.LatentEpsKey)
@@ -74,4 +61,47 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		c.Set(family.LatentEpsKey, d.LatentEps)
 	}
 	return c
+}
+
+// member is a member of a configuration.
+type member struct {
+	key   string
+	value any
+}
+
+// experts lists what the configuration says of experts. Engines look at some of it in a model
+// without any, where null and 1 break loaders.
+func (d *Deepseek) experts(source, target *family.Model) []member {
+	e := target.MoE
+	if e == nil {
+		return []member{
+			{"first_k_dense_replace", source.Layers}, // no layer has experts
+			{"n_routed_experts", 2},
+			{"num_experts_per_tok", 1},
+			{"n_group", 1},
+			{"topk_group", 1},
+			{"n_shared_experts", 0},
+			{"moe_intermediate_size", source.Intermediate},
+			{"moe_layer_freq", 1},
+			{"routed_scaling_factor", 1.0},
+			{"scoring_func", "sigmoid"}, // converters of llama.cpp before November 2025 look for it
+			{"norm_topk_prob", false},
+		}
+	}
+	return []member{
+		{"first_k_dense_replace", e.First},
+		{"n_routed_experts", e.Experts},
+		{"num_experts_per_tok", e.Chosen},
+		{"n_group", 1},
+		{"topk_group", 1},
+		{"topk_method", family.TopKMethod(e.Bias)}, // the bias is looked for with its method alone
+		{"n_shared_experts", e.Shared / e.Width},
+		{"intermediate_size", source.Intermediate},
+		{"moe_intermediate_size", e.Width},
+		{"moe_layer_freq", 1},
+		{"routed_scaling_factor", e.Scale},
+		{"scoring_func", e.Score},
+		{"norm_topk_prob", e.Renorm},
+		{"moe_router_dtype", "float32"}, // vLLM would round the router's logits
+	}
 }

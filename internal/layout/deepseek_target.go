@@ -15,7 +15,12 @@ func (d *Deepseek) About() string {
 // yet, it has that of the source.
 func (d *Deepseek) Target(source *family.Model) *family.Model {
 	t := *source
-	t.Architecture = family.DeepseekClass
+	t.Architecture, _ = source.Deepseek()
+	if e := source.MoE; e != nil && d.zeros {
+		written := *e
+		written.Shared = e.Width
+		t.MoE = &written
+	}
 	t.KVHeads = source.Heads
 	t.HeadDim = d.NopeDim + d.RopeDim
 	t.NormEps, t.TiedHead = d.NormEps, false
@@ -24,6 +29,7 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 	}
 	t.MLA, t.Config, t.Source = &d.MLA, nil, nil
 	t.Rope, t.Window, t.Biases, t.OutputBias, t.HeadNorms = d.maths.RopeScaling, family.Window{}, d.biased, false, false
+	t.RotaryDims, t.Still = 0, nil
 	return &t
 }
 

@@ -13,6 +13,9 @@ import (
 // checkFamily returns an error if the form that the user asks for cannot express what the
 // model computes.
 func (c *Choices) checkFamily() error {
+	if c.model.MoE != nil && c.form != layout.FormDeepseek {
+		return unsupported("models with experts are written as a DeepSeek alone").Try("use %v", option.Layout.Is(layout.FormDeepseek))
+	}
 	switch c.form {
 	case layout.FormReference:
 		known := c.model.Family() == "llama" || c.model.Family() == "qwen2" && c.model.Window.Positions == 0
@@ -44,6 +47,11 @@ func (c *Choices) checkDeepseek() error {
 	case c.model.OutputBias && c.bias != mla.BiasHF:
 		return unsupported("the attention output of %q has a bias of its own, which cannot be folded into weights", c.model.Architecture).
 			Try("%v keeps it, for Transformers alone", option.Bias.Is(mla.BiasHF))
+	case c.model.MoE != nil && c.asked.Distill > 0:
+		return unsupported("%v does not go with experts", option.Distill).Try("%v heals one layer after the other", option.Heal)
+	case c.model.MoE != nil && c.model.MoE.Score == family.Softmax && c.model.MoE.Renorm && c.target == engine.All:
+		return unsupported("no one file has the experts of %q weighed alike in all engines: Transformers and mlx-lm have sigmoids alone in a DeepSeek-V3, where the others have the softmax that it needs, too", c.model.Architecture).
+			Try("name one of the others: %v, sglang, llama.cpp or ollama", option.Target.Is(engine.VLLM))
 	case c.model.Activation != family.SiLU && c.target != engine.HF:
 		return unsupported("the MLP of %q has %s, and the DeepSeek-V3 of other engines than Transformers silu alone", c.model.Architecture, c.model.Activation).
 			Try("%v writes it for Transformers, which has others", option.Target.Is(engine.HF))

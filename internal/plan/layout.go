@@ -33,6 +33,9 @@ func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 		d.KeepBiases(c.model.Shape())
 	}
 	e := c.oneTarget()
+	if moe := c.model.MoE; moe != nil && moe.Shared == 0 {
+		d.Share(e)
+	}
 	if e != "" {
 		d.KeepEps(c.model.NormEps, e.LatentEps(c.model.NormEps))
 		if e.RunsGGUF() && d.LatentNorm == layout.NormLinear {
@@ -57,7 +60,12 @@ func rankFile(out string, whole bool) string {
 // it is a power of two, which changes no mantissa.
 func (c *Choices) residual() float64 {
 	exact := math.Sqrt(layout.Eps / c.model.NormEps)
-	names := []string{family.Embedding, family.InLayer(0, family.OProj), family.InLayer(0, family.DownProj)}
+	names := []string{family.Embedding, family.InLayer(0, family.OProj)}
+	for _, t := range c.model.MLPTensors(0) {
+		if family.Returns(t.Name) {
+			names = append(names, family.InLayer(0, t.Name))
+		}
+	}
 	for _, name := range names {
 		t := c.dtype.of(c.model.Weight(name).DType())
 		if t == checkpoint.BF16 || t == checkpoint.F16 {

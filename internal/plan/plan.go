@@ -63,6 +63,7 @@ const (
 	Copy    Action = "copy"    // the source's bytes
 	Convert Action = "convert" // the source's values in another type or times a factor
 	Compute Action = "compute" // the conversion of a layer
+	Zero    Action = "zero"    // nothing: all values are zero
 )
 
 // Tensor is one tensor to be written.
@@ -158,7 +159,7 @@ func (p *Plan) dtype(name string) checkpoint.DType {
 
 // listTensors lists the tensors of the output in the order of their names.
 func (p *Plan) listTensors() {
-	replaced, scaled := make(map[string]bool), p.scaled()
+	replaced := make(map[string]bool)
 	for n := range p.Source.Layers {
 		for _, t := range p.Source.AttentionTensors() {
 			replaced[family.InLayer(n, t.Name)] = true
@@ -178,12 +179,13 @@ func (p *Plan) listTensors() {
 		switch {
 		case replaced[w.Name]:
 		case w.Name == family.Head && p.Source.TiedHead && !p.Layout.OwnHead():
-		case scaled[w.Name]:
+		case w.Name == family.Embedding || family.Returns(w.Name): // they write to the residual stream
 			p.carry(w, p.Residual)
 		default:
 			p.carry(w, 1)
 		}
 	}
+	p.addZeros()
 	for _, t := range p.Source.Others() {
 		p.carry(family.Whole(t), 1)
 	}
@@ -198,19 +200,27 @@ func (p *Plan) listTensors() {
 	}
 }
 
-// scaled names the tensors outside the attention that write to the residual stream, which
-// the factor of the stream multiplies.
-func (p *Plan) scaled() map[string]bool {
-	names := map[string]bool{family.Embedding: true}
-	for n := range p.Source.Layers {
-		names[family.InLayer(n, family.DownProj)] = true
+// addZeros lists the tensors of MLPs that the target has and the source has not: they are zero.
+func (p *Plan) addZeros() {
+	if p.Source.MoE == nil || p.Target.MoE.Shared == p.Source.MoE.Shared {
+		return
 	}
-	return names
+	for n := p.Source.MoE.First; n < p.Source.Layers; n++ {
+		dtype := p.DType.of(p.Source.Weight(family.InLayer(n, family.OfExpert(0, family.UpProj))).DType())
+		for _, t := range p.Target.MLPTensors(n) {
+			if name := family.InLayer(n, t.Name); p.Source.Weight(name) == nil {
+				p.Tensors = append(p.Tensors, Tensor{Spec: checkpoint.Spec{Name: name, DType: dtype, Shape: t.Shape}, Action: Zero})
+			}
+		}
+	}
 }
 
 // carry adds a weight of the source, times a factor, to the output.
 func (p *Plan) carry(w *family.Weight, factor float64) {
 	spec := checkpoint.Spec{Name: w.Name, DType: p.DType.of(w.DType()), Shape: w.Shape}
+	if strings.HasSuffix(w.Name, family.RouterBias) {
+		spec.DType = w.DType() // engines hold it in single precision, because experts differ little in it
+	}
 	out := Tensor{Spec: spec, Action: Copy, From: w.Stored(), Weight: w}
 	factor *= w.Factor
 	if out.DType != w.DType() || factor != 1 || w.Shift != 0 {

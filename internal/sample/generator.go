@@ -21,7 +21,7 @@ type Generator struct {
 // NewGenerator reads the weights of m, which must not have latent attention. Errors are those
 // of reading.
 func NewGenerator(m *family.Model) (*Generator, error) {
-	g := &Generator{Decoder: forward.Decoder{Model: m}}
+	g := &Generator{Decoder: forward.Decoder{Model: m, Holds: true}}
 	var err error
 	for n := range m.Layers {
 		l, err := g.Layer(n)
@@ -88,7 +88,9 @@ func (g *Generator) run(ctx context.Context, texts []*sequence, step func(tokens
 			return err
 		}
 		for n, l := range g.layers {
-			l.Step(x, pasts[n])
+			if err := l.Step(x, pasts[n]); err != nil {
+				return err
+			}
 		}
 		if err := g.extend(ctx, texts, at+1, x); err != nil {
 			return err

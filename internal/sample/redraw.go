@@ -64,7 +64,7 @@ func (r *redrawing) pass(ctx context.Context, done func(layers int)) error {
 		if err != nil {
 			return err
 		}
-		err = r.each(ctx, func(_ int, x f32.Matrix) error { layer.Forward(x); return nil })
+		err = r.each(ctx, func(_ int, x f32.Matrix) error { _, err := layer.Forward(x); return err })
 		if err != nil {
 			return err
 		}

@@ -180,8 +180,7 @@ func (c *comparison) run(ctx context.Context, windows tokens.Windows, done func(
 			return err
 		}
 		err = f32.Each(ctx, len(streams), func(i int) error {
-			streams[i].layer(ours, theirs, scale)
-			return nil
+			return streams[i].layer(ours, theirs, scale)
 		})
 		if err != nil {
 			return err
@@ -218,15 +217,20 @@ func residualScale(streams []*stream) float32 {
 
 // layer runs one layer of both models, each on its own stream, and the
 // converted attention once more on the source's.
-func (s *stream) layer(source, converted *forward.Layer, scale float32) {
+func (s *stream) layer(source, converted *forward.Layer, scale float32) error {
 	same := s.source
 	same.Data = slices.Clone(same.Data)
 	for i := range same.Data {
 		same.Data[i] *= scale
 	}
 	got := converted.Attend(same)
-	want := source.Forward(s.source)
-	converted.Forward(s.converted)
+	want, err := source.Forward(s.source)
+	if err != nil {
+		return err
+	}
+	if _, err := converted.Forward(s.converted); err != nil {
+		return err
+	}
 	s.off, s.size = 0, 0
 	for i, v := range want.Data {
 		w := float64(v) * float64(scale)
@@ -234,6 +238,7 @@ func (s *stream) layer(source, converted *forward.Layer, scale float32) {
 		s.off += d * d
 		s.size += w * w
 	}
+	return nil
 }
 
 // report turns the sums into the report.

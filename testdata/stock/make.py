@@ -22,6 +22,9 @@ SIZES = dict(
     num_key_value_heads=1, head_dim=16, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0,
 )
 
+EXPERTS = dict(n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, moe_intermediate_size=16)
+LATENT = dict(kv_lora_rank=16, q_lora_rank=None, qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=16, num_key_value_heads=4, head_dim=None)
+
 MODELS = {
     "smollm3": dict(model_type="smollm3", head_dim=None, no_rope_layers=[1, 0]),
     "glm": dict(model_type="glm"),
@@ -29,12 +32,25 @@ MODELS = {
     "ernie4_5": dict(model_type="ernie4_5", rms_norm_eps=1e-5),
     "helium": dict(model_type="helium", head_dim=8),
     "seed_oss": dict(model_type="seed_oss"),
+    "glm4_moe": dict(model_type="glm4_moe", num_hidden_layers=3, attention_bias=True, first_k_dense_replace=1, routed_scaling_factor=1.5, **EXPERTS),
+    "solar_open": dict(model_type="solar_open", **EXPERTS),
+    "dots1": dict(model_type="dots1", norm_topk_prob=True, first_k_dense_replace=1, **{**EXPERTS, "n_shared_experts": 2}),
+    "mixtral": dict(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2, intermediate_size=24),
+    "qwen3_moe": dict(model_type="qwen3_moe", num_experts=8, num_experts_per_tok=3, moe_intermediate_size=16, norm_topk_prob=True),
+    "granitemoe": dict(
+        model_type="granitemoe", head_dim=None, num_local_experts=8, num_experts_per_tok=3, intermediate_size=16,
+        embedding_multiplier=3.0, logits_scaling=1.5, residual_multiplier=0.7, attention_multiplier=0.3,
+    ),
+    "deepseek_v2": dict(model_type="deepseek_v2", **LATENT, **{**EXPERTS, "first_k_dense_replace": 1}, topk_method="greedy", n_group=1, topk_group=1),
+    "deepseek_v3": dict(model_type="deepseek_v3", **LATENT, **{**EXPERTS, "first_k_dense_replace": 1}, n_group=1, topk_group=1, norm_topk_prob=True, routed_scaling_factor=1.5),
     "phi3-part": dict(model_type="phi3", head_dim=None, partial_rotary_factor=0.5, sliding_window=None),
 }
 
 
 def fill(name, weight):
     """Draws the values of a weight so that activations keep the size that they have in trained models."""
+    if "correction_bias" in name:
+        return weight.normal_(0.0, 0.2)
     if weight.dim() == 1:
         norm = "norm" in name
         return weight.normal_(1.0 if norm else 0.0, 0.2 if norm else 0.5)

@@ -22,11 +22,12 @@ type kind struct {
 
 // kinds holds the families by their model_type.
 var kinds = map[string]kind{
-	"mistral": {class: "MistralForCausalLM", config: map[string]any{"sliding_window": nil}},
-	"qwen2":   {class: "Qwen2ForCausalLM", config: map[string]any{"use_sliding_window": false, "sliding_window": 64, "max_window_layers": 1}},
-	"qwen3":   {class: "Qwen3ForCausalLM", config: map[string]any{"use_sliding_window": false}},
-	"granite": {class: "GraniteForCausalLM", config: map[string]any{"embedding_multiplier": 2.5, "attention_multiplier": 0.25, "residual_multiplier": 0.6, "logits_scaling": 3}},
-	"gemma":   {class: "GemmaForCausalLM", config: map[string]any{"hidden_act": "gelu", "hidden_activation": "gelu_pytorch_tanh"}},
+	"mistral":  {class: "MistralForCausalLM", config: map[string]any{"sliding_window": nil}},
+	"deepseek": {class: "DeepseekForCausalLM"},
+	"qwen2":    {class: "Qwen2ForCausalLM", config: map[string]any{"use_sliding_window": false, "sliding_window": 64, "max_window_layers": 1}},
+	"qwen3":    {class: "Qwen3ForCausalLM", config: map[string]any{"use_sliding_window": false}},
+	"granite":  {class: "GraniteForCausalLM", config: map[string]any{"embedding_multiplier": 2.5, "attention_multiplier": 0.25, "residual_multiplier": 0.6, "logits_scaling": 3}},
+	"gemma":    {class: "GemmaForCausalLM", config: map[string]any{"hidden_act": "gelu", "hidden_activation": "gelu_pytorch_tanh"}},
 	"phi3": {class: "Phi3ForCausalLM", fused: map[string]string{
 		family.QProj: "self_attn.qkv_proj.weight", family.KProj: "self_attn.qkv_proj.weight", family.VProj: "self_attn.qkv_proj.weight",
 		family.GateProj: "mlp.gate_up_proj.weight", family.UpProj: "mlp.gate_up_proj.weight",

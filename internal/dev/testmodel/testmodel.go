@@ -39,6 +39,7 @@ type Llama struct {
 
 	Latent  *Latent
 	PerHead *PerHead
+	Experts *family.MoE // under the names and keys of a DeepSeek; nil: none
 
 	Eps    float64
 	Theta  float64
@@ -72,6 +73,9 @@ func (m Llama) defaults() Llama {
 	set(&m.KVHeads, m.Heads)
 	set(&m.HeadDim, 8)
 	set(&m.Vocab, 64)
+	if m.Kind == "deepseek" && m.Experts == nil {
+		m.Experts = &family.MoE{Experts: 6, Chosen: 2, Width: 16, Shared: 32, First: 1, Score: family.Softmax, Scale: 1}
+	}
 	if m.Eps == 0 {
 		m.Eps = 1e-5
 	}
@@ -104,7 +108,7 @@ func (m Llama) tensors() []tensor {
 		}
 		all = append(all, tensor{Spec: checkpoint.Spec{Name: name, DType: dtype, Shape: shape}, mean: mean, std: std})
 	}
-	d, f, q, kv := int64(m.Hidden), int64(m.Intermediate), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
+	d, q, kv := int64(m.Hidden), int64(m.Heads*m.HeadDim), int64(m.KVHeads*m.HeadDim)
 	in := 1 / math.Sqrt(float64(d)) // keeps activations near 1
 	add("model.embed_tokens.weight", 0, 1, int64(m.Vocab), d)
 	if m.Untied {
@@ -151,9 +155,14 @@ func (m Llama) tensors() []tensor {
 			add(p+"self_attn.o_proj.weight", 0, 1/math.Sqrt(float64(q)), d, q)
 			m.attentionExtras(add, p)
 		}
-		add(p+"mlp.gate_proj.weight", 0, in, f, d)
-		add(p+"mlp.up_proj.weight", 0, in, f, d)
-		add(p+"mlp.down_proj.weight", 0, 1/math.Sqrt(float64(f)), d, f)
+		mlps := family.Model{Hidden: m.Hidden, Intermediate: m.Intermediate, MoE: m.Experts}
+		for _, t := range mlps.MLPTensors(n) {
+			scale := 1.0
+			if t.Name == family.Router || t.Name == family.RouterBias {
+				scale = 2 // some experts are chosen clearly
+			}
+			add(p+t.Name, 0, scale/math.Sqrt(float64(t.Shape[len(t.Shape)-1])), t.Shape...)
+		}
 	}
 	if m.Kind != "" {
 		return m.published(all)
@@ -301,6 +310,15 @@ func (m Llama) writeConfig(dir string) error {
 		}
 		if l.QRank > 0 {
 			config["q_lora_rank"] = l.QRank
+		}
+	}
+	if e := m.Experts; e != nil {
+		for key, value := range map[string]any{
+			"n_routed_experts": e.Experts, "num_experts_per_tok": e.Chosen, "moe_intermediate_size": e.Width, "n_shared_experts": e.Shared / e.Width,
+			"first_k_dense_replace": e.First, "scoring_func": e.Score, "topk_method": family.TopKMethod(e.Bias), "norm_topk_prob": e.Renorm,
+			"routed_scaling_factor": e.Scale, "n_group": 1, "topk_group": 1,
+		} {
+			config[key] = value
 		}
 	}
 	if m.PerHead != nil {
