@@ -21,25 +21,24 @@ func newCalibrate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calibrate [flags] IN STATS",
 		Short: "Gather statistics of a checkpoint's activations",
-		Long: `calibrate runs the checkpoint IN on tokens, one layer after the other, and writes
-what a conversion wants to know of its activations to the file STATS. With it,
-convert loses a fraction of what it loses without. Without --text, --tokens and --add
-it runs on text that the checkpoint makes itself, as convert does. Statistics of
-different tokens can be added up, so calibration may run on several machines.
-
-  mha2mla calibrate model/ model.stats
+		Long: `calibrate runs the checkpoint IN on tokens, one layer after the other, and
+writes what a conversion wants to know of its activations to the file STATS.
+With it, convert loses a fraction of what it loses without. Without --text,
+--tokens and --add it runs on text that the checkpoint makes itself, as
+convert does. Statistics of different tokens can be added up, so calibration
+may run on several machines.`,
+		Example: `  mha2mla calibrate model/ model.stats
   mha2mla calibrate --text corpus.txt model/ model.stats
   mha2mla calibrate --tokens ids.npy --max-tokens 65536 model/ model.stats
   mha2mla calibrate --add first.stats --add second.stats model/ both.stats
-  mha2mla convert --cache 576 --stats model.stats model/ converted/
-` + exitHelp,
+  mha2mla convert --cache 576 --stats model.stats model/ converted/`,
 	}
 	takes(cmd, "IN", "STATS")
 	f := cmd.Flags()
 	sourceFlags(cmd, &o.Reading, "to run on")
 	amountFlags(cmd, &o.Reading, calibrationTokens)
 	madeFlag(cmd, &o.Made)
-	f.StringArrayVar(&o.Add, "add", nil, "statistics to add to, more than once if need be (`FILE`)")
+	f.StringArrayVar(&o.Add, "add", nil, "statistics in `FILE` to add to, more than once if need be")
 	configFlag(cmd, &o.Config, "config")
 	f.BoolVar(&o.Force, "force", false, "replace STATS if it exists")
 	jobsFlag(cmd, &o.Jobs)

@@ -78,19 +78,17 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [flags] OUT",
 		Short: "Tell which engines load a converted checkpoint",
-		Long: `check looks at the configuration of the checkpoint OUT and at the names, shapes
-and types of its tensors, and says of each engine whether it loads such a
-DeepSeek-V3, and if not why and what to do. It reads no weights and runs no
-engine: what it knows are the traps in their loaders. Below, it says which backends
-of an engine take the sizes. The status is 0 if all engines that are asked for load
-it: --target, or without it those of which convert said so, as the manifest has it;
-where there is none, all of them. It is 8 if one of them loads the checkpoint and
-computes wrongly, and else 5.
-
-  mha2mla check converted/
+		Long: `check looks at the configuration of the checkpoint OUT and at the names,
+shapes and types of its tensors, and says of each engine whether it loads such
+a DeepSeek-V3, and if not why and what to do. It reads no weights and runs no
+engine: what it knows are the traps in their loaders. Below, it says which
+backends of an engine take the sizes. The status is 0 if all engines that are
+asked for load it: --target, or without it those of which convert said so, as
+the manifest has it; where there is none, all of them. It is 8 if one of them
+loads the checkpoint and computes wrongly, and else 5.`,
+		Example: `  mha2mla check converted/
   mha2mla check --target vllm converted/
-  mha2mla check --json converted/ | jq '.engines[] | select(.loads) | .engine'
-` + exitHelp,
+  mha2mla check --json converted/ | jq '.engines[] | select(.loads) | .engine'`,
 	}
 	takes(cmd, "OUT")
 	choice(cmd.Flags(), &target, "target", "ENGINE", "", "engine to check for: "+list(engine.Choices())+" (default: those that convert wrote it for and said would load it)", engine.Choices()...)

@@ -113,24 +113,35 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return status
 }
 
-// Command describes the command line, for manuals.
-func Command() *cobra.Command { return newRoot() }
+// Command describes the command line, for manuals. The exit status ends what is said of each
+// command.
+func Command() *cobra.Command {
+	root := newRoot()
+	withExitStatus(root)
+	return root
+}
+
+// withExitStatus adds the exit status to what is said of a command and of those below it.
+func withExitStatus(cmd *cobra.Command) {
+	cmd.Long += "\n" + exitHelp
+	for _, sub := range cmd.Commands() {
+		withExitStatus(sub)
+	}
+}
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mha2mla",
 		Short: "Convert MHA and GQA checkpoints to multi-head latent attention",
 		Long: `mha2mla converts a trained MHA, GQA or MQA checkpoint into one with multi-head
-latent attention, which stock engines load as a dense DeepSeek-V3. The KV cache
-shrinks; no data, no GPU and no training are needed, though a text to calibrate on
-makes it better.
-
-  mha2mla inspect model/                         what would be kept and lost
+latent attention, which stock engines load as a dense DeepSeek-V3. The KV
+cache shrinks; no data, no GPU and no training are needed, though a text to
+calibrate on makes it better.`,
+		Example: `  mha2mla inspect model/                         what would be kept and lost
   mha2mla convert --dkv 64 model/ converted/
   mha2mla convert --dkv 64 --calibrate corpus.txt model/ converted/
   mha2mla verify model/ converted/ --tokens ids.json
-  mha2mla check converted/                       which engines load it
-` + exitHelp,
+  mha2mla check converted/                       which engines load it`,
 		Version:                    version(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,
@@ -143,7 +154,9 @@ makes it better.
 	root.SetFlagErrorFunc(unknownFlag)
 	addCompletion(root)
 	completeFlags(root)
+	root.Flags().Bool("version", false, "the version, and by what and for what it was built") // without cobra's -v, which is --verbose elsewhere
 	root.SetVersionTemplate(versionTemplate())
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd.OutOrStdout(), cmd) })
 	return root
 }
 

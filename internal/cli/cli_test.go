@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/spf13/cobra"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
@@ -346,26 +345,6 @@ func TestJSON(t *testing.T) {
 			if _, ok := v[key]; !ok {
 				t.Errorf("%v: no %q", c.args, key)
 			}
-		}
-	}
-}
-
-// TestHelp: every command says what it does, with an example and the exit
-// statuses.
-func TestHelp(t *testing.T) {
-	var check func(cmd *cobra.Command)
-	check = func(cmd *cobra.Command) {
-		if !strings.Contains(cmd.Long, "EXIT STATUS") || !strings.Contains(cmd.Long, "  mha2mla ") || cmd.Short == "" {
-			t.Errorf("help of %q", cmd.CommandPath())
-		}
-		for _, sub := range cmd.Commands() {
-			check(sub)
-		}
-	}
-	check(newRoot())
-	for _, args := range [][]string{{}, {"--help"}, {"convert", "--help"}, {"help", "verify"}, {"--version"}} {
-		if status, stdout, stderr := run(args...); status != exitDone || stdout == "" || stderr != "" {
-			t.Errorf("%v: exit status %d, %q", args, status, stderr)
 		}
 	}
 }

@@ -48,8 +48,10 @@ func addCompletion(root *cobra.Command) {
 		panic("cli: cobra has no completion") // there are other commands to complete
 	}
 	all.Short = "Write completions for a shell"
-	all.Long = strings.TrimSpace(all.Long) + "\n\n  mha2mla completion bash >/etc/bash_completion.d/mha2mla\n" + exitHelp
+	all.Long = strings.TrimSpace(all.Long)
+	all.Example = "  mha2mla completion bash >/etc/bash_completion.d/mha2mla"
 	for _, shell := range all.Commands() {
-		shell.Long = fmt.Sprintf("%s\n\n  mha2mla completion %s >FILE\n%s", strings.TrimSpace(shell.Long), shell.Name(), exitHelp)
+		shell.Long = strings.TrimSpace(shell.Long)
+		shell.Example = fmt.Sprintf("  mha2mla completion %s >FILE", shell.Name())
 	}
 }

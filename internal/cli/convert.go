@@ -33,45 +33,47 @@ func newConvert() *cobra.Command {
 		Short: "Convert a checkpoint",
 		Long: `convert reads the checkpoint IN and writes OUT, in which multi-head latent
 attention takes the place of MHA or GQA. Stock engines load it as a dense
-DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and OUT are .safetensors files or Hugging Face directories. The
-configuration is --config, else config.json beside IN, else the one that IN
-carries; the new one goes beside OUT, and into it. So does a manifest, by which
-verify --integrity finds any change: mha2mla.json, for a file NAME.mha2mla.json.
+DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and
+OUT are .safetensors files or Hugging Face directories. The configuration is
+--config, else config.json beside IN, else the one that IN carries; the new
+one goes beside OUT, and into it. So does a manifest, by which verify
+--integrity finds any change: mha2mla.json, for a file NAME.mha2mla.json.
 
-What is kept is decided by statistics of what goes through the layers. Unless --stats or
---calibrate names any, they are of text that the checkpoint makes itself, seeded from its
-weights, so that the same checkpoint always makes the same: it is written token by token
-where the weights fit into half of the memory (--memory, or what the machine has), else
-random tokens are redrawn in passes over one layer at a time. Such text is mixed into that
-of --calibrate, too, so that a narrow one does not break all others; --calibrate-mix says
-how much of it counts. --calibrate none does without, and so do --method and --weights that
-know of no data, unless they are given some. A dry run says what text it will be, and runs
-nothing: how --cache is divided may then come out otherwise.
+What is kept is decided by statistics of what goes through the layers. Unless
+--stats or --calibrate names any, they are of text that the checkpoint makes
+itself, seeded from its weights, so that the same checkpoint always makes the
+same: it is written token by token where the weights fit into half of the
+memory (--memory, or what the machine has), else random tokens are redrawn in
+passes over one layer at a time. Such text is mixed into that of --calibrate,
+too, so that a narrow one does not break all others; --calibrate-mix says how
+much of it counts. --calibrate none does without, and so do --method and
+--weights that know of no data, unless they are given some. A dry run says
+what text it will be, and runs nothing: how --cache is divided may then come
+out otherwise.
 
-A tenth of every text is held out, and the divergence on it is measured at the end, on
-2048 tokens of each at most. A model that diverges by more than 1 nat per token is
-ruined, and said to be. With --max-kl, an output that diverges further is not published;
-if there is no text, some is made to measure on.
+A tenth of every text is held out, and the divergence on it is measured at the
+end, on 2048 tokens of each at most. A model that diverges by more than 1 nat
+per token is ruined, and said to be. With --max-kl, an output that diverges
+further is not published; if there is no text, some is made to measure on.
 
-Nothing appears under its final name before all of it is whole, and with --force
-the old OUT stays so long. Until then everything is in a folder of OUT's name with
-a dot before and .mha2mla-tmp after it, or in OUT/.mha2mla-tmp if that is a
-directory already. What a run that was killed has left there, the next run on OUT
-that is accepted removes, and what of the old OUT it had set aside, it puts back. With --resume it
-goes on instead: shards that are complete and layers that are healed stay, every
-bit checked, if the source, the tokens, the flags and the program are the same;
-else it refuses. A run with --resume that is interrupted or fails leaves what is
-complete; another removes everything. The smaller --max-shard-size, the less is
-left to be done again.
-
-  mha2mla convert --dkv 64 in.safetensors out.safetensors
+Nothing appears under its final name before all of it is whole, and with
+--force the old OUT stays so long. Until then everything is in a folder of
+OUT's name with a dot before and .mha2mla-tmp after it, or in OUT/.mha2mla-tmp
+if that is a directory already. What a run that was killed has left there, the
+next run on OUT that is accepted removes, and what of the old OUT it had set
+aside, it puts back. With --resume it goes on instead: shards that are
+complete and layers that are healed stay, every bit checked, if the source,
+the tokens, the flags and the program are the same; else it refuses. A run
+with --resume that is interrupted or fails leaves what is complete; another
+removes everything. The smaller --max-shard-size, the less is left to be done
+again.`,
+		Example: `  mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
-  mha2mla convert --cache 576 --calibrate corpus.txt --heal auto model/ converted/
+  mha2mla convert --cache 576 --calibrate corpus.txt --heal auto model/ out/
   mha2mla convert --cache 576 --max-kl 0.3 model/ converted/
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
   mha2mla convert --dry-run --json model/ converted/
-  mha2mla convert --resume --max-shard-size 1GB model/ converted/
-` + exitHelp,
+  mha2mla convert --resume --max-shard-size 1GB model/ converted/`,
 	}
 	takes(cmd, "IN", "OUT")
 	sizeFlags(cmd, &o.Request)

@@ -18,7 +18,7 @@ const noText = "none"
 func dataFlags(cmd *cobra.Command, d *job.Data, calibrate *string) {
 	statsFlag(cmd, &d.Stats)
 	f := cmd.Flags()
-	f.StringVar(calibrate, "calibrate", "", "text or token ids to calibrate on first (`FILE`), or none to convert without data (default: text that the model makes itself)")
+	f.StringVar(calibrate, "calibrate", "", "text or token ids in `FILE` to calibrate on first, or none to convert without data (default: text that the model makes itself)")
 	wish(f, &d.Mix, "calibrate-mix", "FRACTION", strconv.FormatFloat(job.UsualMix, 'g', -1, 64), "share of text that the model makes itself in statistics of other text; 0: none, as with --stats unless it is given", pointerTo(fraction))
 	madeFlag(cmd, &d.Made)
 	amountFlags(cmd, &d.Reading, calibrationTokens)
@@ -34,7 +34,7 @@ func setCalibrate(d *job.Data, value string) {
 
 // statsFlag adds the flag that names statistics.
 func statsFlag(cmd *cobra.Command, stats *[]string) {
-	cmd.Flags().StringArrayVar(stats, "stats", nil, "statistics from calibrate, more than once to add them up (`FILE`)")
+	cmd.Flags().StringArrayVar(stats, "stats", nil, "statistics in `FILE`, from calibrate; more than once to add them up")
 }
 
 // madeFlag adds the flag about how much text a model makes.
@@ -45,8 +45,8 @@ func madeFlag(cmd *cobra.Command, tokens *int) {
 // sourceFlags adds the flags that name the tokens.
 func sourceFlags(cmd *cobra.Command, r *job.Reading, purpose string) {
 	f := cmd.Flags()
-	f.StringVar(&r.IDs, "tokens", "", "token ids "+purpose+" (`FILE`: .json, .npy, .u16, .u32, .ds, .bin)")
-	f.StringVar(&r.Text, "text", "", "text "+purpose+", cut into tokens by the checkpoint's own tokenizer (`FILE`)")
+	f.StringVar(&r.IDs, "tokens", "", "token ids in `FILE` "+purpose+": .json, .npy, .u16, .u32, .ds, .bin")
+	f.StringVar(&r.Text, "text", "", "text in `FILE` "+purpose+", cut into tokens by the checkpoint's own tokenizer")
 	cmd.MarkFlagsMutuallyExclusive("tokens", "text")
 }
 

@@ -17,12 +17,10 @@ func newFamilies() *cobra.Command {
 		Use:   "families",
 		Short: "List the models that can be converted",
 		Long: `families lists the kinds of model that can be converted, by the model_type of
-their config.json, and what becomes of what makes each different; then those that
-cannot be, and why. Nothing is read.
-
-  mha2mla families
-  mha2mla families --json
-` + exitHelp,
+their config.json, and what becomes of what makes each different; then those
+that cannot be, and why. Nothing is read.`,
+		Example: `  mha2mla families
+  mha2mla families --json`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "print the tables as Markdown")

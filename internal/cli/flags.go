@@ -245,7 +245,7 @@ func printRanks(t io.Writer, r *family.RankCache) {
 
 // configFlag adds a flag that names a configuration.
 func configFlag(cmd *cobra.Command, config *string, name string) {
-	cmd.Flags().StringVar(config, name, "", "configuration to use instead of the one beside the checkpoint (`FILE`)")
+	cmd.Flags().StringVar(config, name, "", "configuration in `FILE`, instead of the one beside the checkpoint")
 }
 
 // healSteps parses the values of --heal.

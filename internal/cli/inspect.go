@@ -20,29 +20,27 @@ func newInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] IN",
 		Short: "Show what a conversion would keep and lose",
-		Long: `inspect prints, for every layer of the checkpoint IN, how sensitive attention is
-to each rotary pair, which pairs would keep their rotation, the rank that keeps
-90, 95 and 99 % of the energy of the stacked keys and values, and the size of the
-KV cache at a few ranks. Without --stats it goes by the weights alone, where convert
-makes statistics of its own. Nothing is written but the picture that --plot names.
-With --compare it converts the checkpoint by this program's method and by the
-published ones, at a few sizes of the cache or at --cache, and prints how far each
-is from the source.
-
-  mha2mla inspect model/
+		Long: `inspect prints, for every layer of the checkpoint IN, how sensitive attention
+is to each rotary pair, which pairs would keep their rotation, the rank that
+keeps 90, 95 and 99 % of the energy of the stacked keys and values, and the
+size of the KV cache at a few ranks. Without --stats it goes by the weights
+alone, where convert makes statistics of its own. Nothing is written but the
+picture that --plot names. With --compare it converts the checkpoint by this
+program's method and by the published ones, at a few sizes of the cache or at
+--cache, and prints how far each is from the source.`,
+		Example: `  mha2mla inspect model/
   mha2mla inspect --plot sensitivity.png model/
   mha2mla inspect --json model/ | jq '.layers[0].share'
-  mha2mla inspect --compare ids.json --stats model.stats model/
-` + exitHelp,
+  mha2mla inspect --compare ids.json --stats model.stats model/`,
 	}
 	takes(cmd, "IN")
 	sizeFlags(cmd, &o.Request)
 	statsFlag(cmd, &o.Stats)
 	ranksFlag(cmd, &o.Ranks)
-	cmd.Flags().StringVar(&compare, "compare", "", "convert by every method and measure on this text or these token ids instead (`FILE`)")
+	cmd.Flags().StringVar(&compare, "compare", "", "convert by every method instead, and measure on the text or the token ids in `FILE`")
 	amountFlags(cmd, &text, compareTokens)
 	configFlag(cmd, &o.Config, "config")
-	cmd.Flags().StringVar(&o.File, "plot", "", "draw the sensitivity as a heat map, layer × pair (`FILE`.png or .svg)")
+	cmd.Flags().StringVar(&o.File, "plot", "", "draw the sensitivity as a heat map, layer × pair, in `FILE`.png or .svg")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "replace the picture if it exists")
 	heads := cmd.Flags().BoolP("verbose", "v", false, "the sensitivity of every head, too")
 	output := uiFlags(cmd)

@@ -20,34 +20,34 @@ func newVerify() *cobra.Command {
 	var integrity bool
 	cmd := &cobra.Command{
 		Use:   "verify [flags] SOURCE CONVERTED",
-		Short: "Measure how far a converted checkpoint is from its source, or that it is whole",
+		Short: "Measure a converted checkpoint, or see that it is whole",
 		Long: `verify runs both checkpoints in float32, with the semantics of the stock
-classes, on the tokens of a file of ids or of a text. It prints the perplexity of each, the divergence KL(source‖converted) per token, all
-together and by position in the window, which --window sets, up to the model's
-max_position_embeddings, how often both find the same token most likely, the error of every layer's attention
-output given the source's input, and the cache bytes per token before and after.
-With --cache-bits it does so with what CONVERTED caches quantised: in groups of up
-to 64, with a scale and a zero point of 16 bits each. If CONVERTED was healed, it
-repeats from the manifest what that has won, on tokens of the calibration that were
-held out.
+classes, on the tokens of a file of ids or of a text. It prints the perplexity
+of each, the divergence KL(source‖converted) per token, all together and by
+position in the window, which --window sets, up to the model's
+max_position_embeddings, how often both find the same token most likely, the
+error of every layer's attention output given the source's input, and the
+cache bytes per token before and after. With --cache-bits it does so with what
+CONVERTED caches quantised: in groups of up to 64, with a scale and a zero
+point of 16 bits each. If CONVERTED was healed, it repeats from the manifest
+what that has won, on tokens of the calibration that were held out.
 
-With --logprobs, FILE gets a line of JSON for every token that has a predecessor in its
-window: the window, the position, the token, and the natural logarithm of the probability
-that each model gave it, as "source" and "converted". So a model can be compared, token by
-token, with what an engine says of it.
+With --logprobs, FILE gets a line of JSON for every token that has a
+predecessor in its window: the window, the position, the token, and the
+natural logarithm of the probability that each model gave it, as "source" and
+"converted". So a model can be compared, token by token, with what an engine
+says of it.
 
-  mha2mla verify model/ converted/ --tokens ids.json
+With --integrity, it reads every file of CONVERTED instead and compares it
+with the manifest that convert has written (mha2mla.json, beside a file
+NAME.mha2mla.json): what is changed, missing or there besides is named, by
+tensor where it is one, and the exit status is 4. Names that begin with a dot
+are not looked at.`,
+		Example: `  mha2mla verify model/ converted/ --tokens ids.json
   mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
   mha2mla verify model/ converted/ --tokens ids.json --cache-bits 4
   mha2mla verify model/ converted/ --tokens ids.json --logprobs tokens.jsonl
-
-With --integrity, it reads every file of CONVERTED instead and compares it with the
-manifest that convert has written (mha2mla.json, beside a file NAME.mha2mla.json):
-what is changed, missing or there besides is named, by tensor where it is one, and
-the exit status is 4. Names that begin with a dot are not looked at.
-
-  mha2mla verify --integrity converted/
-` + exitHelp,
+  mha2mla verify --integrity converted/`,
 	}
 	takes(cmd, "SOURCE", "CONVERTED")
 	both := cmd.Args
@@ -62,7 +62,7 @@ the exit status is 4. Names that begin with a dot are not looked at.
 	amountFlags(cmd, &o.Reading, "")
 	wish(f, &o.MaxKL, "max-kl", "X", "", "exit with status 7 if the divergence is above X nats per token", pointerTo(nonNegativeNumber))
 	flag(f, &o.CacheBits, "cache-bits", "B", "", "quantise what CONVERTED would cache to so many bits: 8, 4, 2 (default: not at all)", cacheBits).choices = []string{"8", "4", "2"}
-	f.StringVar(&o.LogProbs.File, "logprobs", "", "write the log-probability of every token in both models, as JSON lines (`FILE`)")
+	f.StringVar(&o.LogProbs.File, "logprobs", "", "write the log-probability of every token in both models to `FILE`, as JSON lines")
 	f.BoolVar(&o.LogProbs.Force, "force", false, "replace the file of --logprobs if it exists")
 	f.BoolVar(&integrity, "integrity", false, "compare CONVERTED, bit for bit, with its manifest")
 	ranksFlag(cmd, &o.Ranks)

@@ -43,6 +43,7 @@ func markUp(cmd *cobra.Command) {
 	text := heading.ReplaceAllString(cmd.Long, "\n# $1\n")
 	text = example.ReplaceAllString(text, "    $1")
 	cmd.Long = nextPart.ReplaceAllString(text, "\n\n")
+	cmd.Example = example.ReplaceAllString(cmd.Example, "$1")
 	for _, sub := range cmd.Commands() {
 		markUp(sub)
 	}
