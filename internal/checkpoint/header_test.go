@@ -66,7 +66,6 @@ func TestHeaderDetails(t *testing.T) {
 		"delete character":             {fileOf("{\"t\x7f\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8), "control character"},
 		"second control range":         {fileOf(`{"t\u0085":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8), "control character"},
 		"pytorch archive":              {append([]byte("PK\x03\x04"), make([]byte, 60)...), "PyTorch"},
-		"gguf":                         {append([]byte("GGUF"), make([]byte, 60)...), "GGUF"},
 		"html":                         {[]byte("<html><body>502 Bad Gateway</body></html>"), "HTML"},
 		"lfs":                          {[]byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), "LFS"},
 		"data one byte short":          {fileOf(`{`+entry+`}`, 7), "incomplete"},

@@ -85,6 +85,8 @@ func (l *listing) weights() ([]string, *index, error) {
 		return l.files, nil, nil
 	case loose > 0:
 		return nil, nil, &FormatError{l.dir, fmt.Sprintf("%d safetensors files and no %q to say how they belong together", loose, IndexFile), "add the index, or name one file"}
+	case slices.ContainsFunc(l.foreign, func(name string) bool { return filepath.Ext(name) == ".gguf" }):
+		return nil, nil, &NoModelError{l.dir, "no safetensors file, but GGUF", option.Plain("name the GGUF file itself")}
 	case len(l.foreign) > 0:
 		return nil, nil, &NoModelError{l.dir, fmt.Sprintf("no safetensors file; %q is of a format this program does not read", l.foreign[0]), option.Plain("save the checkpoint as safetensors first")}
 	default:

@@ -16,13 +16,13 @@ const chunk = 1 << 20
 
 // Data returns the tensor's bytes as they are stored.
 func (t *Tensor) Data() io.Reader {
-	return io.NewSectionReader(t.file.f, t.file.data+t.begin, t.Bytes())
+	return io.NewSectionReader(t, 0, t.Bytes())
 }
 
 // Section returns the bytes of n elements of a float tensor, starting with the given one.
 func (t *Tensor) Section(first, n int64) io.Reader {
 	size := t.DType.Size()
-	return io.NewSectionReader(t.file.f, t.file.data+t.begin+first*size, n*size)
+	return io.NewSectionReader(t, first*size, n*size)
 }
 
 // Read fills dst with elements of the float tensor t in row-major order, starting with
@@ -47,12 +47,11 @@ func ReadFinite[T Real](t *Tensor, first int64, dst []T) error {
 // the part's first element. The part is still in the processor's cache then.
 func read[T Real](t *Tensor, first int64, dst []T, look func(part []T, first int64) error) error {
 	size := t.DType.Size()
-	begin := t.file.data + t.begin
 	buf := make([]byte, min(chunk, int64(len(dst))*size))
 	for len(dst) > 0 {
 		n := min(len(dst), len(buf)/int(size))
 		stored := buf[:int64(n)*size]
-		if _, err := t.file.f.ReadAt(stored, begin+first*size); err != nil {
+		if _, err := t.ReadAt(stored, first*size); err != nil {
 			return t.ReadError(err)
 		}
 		floatconv.Decode(dst[:n], stored, t.DType.format())

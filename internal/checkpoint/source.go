@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/gguf"
+	"github.com/mha2mla/mha2mla/internal/llamacpp"
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
@@ -23,8 +25,9 @@ const MetadataConfig = "config"
 // configurations of models have a few kilobytes.
 const MaxConfig = 16 << 20
 
-// Source is a checkpoint open for reading: one safetensors file, or the shards of a
-// directory. Open has read and checked the headers. Data are read only on request.
+// Source is a checkpoint open for reading: one safetensors file, the shards of a directory, or
+// a GGUF file, which is shown as the checkpoint that it was made of. Open has read and checked
+// the headers. Data are read only on request.
 type Source struct {
 	Path    string      // the path that was given to Open
 	Dir     string      // the folder of the weights, which is Path itself for a directory
@@ -32,18 +35,22 @@ type Source struct {
 	config  string      // path of the configuration that was read
 	files   []*file
 	tensors []*Tensor // in the order of their names
+
+	model *llamacpp.Model // what a GGUF file holds; nil for safetensors
 }
 
-// file is one open safetensors file.
+// file is one open safetensors or GGUF file.
 type file struct {
 	*header
-	path  string
-	f     fsys.Input
-	state os.FileInfo // its size and time when it was opened
+	stored []*Tensor  // of a GGUF file, the tensors as they are stored; nil if the header shows them so
+	gguf   *gguf.File // nil for safetensors
+	path   string
+	f      fsys.Input
+	state  os.FileInfo // its size and time when it was opened
 }
 
-// Open opens the checkpoint at path: a safetensors file, or a directory in the layout of
-// Hugging Face, sharded or not. It follows symbolic links. It returns a MissingError if
+// Open opens the checkpoint at path: a safetensors file, a directory in the layout of Hugging
+// Face, sharded or not, or a GGUF file, split or not. It follows symbolic links. It returns a MissingError if
 // nothing is there, a NoModelError if a directory holds no weights that the program reads,
 // and a FormatError for a file that is malformed.
 func Open(path string) (*Source, error) {
@@ -75,6 +82,14 @@ func Open(path string) (*Source, error) {
 			return nil, errors.Join(index.explain(name, err), s.Close())
 		}
 		s.files = append(s.files, f)
+		if info.IsDir() && f.gguf != nil {
+			return nil, errors.Join(&FormatError{f.path, "this is a GGUF file, not a safetensors file", "name the file itself"}, s.Close())
+		}
+	}
+	if s.files[0].gguf != nil {
+		if err := s.presentGGUF(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	if err := s.collect(index); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -104,7 +119,7 @@ func (e *MissingError) Hint() string {
 	return ""
 }
 
-// openFile opens a safetensors file and checks its header.
+// openFile opens a safetensors or GGUF file and checks its header.
 func openFile(path string) (*file, error) {
 	f, _, err := OpenRegular(path)
 	if err != nil {
@@ -117,8 +132,11 @@ func openFile(path string) (*file, error) {
 	return opened, nil
 }
 
-// readFile checks the header of a safetensors file that is open.
+// readFile checks the header of a safetensors or GGUF file that is open.
 func readFile(path string, f fsys.Input) (*file, error) {
+	if isGGUF(f) {
+		return readGGUF(path, f)
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -192,7 +210,7 @@ func (s *Source) Lookup(name string) *Tensor {
 	return s.tensors[i]
 }
 
-// Files returns the paths of the safetensors files.
+// Files returns the paths of the files of weights.
 func (s *Source) Files() []string {
 	paths := make([]string, len(s.files))
 	for i, f := range s.files {
@@ -242,9 +260,12 @@ func (s *Source) IsDir() bool { return s.Dir == s.Path }
 // Config returns the text of the checkpoint's configuration and the path that it was read
 // from. If override is not empty, it names the configuration. Otherwise Config takes the
 // first of these that exists: NAME.config.json beside a file NAME.safetensors;
-// config.json; and the one in the file's __metadata__. It returns a NoModelError if none
-// does.
+// config.json; and the one in the file's __metadata__. A GGUF file has its own. Config returns
+// a NoModelError if none exists.
 func (s *Source) Config(override string) (text []byte, from string, err error) {
+	if s.model != nil && override == "" {
+		return s.model.Config, s.Path, nil
+	}
 	paths := []string{filepath.Join(s.Dir, ConfigFile)}
 	switch {
 	case override != "":

@@ -132,7 +132,13 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 	for _, t := range src.Tensors() {
 		a.Tensors = append(a.Tensors, checkpoint.Spec{Name: t.Name, DType: t.DType, Shape: t.Shape})
 	}
-	if bare := src.Without("format", "pt"); bare != "" {
+	engines := target.Each()
+	if src.GGUF() != nil { // what the others make of a GGUF file is not known here
+		engines = slices.DeleteFunc(engines, func(e engine.Engine) bool { return !e.RunsGGUF() })
+		if len(engines) == 0 {
+			return nil, &family.UnsupportedError{What: fmt.Sprintf("%q is a GGUF file, which is for llama.cpp and Ollama", path), Tip: "name a directory that convert wrote"}
+		}
+	} else if bare := src.Without("format", "pt"); bare != "" {
 		a.Unmarked = filepath.Base(bare)
 	}
 	if src.IsDir() {
@@ -140,7 +146,7 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 			return nil, err
 		}
 	}
-	r := &checkReport{Path: path, Class: a.Class(), Engines: verdicts(engine.Judge(a, target.Each()))}
+	r := &checkReport{Path: path, Class: a.Class(), Engines: verdicts(engine.Judge(a, engines))}
 	r.Asked, err = asked(path, target)
 	return r, err
 }

@@ -34,10 +34,11 @@ func newConvert() *cobra.Command {
 		Long: `convert reads the checkpoint IN and writes OUT, in which multi-head latent
 attention takes the place of MHA or GQA. Stock engines load it as a dense
 DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and
-OUT are .safetensors files or Hugging Face directories. The configuration is
---config, else config.json beside IN, else the one that IN carries; the new
-one goes beside OUT, and into it. So does a manifest, by which verify
---integrity finds any change: mha2mla.json, for a file NAME.mha2mla.json.
+OUT are .safetensors files or Hugging Face directories; IN may be a GGUF file.
+The configuration is --config, else config.json beside IN, else the one that
+IN carries; the new one goes beside OUT, and into it. So does a manifest, by
+which verify --integrity finds any change: mha2mla.json, for a file
+NAME.mha2mla.json.
 
 What is kept is decided by statistics of what goes through the layers. Unless
 --stats or --calibrate names any, they are of text that the checkpoint makes

@@ -3,7 +3,6 @@ package convert
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -62,7 +61,8 @@ func (r *run) writeAll(names []string) (digests []checkpoint.FileDigest, err err
 func (r *run) content(name string) ([]byte, error) {
 	switch {
 	case slices.Contains(r.Companions, name):
-		return checkpoint.ReadFile(filepath.Join(r.Source.Source.Dir, name), plan.MaxCompanion)
+		text, _, err := r.Source.Source.Beside(name, plan.MaxCompanion)
+		return text, err
 	case name == checkpoint.IndexFile:
 		return r.index()
 	case name == plan.CardFile:

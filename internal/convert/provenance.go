@@ -26,10 +26,13 @@ type fact struct {
 	After  string `json:"after"`
 }
 
-// copies are the tensors of the source that the output holds as they are, each with
-// one name that it has there.
+// copies are the tensors of the source that the output holds as they are stored, each with
+// one name that it has there. What comes from a GGUF file is stored otherwise there.
 func (r *run) copies() map[string]string {
 	names := make(map[string]string)
+	if r.Source.Source.GGUF() != nil {
+		return names
+	}
 	for _, t := range r.Tensors {
 		if t.Action == plan.Copy && t.Weight.Entire() {
 			names[t.Weight.Stored()] = t.Name

@@ -102,7 +102,7 @@ func tokenize(ctx context.Context, path string, m *family.Model, most int) ([][]
 	if ext := strings.ToLower(filepath.Ext(path)); ext == ".jsonl" || ext == ".ndjson" {
 		return nil, records(path)
 	}
-	t, err := tokenizer.Open(m.Source.Dir)
+	t, err := tokenizer.Open(m.Source)
 	if err != nil {
 		return nil, err
 	}

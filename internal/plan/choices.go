@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
@@ -119,6 +120,9 @@ func preset(r Request, m *family.Model) *Choices {
 		c.weights = mla.WeightsBalanced
 	case mla.MethodGroupedMean:
 		c.form = layout.FormGrouped
+	}
+	if c.dtype == "" && m.Source.Quantised() {
+		c.dtype = DTypeRule(checkpoint.BF16) // its numbers are float32 here, and had 4 to 8 bits
 	}
 	if c.dtype == "" && c.form != layout.FormDeepseek {
 		c.dtype = keepAll // F16 is wide enough for layouts that scale nothing

@@ -81,6 +81,7 @@ func (l *LeftOut) add(name string, folder bool) {
 func (p *Plan) listCompanions() error {
 	src := p.Source.Source
 	if !src.IsDir() {
+		p.Companions = src.Carried()
 		return nil
 	}
 	entries, err := os.ReadDir(src.Dir)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
 // FuzzTokenizer feeds arbitrary bytes to both readers: what they accept encodes
@@ -67,7 +69,7 @@ func FuzzEncode(f *testing.F) {
 			toks[c.Name] = tok
 		}
 	}
-	stories, err := Open("../../testdata/stories260k")
+	stories, err := Open(checkpoint.Folder("../../testdata/stories260k"))
 	if err != nil {
 		f.Fatal(err)
 	}

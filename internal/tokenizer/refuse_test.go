@@ -146,7 +146,7 @@ func TestMalformedSentencePiece(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(checkpoint.Folder(dir)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 	path := filepath.Join(dir, "tokenizer.json")
@@ -156,18 +156,18 @@ func TestOpen(t *testing.T) {
 		}
 	}
 	write(`{"version":"1.0"`)
-	if _, err := Open(dir); !errors.As(err, new(*checkpoint.FormatError)) || !strings.Contains(err.Error(), path) {
+	if _, err := Open(checkpoint.Folder(dir)); !errors.As(err, new(*checkpoint.FormatError)) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v, want a FormatError with the path", err)
 	}
 	write(`{"version":"1.0","model":{"type":"Unigram"}}`)
 	var refusal *UnsupportedError
-	if _, err := Open(dir); !errors.As(err, &refusal) || refusal.Path != path || refusal.Where != "model" || refusal.Hint() == "" {
+	if _, err := Open(checkpoint.Folder(dir)); !errors.As(err, &refusal) || refusal.Path != path || refusal.Where != "model" || refusal.Hint() == "" {
 		t.Errorf("got %v, want an UnsupportedError with the path and a hint", err)
 	}
 }
 
 func TestInvalidText(t *testing.T) {
-	tok, err := Open("../../testdata/stories260k")
+	tok, err := Open(checkpoint.Folder("../../testdata/stories260k"))
 	if err != nil {
 		t.Fatal(err)
 	}

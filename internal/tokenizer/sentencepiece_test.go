@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
 // TestStories turns the ids that come with the checkpoint into text, which must
 // give the same ids: they were made by others, with this tokenizer.model.
 func TestStories(t *testing.T) {
 	ids := readJSON[[]int](t, "../../testdata/stories260k/tinystories.ids.json")
-	tok, err := Open("../../testdata/stories260k")
+	tok, err := Open(checkpoint.Folder("../../testdata/stories260k"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,7 @@ func TestSentencePieceRules(t *testing.T) {
 
 // TestLinear encodes what takes hours if each merge looks at the whole text.
 func TestLinear(t *testing.T) {
-	tok, err := Open("../../testdata/stories260k")
+	tok, err := Open(checkpoint.Folder("../../testdata/stories260k"))
 	if err != nil {
 		t.Fatal(err)
 	}

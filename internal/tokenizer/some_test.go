@@ -5,13 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
 // TestEncodeSome: of a long text no more is read and encoded than it takes, and what is
 // there is what the whole begins with.
 func TestEncodeSome(t *testing.T) {
 	for _, dir := range []string{"../../testdata/stories260k"} {
-		tok, err := Open(dir)
+		tok, err := Open(checkpoint.Folder(dir))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"unicode/utf8"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -52,18 +51,23 @@ type encoder interface {
 // of many languages has 33 MB.
 const maxFile = 256 << 20
 
-// Open reads the tokenizer of the checkpoint in dir, from tokenizer.json, or if that is not
-// there from tokenizer.model. It returns fs.ErrNotExist if there is neither, an
-// UnsupportedError if the tokenizer needs something that is not implemented here, and a
-// checkpoint.FormatError if the file is malformed.
-func Open(dir string) (*Tokenizer, error) {
-	path := filepath.Join(dir, "tokenizer.json")
+// Files are those beside the weights of a checkpoint. Beside returns the content of one, of at
+// most so many bytes, and the path that it is read from, or fs.ErrNotExist.
+type Files interface {
+	Beside(name string, most int64) (content []byte, path string, err error)
+}
+
+// Open reads the tokenizer of a checkpoint, from tokenizer.json, or if that is not there from
+// tokenizer.model. It returns fs.ErrNotExist if there is neither, an UnsupportedError if the
+// tokenizer needs something that is not implemented here, and a checkpoint.FormatError if the
+// file is malformed.
+func Open(src Files) (*Tokenizer, error) {
 	parse := parseJSON
-	data, err := checkpoint.ReadFile(path, maxFile)
+	data, path, err := src.Beside("tokenizer.json", maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		missing := err
-		path, parse = filepath.Join(dir, "tokenizer.model"), parseModel
-		data, err = checkpoint.ReadFile(path, maxFile)
+		parse = parseModel
+		data, path, err = src.Beside("tokenizer.model", maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("neither tokenizer.json nor tokenizer.model: %w", missing)
 		}

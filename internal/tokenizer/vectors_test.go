@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 )
 
 // vectors are texts with their ids by the reference implementations: Hugging
@@ -78,7 +80,7 @@ func TestVectors(t *testing.T) {
 		})
 	}
 	t.Run("sentencepiece", func(t *testing.T) {
-		tok, err := Open("../../testdata/stories260k")
+		tok, err := Open(checkpoint.Folder("../../testdata/stories260k"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +91,7 @@ func TestVectors(t *testing.T) {
 // BenchmarkEncode encodes a megabyte of English.
 func BenchmarkEncode(b *testing.B) {
 	text := strings.Repeat("Once upon a time, there were 3 bears; they didn't eat porridge.\n", 1<<14)
-	stories, err := Open("../../testdata/stories260k")
+	stories, err := Open(checkpoint.Folder("../../testdata/stories260k"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/tokenizer"
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
@@ -56,7 +57,7 @@ func (b *bench) cut(file string) error {
 	if err != nil {
 		return err
 	}
-	t, err := tokenizer.Open(b.model)
+	t, err := tokenizer.Open(checkpoint.Folder(b.model))
 	if err != nil {
 		return err
 	}
