@@ -221,6 +221,14 @@ func (f *fields) word(key, fallback string) string {
 	return v
 }
 
+// same has what an older or another key says count as the member of the usual name, if that
+// is not there.
+func (f *fields) same(usual, other string) {
+	if text, ok := f.text[other]; ok && !f.Has(usual) {
+		f.Set(usual, json.RawMessage(text))
+	}
+}
+
 // check keeps the error that the format makes unless ok is true.
 func (f *fields) check(ok bool, format string, args ...any) {
 	if !ok {

@@ -24,7 +24,7 @@ type Family struct {
 
 // Families lists the families that can be converted.
 func Families() []Family {
-	return []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, gemma, smollm3, glm, ernie45, helium, seedOSS, glmMoE, dots1, solarOpen, deepseekMoE, mixtral, qwen3MoE, graniteMoE}
+	return []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, graniteHybrid, gemma, smollm3, glm, ernie45, helium, seedOSS, exaone, minicpm, internlm, internlm3, aquila, xverse, mimo, glmMoE, dots1, solarOpen, deepseekMoE, mixtral, qwen3MoE, graniteMoE}
 }
 
 // lookup finds the family of a model_type; nil if the program knows none.

@@ -46,6 +46,7 @@ type Model struct {
 
 	kind    string               // model_type
 	part    float64              // which share of a head rotates where the configuration does not say; 0: always all
+	stem    string               // begins the names of layers in the checkpoint; empty: as canonical names do
 	ahead   bool                 // layers after the last one predict further tokens, and have no place in what is written
 	paired  bool                 // the two parts of a rotary pair are stored as neighbours, see arrange
 	folded  []string             // keys of the configuration whose meaning is in the weights

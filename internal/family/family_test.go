@@ -92,6 +92,9 @@ func TestRead(t *testing.T) {
 			return m.Rope.Kind == "yarn" && m.Rope.Factor == 4 && m.Rope.High == 32 && m.Rope.Low == 1 && math.Abs(m.Rope.Attention-1-0.1*math.Log(4)) < 1e-15
 		}},
 		"latent, default": {latent("default", 0, 0), func(m *family.Model) bool { return m.Rope == nil }},
+		"EXAONE's own keys": {testmodel.Llama{Kind: "exaone", Config: map[string]any{"num_hidden_layers": nil, "num_layers": 2, "rms_norm_eps": nil, "layer_norm_epsilon": 1e-4, "hidden_act": nil, "activation_function": "silu"}}, func(m *family.Model) bool {
+			return m.Layers == 2 && m.NormEps == 1e-4 && m.Config.Has("num_hidden_layers") && m.Weight("model.layers.1.mlp.down_proj.weight").Stored() == "transformer.h.1.mlp.c_proj.weight"
+		}},
 		"DeepSeek 1": {testmodel.Llama{Kind: "deepseek"}, func(m *family.Model) bool {
 			class, _ := m.Deepseek()
 			return class == family.DeepseekV2Class && m.MoE.Shared == 32 && !m.HasExperts(0) && m.HasExperts(1) && m.Inner() == 48 && m.Weight("model.layers.1.mlp.experts.5.up_proj.weight") != nil
@@ -167,6 +170,11 @@ func TestRefusals(t *testing.T) {
 		"Qwen3 with biases":      {testmodel.Llama{Kind: "qwen3", Config: map[string]any{"attention_bias": true}}, unsupported, "attention_bias"},
 		"Phi-3, half a pair":     {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 0.4}}, malformed, "3 of 8 dimensions"},
 		"Phi-3, more than all":   {testmodel.Llama{Kind: "phi3", Config: map[string]any{"partial_rotary_factor": 1.5}}, malformed, "at most 1"},
+		"EXAONE with gelu":       {testmodel.Llama{Kind: "exaone", Config: map[string]any{"hidden_act": nil, "activation_function": "gelu"}}, unsupported, "gelu"},
+		"EXAONE, one too many":   {testmodel.Llama{Kind: "exaone", Extra: []checkpoint.Spec{{Name: "transformer.h.2.ln_1.weight", DType: checkpoint.F32, Shape: []int64{4}}}}, unsupported, "2 layers"},
+		"MiniCPM with experts":   {testmodel.Llama{Kind: "minicpm", Config: map[string]any{"num_experts": 8}}, unsupported, "experts"},
+		"Granite 4 with Mamba":   {of("granitemoehybrid", "GraniteMoeHybridForCausalLM", map[string]any{"layer_types": []string{"mamba", "attention"}}), unsupported, "KV cache"},
+		"Granite 4 with experts": {of("granitemoehybrid", "GraniteMoeHybridForCausalLM", map[string]any{"layer_types": []string{"attention", "attention"}}), unsupported, "experts"},
 		"experts in groups":      {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"n_group": 2}}, unsupported, "n_group"},
 		"experts here and there": {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"moe_layer_freq": 2}}, unsupported, "moe_layer_freq"},
 		"sigmoids of DeepSeek 1": {testmodel.Llama{Kind: "deepseek", Config: map[string]any{"scoring_func": "sigmoid"}}, unsupported, "scoring_func"},

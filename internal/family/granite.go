@@ -1,7 +1,9 @@
 package family
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/option"
 )
@@ -18,6 +20,44 @@ var granite = Family{
 		m.Biases = f.boolean("attention_bias")
 		m.OutputBias = m.Biases
 		f.multipliers(m, DownProj)
+		return nil
+	},
+}
+
+// graniteHybrid is GraniteMoeHybridForCausalLM where all layers are attention and none has
+// experts: a Granite whose MLP is the class's shared one.
+var graniteHybrid = Family{
+	Type: "granitemoehybrid", Class: "GraniteMoeHybridForCausalLM",
+	Models: "Granite 4.0 Micro, 1B and 350M, without Mamba",
+	How:    option.Plain("as Granite 3.x, exactly; a fused tensor is taken apart"),
+	read: func(f *fields, m *Model) error {
+		f.same("layer_types", "layers_block_type")
+		if err := f.standard(m); err != nil || f.err != nil {
+			return err
+		}
+		var kinds []string
+		if _, err := f.decode("layer_types", "a list of strings", &kinds); err != nil {
+			return err
+		}
+		attention := func(kind string) bool { return kind == "attention" || kind == "full_attention" }
+		if len(kinds) < m.Layers || slices.ContainsFunc(kinds, func(kind string) bool { return !attention(kind) }) {
+			return &UnsupportedError{"not all of its layers are attention with a KV cache", "choose Granite 4.0 Micro, 1B or 350M without H in its name"}
+		}
+		experts := 8 // as the class has it
+		if _, err := f.decode("num_local_experts", "an integer", &experts); err != nil || experts != 0 {
+			return cmp.Or(err, error(&UnsupportedError{"it has experts beside an MLP for all tokens, whose widths the target would have to share", "choose a model without experts"}))
+		}
+		m.Biases = f.boolean("attention_bias")
+		m.OutputBias = m.Biases
+		m.Intermediate = f.integer("shared_intermediate_size", 1024)
+		f.Set("intermediate_size", m.Intermediate)
+		m.gateUp("shared_mlp.input_linear.weight")
+		m.keep(DownProj, "shared_mlp.output_linear.weight")
+		f.multipliers(m, DownProj)
+		if f.word("position_embedding_type", "") != "rope" {
+			f.stillLayers(m, func(int) bool { return true })
+		}
+		m.folded = append(m.folded, "position_embedding_type", "shared_intermediate_size", "layers_block_type")
 		return nil
 	},
 }

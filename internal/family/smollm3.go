@@ -17,33 +17,42 @@ var smollm3 = Family{
 		}
 		m.Biases = f.boolean("attention_bias")
 		m.OutputBias = m.Biases
-		f.stillLayers(m)
-		return nil
+		return f.noRope(m)
 	},
 }
 
-// stillLayers reads which layers do not rotate: those with 0 in a list, or else every n-th.
-func (f *fields) stillLayers(m *Model) {
+// noRope reads which layers do not rotate: those with 0 in a list, or else every n-th.
+func (f *fields) noRope(m *Model) error {
 	const list, interval = "no_rope_layers", "no_rope_layer_interval"
 	m.folded = append(m.folded, list, interval)
 	var rotates []int
 	given, err := f.decode(list, "a list of 0 and 1", &rotates)
 	if err != nil {
-		f.complain(err)
-		return
+		return err
 	}
 	every := f.integer(interval, 4) // as the class has it
-	const most = 1 << 16            // a flag is kept for each layer, so a false number would fill the memory
-	f.check(m.Layers <= most, "%q is %d and must be at most 2^16", "num_hidden_layers", m.Layers)
 	f.check(!given || len(rotates) >= m.Layers, "%q has %d members for %d layers", list, len(rotates), m.Layers)
+	if f.err != nil {
+		return nil
+	}
+	f.stillLayers(m, func(n int) bool {
+		if given {
+			return rotates[n] == 0
+		}
+		return (n+1)%every == 0
+	})
+	return nil
+}
+
+// stillLayers notes which layers do not rotate.
+func (f *fields) stillLayers(m *Model, still func(n int) bool) {
+	const most = 1 << 16 // a flag is kept for each layer, so a false number would fill the memory
+	f.check(m.Layers <= most, "%q is %d and must be at most 2^16", "num_hidden_layers", m.Layers)
 	if f.err != nil {
 		return
 	}
 	m.Still = make([]bool, m.Layers)
 	for n := range m.Still {
-		m.Still[n] = (n+1)%every == 0
-		if given {
-			m.Still[n] = rotates[n] == 0
-		}
+		m.Still[n] = still(n)
 	}
 }

@@ -44,6 +44,9 @@ const (
 	KNorm     = "self_attn.k_norm.weight"
 )
 
+// layers begins the names of all tensors of layers.
+const layers = "model.layers."
+
 // InLayer returns the full name of a tensor of layer n.
 func InLayer(n int, name string) string { return fmt.Sprintf("model.layers.%d.%s", n, name) }
 
@@ -214,7 +217,7 @@ func (m *Model) stranger(name string) error {
 	switch {
 	case strings.HasSuffix(name, ".bias"):
 		return &UnsupportedError{fmt.Sprintf("tensor %q: a %s has no such biases, by its configuration", name, m.Architecture), "see that config.json belongs to these weights"}
-	case strings.HasPrefix(name, "model.layers."):
+	case strings.HasPrefix(name, cmp.Or(m.stem, layers)):
 		return &UnsupportedError{fmt.Sprintf("tensor %q is not part of a %s of %d layers", name, m.Architecture, m.Layers), "see that config.json belongs to these weights"}
 	default:
 		return nil // the conversion copies it
@@ -240,7 +243,7 @@ func (m *Model) Dropped(name string) bool {
 		}
 	}
 	var n int
-	if _, err := fmt.Sscanf(name, "model.layers.%d.", &n); err == nil && m.ahead && n >= m.Layers {
+	if _, err := fmt.Sscanf(name, layers+"%d.", &n); m.ahead && (err == nil && n >= m.Layers || strings.HasPrefix(name, "model.mtp_layers.")) {
 		return true
 	}
 	return m.TiedHead && name == head

@@ -215,9 +215,13 @@ func (m *Model) view(prefix string, want TensorShape) (*Weight, error) {
 	if w.rows == nil {
 		w.rows = []rows{{0, want.Shape[0]}}
 	}
-	w.stored = m.Source.Lookup(prefix + s.name)
+	name := prefix + s.name
+	if within, ok := strings.CutPrefix(name, layers); ok && m.stem != "" {
+		name = m.stem + within
+	}
+	w.stored = m.Source.Lookup(name)
 	if w.stored == nil {
-		return w, fmt.Errorf("tensor %q is missing", prefix+s.name)
+		return w, fmt.Errorf("tensor %q is missing", name)
 	}
 	return w, nil
 }

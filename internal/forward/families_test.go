@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -37,7 +38,12 @@ type published struct {
 		Attention float64 `json:"attention_multiplier"`
 		Residual  float64 `json:"residual_multiplier"`
 		Logits    float64 `json:"logits_scaling"`
-		Rope      *struct {
+
+		ScaleEmb   float64 `json:"scale_emb"`
+		ScaleDepth float64 `json:"scale_depth"`
+		ModelBase  float64 `json:"dim_model_base"`
+
+		Rope *struct {
 			Kind     string  `json:"rope_type"`
 			Factor   float64 `json:"factor"`
 			Low      float64 `json:"low_freq_factor"`
@@ -56,6 +62,16 @@ func newPublished(t *testing.T, kind, dir string) *published {
 	}
 	if err := json.Unmarshal(text, &p.config); err != nil {
 		t.Fatal(err)
+	}
+	switch c := &p.config; kind {
+	case "minicpm":
+		c.Embedding, c.Residual, c.Logits = c.ScaleEmb, c.ScaleDepth/math.Sqrt(float64(c.Layers)), float64(c.Hidden)/c.ModelBase
+	case "exaone": // modeling_exaone.py of LGAI-EXAONE has a Llama under these names
+		names := strings.NewReplacer("transformer.h.", "model.layers.", "transformer.wte", "model.embed_tokens", "transformer.ln_f", "model.norm", "ln_1", "input_layernorm",
+			"ln_2", "post_attention_layernorm", "attn.attention.out_proj", "self_attn.o_proj", "attn.attention", "self_attn", "c_fc_0", "gate_proj", "c_fc_1", "up_proj", "c_proj", "down_proj")
+		for name, values := range p.weights {
+			p.weights[names.Replace(name)] = values
+		}
 	}
 	return p
 }
@@ -280,6 +296,10 @@ func TestFamilies(t *testing.T) {
 		"internlm2 with biases":  {Kind: "internlm2", KVHeads: 2, Untied: true, Config: map[string]any{"bias": true}},
 		"granite":                {Kind: "granite", KVHeads: 2},
 		"granite, untied":        {Kind: "granite", KVHeads: 2, Untied: true, DType: checkpoint.F64},
+		"exaone":                 {Kind: "exaone", KVHeads: 2, HeadDim: 12, Untied: true},
+		"minicpm":                {Kind: "minicpm", Layers: 3, KVHeads: 2},
+		"mimo":                   {Kind: "mimo", KVHeads: 2, Untied: true},
+		"internlm":               {Kind: "internlm", Untied: true},
 		"deepseek":               {Kind: "deepseek", KVHeads: 2, Untied: true, Layers: 3},
 		"gemma":                  {Kind: "gemma", KVHeads: 1, HeadDim: 12},
 	} {

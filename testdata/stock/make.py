@@ -41,6 +41,13 @@ MODELS = {
         model_type="granitemoe", head_dim=None, num_local_experts=8, num_experts_per_tok=3, intermediate_size=16,
         embedding_multiplier=3.0, logits_scaling=1.5, residual_multiplier=0.7, attention_multiplier=0.3,
     ),
+    "granitemoehybrid": dict(
+        model_type="granitemoehybrid", head_dim=None, num_local_experts=0, shared_intermediate_size=40, layer_types=["full_attention"] * 2, position_embedding_type="rope", mamba_n_heads=8,
+        embedding_multiplier=3.0, logits_scaling=1.5, residual_multiplier=0.7, attention_multiplier=0.3,
+    ),
+    "granitemoehybrid-nope": dict(
+        model_type="granitemoehybrid", head_dim=None, num_local_experts=0, shared_intermediate_size=40, layer_types=["full_attention"] * 2, attention_multiplier=0.3, mamba_n_heads=8,
+    ),
     "deepseek_v2": dict(model_type="deepseek_v2", **LATENT, **{**EXPERTS, "first_k_dense_replace": 1}, topk_method="greedy", n_group=1, topk_group=1),
     "deepseek_v3": dict(model_type="deepseek_v3", **LATENT, **{**EXPERTS, "first_k_dense_replace": 1}, n_group=1, topk_group=1, norm_topk_prob=True, routed_scaling_factor=1.5),
     "phi3-part": dict(model_type="phi3", head_dim=None, partial_rotary_factor=0.5, sliding_window=None),

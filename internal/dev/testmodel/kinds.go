@@ -18,11 +18,23 @@ type kind struct {
 	// renamed maps the canonical name of a weight, without the prefix of the layer, to the
 	// name that the family has for it.
 	renamed map[string]string
+	stem    string // begins the names of layers; empty: as canonical names do
 }
 
 // kinds holds the families by their model_type.
 var kinds = map[string]kind{
-	"mistral":  {class: "MistralForCausalLM", config: map[string]any{"sliding_window": nil}},
+	"mistral":   {class: "MistralForCausalLM", config: map[string]any{"sliding_window": nil}},
+	"internlm":  {class: "InternLMForCausalLM", config: map[string]any{"bias": true}},
+	"internlm3": {class: "InternLM3ForCausalLM", config: map[string]any{"qkv_bias": false, "bias": false}},
+	"aquila":    {class: "AquilaForCausalLM"},
+	"xverse":    {class: "XverseForCausalLM"},
+	"mimo":      {class: "MiMoForCausalLM", config: map[string]any{"attention_bias": true, "num_nextn_predict_layers": 1}},
+	"minicpm":   {class: "MiniCPMForCausalLM", config: map[string]any{"scale_emb": 3, "scale_depth": 1.4, "dim_model_base": 16}},
+	"exaone": {class: "ExaoneForCausalLM", stem: "transformer.h.", renamed: map[string]string{
+		family.Embedding: "transformer.wte.weight", family.FinalNorm: "transformer.ln_f.weight", family.InputNorm: "ln_1.weight", family.MLPNorm: "ln_2.weight",
+		family.QProj: "attn.attention.q_proj.weight", family.KProj: "attn.attention.k_proj.weight", family.VProj: "attn.attention.v_proj.weight", family.OProj: "attn.attention.out_proj.weight",
+		family.GateProj: "mlp.c_fc_0.weight", family.UpProj: "mlp.c_fc_1.weight", family.DownProj: "mlp.c_proj.weight",
+	}},
 	"deepseek": {class: "DeepseekForCausalLM"},
 	"qwen2":    {class: "Qwen2ForCausalLM", config: map[string]any{"use_sliding_window": false, "sliding_window": 64, "max_window_layers": 1}},
 	"qwen3":    {class: "Qwen3ForCausalLM", config: map[string]any{"use_sliding_window": false}},
@@ -45,8 +57,8 @@ var kinds = map[string]kind{
 // biases reports whether the projections to queries, keys and values have biases, and
 // whether the output projection has one.
 func (m Llama) biases() (inner, output bool) {
-	on := m.Config["attention_bias"] == true || m.Config["bias"] == true
-	return on || m.Kind == "qwen2", on
+	on := m.Config["attention_bias"] == true || m.Config["bias"] == true || m.Kind == "internlm"
+	return on || m.Kind == "qwen2" || m.Kind == "mimo", on
 }
 
 // attentionExtras adds the biases and norms that the attention of a layer has beside its
@@ -78,7 +90,8 @@ func (m Llama) published(all []tensor) []tensor {
 		prefix, name := "", t.Name
 		if rest, ok := strings.CutPrefix(name, "model.layers."); ok {
 			number, within, _ := strings.Cut(rest, ".")
-			prefix, name = "model.layers."+number+".", within
+			prefix, name = cmp.Or(k.stem, "model.layers.")+number+".", within
+			t.Name = prefix + name
 		}
 		if m.Kind == "gemma" && len(t.Shape) == 1 {
 			t.mean -= 1 // Gemma adds 1 to the weights of norms
