@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("STORIES", stories)
 			e.Setenv("STOCK", filepath.Join(filepath.Dir(stories), "stock"))
+			e.Setenv("GGUF", filepath.Join(filepath.Dir(filepath.Dir(stories)), "internal", "llamacpp", "testdata"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

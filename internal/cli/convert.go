@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -116,6 +117,9 @@ again.`,
 func runConvert(ctx context.Context, u *ui, o job.Conversion, verbose bool, ranks int) error {
 	if o.Out == "" {
 		return &usageError{what: "OUT is empty", tip: "name a .safetensors file or a directory"}
+	}
+	if strings.EqualFold(filepath.Ext(o.Out), ".gguf") {
+		return &usageError{what: "GGUF files are read and not written", tip: "name a directory, of which llama.cpp's convert_hf_to_gguf.py makes one"}
 	}
 	done, err := o.Run(ctx, u)
 	if err != nil {
