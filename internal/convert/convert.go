@@ -38,6 +38,7 @@ type Options struct {
 	Force      bool                    // replace what exists
 	Output     *checkpoint.Output      // reserved for it; nil: Run does so itself, as Force says
 	Version    string                  // of the program, for the files' metadata
+	Build      string                  // tells the program from others of the same version; empty if the version does
 	Words      option.Words            // in which the output says how it was made; nil: plain ones
 	Preparing  func(done, total int64) // shows the progress of a model that runs first, if it has to; may be nil
 	Progress   func(done, total int64)

@@ -50,7 +50,7 @@ type shardRecord struct {
 // and whoever gives other weights the old time means to deceive nobody but himself.
 // Statistics, which are smaller and may be gathered anew, count by their content.
 type fingerprint struct {
-	Program    string                  `json:"program"` // version, system, kernels
+	Program    string                  `json:"program"` // version, build, system, kernels
 	Command    string                  `json:"command"`
 	Plan       string                  `json:"plan"` // digest
 	Source     []checkpoint.Identity   `json:"source"`
@@ -107,7 +107,7 @@ func (f *fingerprint) against(old *fingerprint) error {
 // fingerprint returns that of the run.
 func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 	f := &fingerprint{
-		Program: fmt.Sprintf("mha2mla %s %s/%s %s", r.Version, runtime.GOOS, runtime.GOARCH, fastblas.Kernel()),
+		Program: fmt.Sprintf("mha2mla %s%s %s/%s %s", r.Version, r.Build, runtime.GOOS, runtime.GOARCH, fastblas.Kernel()),
 		Command: r.command(), Statistics: r.statistics,
 	}
 	p := *r.Plan

@@ -20,6 +20,7 @@ type Conversion struct {
 	DryRun bool     // plan, and touch nothing
 
 	Version string       // of the program, for the files' metadata
+	Build   string       // tells the program from others of the same version; empty if the version does
 	Words   option.Words // in which the output says how it was made; nil: plain ones
 }
 

@@ -19,7 +19,7 @@ import (
 // measured before it is published.
 func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o convert.Options) (*convert.Result, error) {
 	o.Stats, o.StatsFiles, o.Text, o.Done = stats.Reader, stats.files, stats.text, stats.done
-	o.Output, o.Version, o.Words, o.Warn = r.output, r.Version, r.Words, func(message string) { r.Warn(option.Plain(message)) }
+	o.Output, o.Version, o.Build, o.Words, o.Warn = r.output, r.Version, r.Build, r.Words, func(message string) { r.Warn(option.Plain(message)) }
 	o.Measure = r.measure(stats.held)
 	if p.Maths.Trains() && len(stats.windows) < 2 {
 		return nil, plan.Misuse("one window of tokens is not enough to learn from: some are held out").
