@@ -24,6 +24,12 @@ func (f *fields) common(m *Model) {
 	}
 }
 
+// allBiases reads whether all four projections of the attention add constants.
+func (f *fields) allBiases(m *Model) {
+	m.Biases = f.boolean("attention_bias")
+	m.OutputBias = m.Biases
+}
+
 // grouped reads the members that every family with MHA, GQA or MQA has, and refuses those
 // that change what the canonical decoder computes.
 func (f *fields) grouped(m *Model) error {

@@ -185,6 +185,16 @@ func (f *fields) integer(key string, fallback int) int {
 	return n
 }
 
+// whole returns the integer at key, which may be 0, or fallback if there is none. Who calls it
+// checks its bounds.
+func (f *fields) whole(key string, fallback int) int {
+	n := fallback
+	if _, err := f.decode(key, "an integer", &n); err != nil {
+		f.complain(err)
+	}
+	return n
+}
+
 // number returns the positive number at key, or fallback if there is none.
 func (f *fields) number(key string, fallback float64) float64 {
 	var v float64

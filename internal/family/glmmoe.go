@@ -37,11 +37,7 @@ var dots1 = Family{
 		if f.boolean("attention_bias") {
 			return normedBiases()
 		}
-		from := 62 // as the class has it
-		if _, err := f.decode("max_window_layers", "an integer", &from); err != nil {
-			return err
-		}
-		f.window(m, max(0, from))
+		f.window(m, max(0, f.whole("max_window_layers", 62))) // as the class has it
 		return f.deepseekKeys(m, 0, 0)
 	},
 }

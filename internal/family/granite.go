@@ -1,7 +1,6 @@
 package family
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -17,8 +16,7 @@ var granite = Family{
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err
 		}
-		m.Biases = f.boolean("attention_bias")
-		m.OutputBias = m.Biases
+		f.allBiases(m)
 		f.multipliers(m, DownProj)
 		return nil
 	},
@@ -43,12 +41,10 @@ var graniteHybrid = Family{
 		if len(kinds) < m.Layers || slices.ContainsFunc(kinds, func(kind string) bool { return !attention(kind) }) {
 			return &UnsupportedError{"not all of its layers are attention with a KV cache", "choose Granite 4.0 Micro, 1B or 350M without H in its name"}
 		}
-		experts := 8 // as the class has it
-		if _, err := f.decode("num_local_experts", "an integer", &experts); err != nil || experts != 0 {
-			return cmp.Or(err, error(&UnsupportedError{"it has experts beside an MLP for all tokens, whose widths the target would have to share", "choose a model without experts"}))
+		if f.whole("num_local_experts", 8) != 0 { // as the class has it
+			return &UnsupportedError{"it has experts beside an MLP for all tokens, whose widths the target would have to share", "choose a model without experts"}
 		}
-		m.Biases = f.boolean("attention_bias")
-		m.OutputBias = m.Biases
+		f.allBiases(m)
 		m.Intermediate = f.integer("shared_intermediate_size", 1024)
 		f.Set("intermediate_size", m.Intermediate)
 		m.gateUp("shared_mlp.input_linear.weight")

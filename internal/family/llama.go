@@ -12,8 +12,7 @@ var llama = Family{
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err
 		}
-		m.Biases = f.boolean("attention_bias")
-		m.OutputBias = m.Biases
+		f.allBiases(m)
 		return f.perHead(m)
 	},
 }

@@ -120,21 +120,15 @@ func (f *fields) checkExperts(m *Model, experts string) {
 // sharedWidth sets the width of the MLP that all tokens pass, which the configuration gives as
 // a number of experts.
 func (f *fields) sharedWidth(m *Model, fallback int) {
-	n, most := fallback, 1<<16
-	if _, err := f.decode("n_shared_experts", "an integer", &n); err != nil {
-		f.complain(err)
-	}
-	f.check(n >= 0 && n <= most, "%q is %d and must be from 0 to 2^16", "n_shared_experts", n)
+	n := f.whole("n_shared_experts", fallback)
+	f.check(n >= 0 && n <= 1<<16, "%q is %d and must be from 0 to 2^16", "n_shared_experts", n)
 	m.MoE.Shared = n * m.MoE.Width
 }
 
 // firstExperts reads which layer is the first to have experts; fallback if nothing is said.
 func (f *fields) firstExperts(m *Model, fallback int) {
-	if _, err := f.decode("first_k_dense_replace", "an integer", &fallback); err != nil {
-		f.complain(err)
-	}
-	f.check(fallback >= 0, "%q is %d and must not be negative", "first_k_dense_replace", fallback)
-	m.MoE.First = fallback
+	m.MoE.First = f.whole("first_k_dense_replace", fallback)
+	f.check(m.MoE.First >= 0, "%q is %d and must not be negative", "first_k_dense_replace", m.MoE.First)
 	if m.MoE.First >= m.Layers {
 		m.MoE = nil // no layer has experts
 	}

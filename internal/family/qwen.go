@@ -38,10 +38,7 @@ var qwen3 = Family{
 // upperWindow reads the sliding window that the upper layers of a Qwen may have.
 func (f *fields) upperWindow(m *Model) {
 	if f.boolean("use_sliding_window") {
-		from := 28 // the class takes this where the key is not there
-		if _, err := f.decode("max_window_layers", "an integer", &from); err != nil {
-			f.complain(err)
-		}
+		from := f.whole("max_window_layers", 28) // as the class has it
 		f.check(from >= 0, "%q is %d and must not be negative", "max_window_layers", from)
 		f.window(m, from)
 	}

@@ -15,8 +15,7 @@ var smollm3 = Family{
 		if f.boolean("use_sliding_window") {
 			return &UnsupportedError{`"use_sliding_window" is true: a window in the layers without RoPE alone is not supported`, "choose a model without it"}
 		}
-		m.Biases = f.boolean("attention_bias")
-		m.OutputBias = m.Biases
+		f.allBiases(m)
 		return f.noRope(m)
 	},
 }

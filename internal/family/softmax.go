@@ -22,8 +22,7 @@ var deepseekMoE = Family{
 		if f.word("scoring_func", "softmax") != "softmax" || f.integer("moe_layer_freq", 1) != 1 {
 			return &UnsupportedError{`its experts are not weighed by a softmax in every layer ("scoring_func", "moe_layer_freq")`, "choose DeepSeek-MoE 16B"}
 		}
-		m.Biases = f.boolean("attention_bias")
-		m.OutputBias = m.Biases
+		f.allBiases(m)
 		return f.deepseekKeys(m, 0, 0)
 	},
 }
@@ -97,8 +96,7 @@ var graniteMoE = Family{
 		if err := f.standard(m); err != nil || f.err != nil {
 			return err
 		}
-		m.Biases = f.boolean("attention_bias")
-		m.OutputBias = m.Biases
+		f.allBiases(m)
 		m.MoE.Width = m.Intermediate
 		f.expertise(m, "num_local_experts")
 		if f.err != nil {
