@@ -72,13 +72,13 @@ func (e *experts) mix(h f32.Matrix) (f32.Matrix, error) {
 		}
 		in := f32.New(len(passing), h.Cols)
 		for k, p := range passing {
-			copy(in.RowsFrom(k, 1).Data, h.RowsFrom(p.token, 1).Data[:h.Cols])
+			copy(in.Row(k), h.Row(p.token))
 		}
 		returned := expert.run(in)
 		for k, p := range passing {
-			to, from := out.Data[p.token*out.Stride:][:out.Cols], returned.Data[k*returned.Stride:]
-			for j := range to {
-				to[j] += p.weight * from[j]
+			to := out.Row(p.token)
+			for j, v := range returned.Row(k) {
+				to[j] += p.weight * v
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func (e *experts) route(h f32.Matrix) [][]passage {
 	logits := f32.Project(h, e.router)
 	order, scores := make([]int, e.Experts), make([]float64, e.Experts)
 	for t := range h.Rows {
-		e.score(scores, logits.Data[t*logits.Stride:][:e.Experts])
+		e.score(scores, logits.Row(t))
 		for i := range order {
 			order[i] = i
 		}
