@@ -73,6 +73,7 @@ func (c Calibration) text(ctx context.Context, v View, m *family.Model) (text ca
 	g := gatherer{View: v, model: m, memory: c.Memory, temp: func(name string) string {
 		return filepath.Join(filepath.Dir(c.Out), "."+filepath.Base(c.Out)+"."+name)
 	}}
-	made, text, err = g.makeText(ctx, sample.Statistics, c.Made)
-	return text, made, err
+	p := g.plan(c.Made)
+	text, err = g.makeText(ctx, p)
+	return text, &p, err
 }

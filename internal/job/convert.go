@@ -58,11 +58,11 @@ const keepEvery = 5 * time.Minute
 // lesson returns the windows that the layers of p learn from: those that its statistics are of, and
 // more that the source makes.
 func (r *run) lesson(ctx context.Context, p *plan.Plan, stats *statistics) (tokens.Windows, error) {
-	n := lessonTokens(p.Maths, stats)
-	if n == 0 {
+	made := r.lessonPlan(p.Maths, stats)
+	if made == nil {
 		return stats.windows, nil
 	}
-	_, text, err := r.gatherer(stats.given).makeText(ctx, sample.Learning, n)
+	text, err := r.gatherer(stats.given).makeText(ctx, *made)
 	return slices.Concat(stats.windows, text.Kept), err
 }
 
@@ -72,14 +72,20 @@ func (r *run) lesson(ctx context.Context, p *plan.Plan, stats *statistics) (toke
 // three times and a half, and 0.162 after 150 that read twice what these and made text were.
 const readings = 2
 
-// lessonTokens returns how many tokens the source is to make to learn from, beside those that the
-// statistics are of. It makes none where the user wants none of its own in these.
-func lessonTokens(maths mla.Options, stats *statistics) int {
+// lessonPlan plans the text that the source is to make to learn from, beside those that the
+// statistics are of; nil if there is enough of these, or where the user wants no text of the
+// source's own in them.
+func (r *run) lessonPlan(maths mla.Options, stats *statistics) *sample.Plan {
 	if stats.text == nil || stats.text.Share == 0 {
-		return 0
+		return nil
 	}
 	read := max(maths.Heal.Tokens(), distill.Tokens(maths.Distill, stats.windows))
-	return max(0, read/readings-stats.windows.Tokens())
+	more := read/readings - stats.windows.Tokens()
+	if more <= 0 {
+		return nil
+	}
+	p := textPlan(r.model, sample.Learning, more, r.Window, r.Memory)
+	return &p
 }
 
 // preparing shows the progress of a model that makes tokens before it is converted; nil if

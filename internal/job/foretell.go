@@ -9,7 +9,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/plan"
-	"github.com/mha2mla/mha2mla/internal/sample"
 )
 
 // Foretold says how long the healing and the training of a conversion will take on this machine,
@@ -58,13 +57,12 @@ func (r *run) foretell(ctx context.Context, p *plan.Plan, stats *statistics) (*F
 		}
 		f.DistillStep, f.Distill = step.Seconds(), (step * time.Duration(p.Maths.Distill)).Seconds()
 	}
-	f.Made = lessonTokens(p.Maths, stats)
-	if f.Made > 0 {
-		making, err := textPlan(r.model, sample.Learning, f.Made, r.Window, r.Memory).WritingTime(ctx, r.model)
+	if made := r.lessonPlan(p.Maths, stats); made != nil {
+		making, err := made.WritingTime(ctx, r.model)
 		if err != nil {
 			return nil, err
 		}
-		f.Making = making.Seconds()
+		f.Made, f.Making = made.Tokens, making.Seconds()
 	}
 	return f, nil
 }

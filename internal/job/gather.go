@@ -63,7 +63,8 @@ func (g gatherer) gather(ctx context.Context, share float64) (s *statistics, err
 
 // addMade adds statistics of text that the model makes.
 func (g gatherer) addMade(ctx context.Context, s *statistics) error {
-	plan, text, err := g.makeText(ctx, sample.Statistics, g.Made)
+	plan := g.plan(g.Made)
+	text, err := g.makeText(ctx, plan)
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 	}
 	s.close = append(s.close, func() { closeStats(made) })
 	s.windows = slices.Concat(s.windows, text.Kept)
-	s.files, s.text.Made, s.held = append(s.files, path), plan, append(s.held, tokens.Cut(text.Held, usualWindow, heldTokens)...)
+	s.files, s.text.Made, s.held = append(s.files, path), &plan, append(s.held, tokens.Cut(text.Held, usualWindow, heldTokens)...)
 	if s.Reader == nil {
 		s.Reader = made
 	} else {
@@ -86,11 +87,15 @@ func (g gatherer) addMade(ctx context.Context, s *statistics) error {
 	return nil
 }
 
-// makeText has the model make so many tokens for a purpose.
-func (g gatherer) makeText(ctx context.Context, purpose sample.Purpose, tokens int) (*sample.Plan, calib.Text, error) {
-	p := textPlan(g.model, purpose, tokens, g.Window, g.memory)
+// plan plans for the model to make so many tokens for statistics.
+func (g gatherer) plan(tokens int) sample.Plan {
+	return textPlan(g.model, sample.Statistics, tokens, g.Window, g.memory)
+}
+
+// makeText has the model make the text of a plan.
+func (g gatherer) makeText(ctx context.Context, p sample.Plan) (calib.Text, error) {
 	if err := g.room(p.Memory(g.model)); err != nil {
-		return nil, calib.Text{}, err
+		return calib.Text{}, err
 	}
 	var prompts [][]int
 	for _, w := range g.given.Kept {
@@ -100,8 +105,7 @@ func (g gatherer) makeText(ctx context.Context, purpose sample.Purpose, tokens i
 	}
 	progress, finish := g.Progress("making text")
 	defer finish()
-	text, err := p.Make(ctx, g.model, prompts, func() string { return g.temp("making") }, progress)
-	return &p, text, err
+	return p.Make(ctx, g.model, prompts, func() string { return g.temp("making") }, progress)
 }
 
 // textPlan plans for m to make text, in windows like those of the user's text. How much memory

@@ -144,8 +144,7 @@ func (r *run) memory(maths mla.Options, stats bool, s *statistics) int64 {
 		need = max(need, baseMemory+p.Memory(m), baseMemory+calib.Memory(m, p.Shape()))
 	}
 	windows := s.windows
-	if n := lessonTokens(maths, s); n > 0 {
-		p := textPlan(m, sample.Learning, n, r.Window, r.Memory)
+	if p := r.lessonPlan(maths, s); p != nil {
 		need, windows = max(need, baseMemory+p.Memory(m)), slices.Concat(windows, p.Shape().Kept)
 	}
 	beside := search.Memory(m, r.Cache, s.held)

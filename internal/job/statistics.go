@@ -107,7 +107,7 @@ func (r *run) statistics(ctx context.Context, share float64) (*statistics, error
 		warnOfFew(r, n, r.model)
 	}
 	if r.MaxKL != nil && len(s.held) == 0 {
-		_, text, err := g.makeText(ctx, sample.Statistics, heldTokens)
+		text, err := g.makeText(ctx, g.plan(heldTokens))
 		if err != nil {
 			s.done()
 			return nil, err
