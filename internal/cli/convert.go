@@ -107,7 +107,7 @@ again.`,
 			return err
 		}
 		setCalibrate(&o.Data, calibrate)
-		o.In, o.Out, o.Version, o.Build, o.Words = args[0], args[1], version(), build(cmd.Context()), flagWords
+		o.In, o.Out, o.Version, o.Build, o.Words = args[0], args[1], version(), build, flagWords
 		return runConvert(cmd.Context(), output(), o, verbose, ranks)
 	})
 	return cmd

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,14 +60,4 @@ func (g flagGroup) of(cmd *cobra.Command) *pflag.FlagSet {
 		}
 	}
 	return some
-}
-
-// ungrouped returns the flags of a command that are in no group.
-func ungrouped(cmd *cobra.Command) (names []string) {
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if !slices.ContainsFunc(flagGroups(), func(g flagGroup) bool { return slices.Contains(g.flags, f.Name) }) {
-			names = append(names, f.Name)
-		}
-	})
-	return names
 }

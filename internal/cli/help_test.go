@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // eachCommand calls f for every command of the program.
@@ -152,4 +154,14 @@ func runExample(t *testing.T, made string, args []string) {
 	if status, _, stderr := run(args...); status != exitDone {
 		t.Errorf("exit status %d\n%s", status, stderr)
 	}
+}
+
+// ungrouped returns the flags of a command that are in no group.
+func ungrouped(cmd *cobra.Command) (names []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !slices.ContainsFunc(flagGroups(), func(g flagGroup) bool { return slices.Contains(g.flags, f.Name) }) {
+			names = append(names, f.Name)
+		}
+	})
+	return names
 }

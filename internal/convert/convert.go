@@ -29,20 +29,21 @@ import (
 // Options say how a plan is carried out. The weights do not depend on them.
 type Options struct {
 	budget.Budget
-	Stats      calib.Reader            // of the activations; nil: none
-	Healer     *heal.Healer            // betters the layers, which are then converted in order; nil: they stay as they are
-	Distiller  *distill.Distiller      // trains all layers together when they are converted; nil: nobody does
-	StatsFiles []string                // that they are from
-	Text       *Text                   // that they are of; nil: nobody knows
-	Done       func()                  // called when they are not needed any more; nil: nobody cares
-	Force      bool                    // replace what exists
-	Output     *checkpoint.Output      // reserved for it; nil: Run does so itself, as Force says
-	Version    string                  // of the program, for the files' metadata
-	Build      string                  // tells the program from others of the same version; empty if the version does
-	Words      option.Words            // in which the output says how it was made; nil: plain ones
-	Preparing  func(done, total int64) // shows the progress of a model that runs first, if it has to; may be nil
-	Progress   func(done, total int64)
-	Warn       func(message string)
+	Stats      calib.Reader       // of the activations; nil: none
+	Healer     *heal.Healer       // betters the layers, which are then converted in order; nil: they stay as they are
+	Distiller  *distill.Distiller // trains all layers together when they are converted; nil: nobody does
+	StatsFiles []string           // that they are from
+	Text       *Text              // that they are of; nil: nobody knows
+	Done       func()             // called when they are not needed any more; nil: nobody cares
+	Force      bool               // replace what exists
+	Output     *checkpoint.Output // reserved for it; nil: Run does so itself, as Force says
+	Version    string             // of the program, for the files' metadata
+	// Build tells the program from others of the same version; nil or empty if the version does.
+	Build     func(ctx context.Context) string
+	Words     option.Words            // in which the output says how it was made; nil: plain ones
+	Preparing func(done, total int64) // shows the progress of a model that runs first, if it has to; may be nil
+	Progress  func(done, total int64)
+	Warn      func(message string)
 
 	// Measure, if not nil, measures the whole output before it gets its final name, at the
 	// path where it is until then. If it fails, the output is given up.

@@ -106,8 +106,12 @@ func (f *fingerprint) against(old *fingerprint) error {
 
 // fingerprint returns that of the run.
 func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
+	build := ""
+	if r.Build != nil {
+		build = r.Build(ctx)
+	}
 	f := &fingerprint{
-		Program: fmt.Sprintf("mha2mla %s%s %s/%s %s", r.Version, r.Build, runtime.GOOS, runtime.GOARCH, fastblas.Kernel()),
+		Program: fmt.Sprintf("mha2mla %s%s %s/%s %s", r.Version, build, runtime.GOOS, runtime.GOARCH, fastblas.Kernel()),
 		Command: r.command(), Statistics: r.statistics,
 	}
 	p := *r.Plan

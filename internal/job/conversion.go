@@ -1,6 +1,8 @@
 package job
 
 import (
+	"context"
+
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -19,9 +21,10 @@ type Conversion struct {
 	MaxKL  *float64 // nothing is published that diverges further, in nats per token; nil: all is
 	DryRun bool     // plan, and touch nothing
 
-	Version string       // of the program, for the files' metadata
-	Build   string       // tells the program from others of the same version; empty if the version does
-	Words   option.Words // in which the output says how it was made; nil: plain ones
+	Version string // of the program, for the files' metadata
+	// Build tells the program from others of the same version; nil or empty if the version does.
+	Build func(ctx context.Context) string
+	Words option.Words // in which the output says how it was made; nil: plain ones
 }
 
 // Data says what a conversion goes by beside the weights.
