@@ -84,7 +84,7 @@ func (d *Distiller) begin(layers []*latent.Layer[float32]) (*training, error) {
 		}
 	}
 	for _, l := range layers {
-		t.optimisers = append(t.optimisers, latent.NewAdam(l))
+		t.optimisers = append(t.optimisers, latent.NewAdam(l, spread))
 	}
 	var err error
 	t.head, err = newHead(t.decoder)
@@ -106,6 +106,9 @@ func Tokens(steps int, windows tokens.Windows) int {
 // had added up to; what layers change adds up like noise. A model of 5 layers and hidden size 64
 // learns best with steps of 1/3, one of 30 layers and 576 with 0.05: those of 0.1 are too large.
 const largest = 6
+
+// spread is β₂ of Adam.
+const spread = 0.999
 
 // warming is the number of steps in which the step size rises, because the first gradients say
 // little of how large gradients are.
