@@ -89,7 +89,7 @@ again.`,
 	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
 	wish(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	wish(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text that statistics are of: its output projection in closed form (output), all of it in so many steps, or auto: as long as it helps; none: not at all (default output, where there is text)", pointerTo(healSteps)).choices = []string{heal.None.String(), heal.Output.String(), heal.Auto.String()}
-	wishFor(f, &o.HealOrder, "heal-order", "O", string(heal.Usual), "what layers are healed on: own (the source's stream, each layer by itself), sequential (what the healed layers before make of the text), both (own, and the last quarter of the steps sequential)", heal.Orders()...)
+	wishFor(f, &o.HealOrder, "heal-order", "O", "", "what layers are healed on: own (the source's stream, each layer by itself), sequential (what the healed layers before make of the text), both (own, and then W_o sequential); both unless --heal output, which is sequential", heal.Orders()...)
 	wish(f, &o.Distill, "distill", "STEPS", "", "after that train all layers together, in so many steps, to predict what the source predicts", positive)
 	dataFlags(cmd, &o.Data, &calibrate)
 	wish(f, &o.MaxKL, "max-kl", "X", "", "write nothing and exit with status 7 if the divergence on text held out is above X nats per token", pointerTo(nonNegativeNumber))

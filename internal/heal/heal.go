@@ -48,17 +48,6 @@ func (s Steps) Least() int {
 // Tokens returns how many tokens the steps of a layer read at least, those read again included.
 func (s Steps) Tokens() int { return s.Least() * tokensAtOnce }
 
-// split divides the steps of an order into those that come first and, in the order Both, those
-// that follow on the stream of the healed layers. Those are a quarter of a number of steps; a
-// way that is no number of steps is taken twice.
-func (s Steps) split(o Order) (first, then Steps) {
-	if o != Both || s <= 0 {
-		return s, s
-	}
-	then = (s + 3) / 4
-	return s - then, then
-}
-
 // Result says how much healing has improved a layer. Errors are ‖output − target‖² /
 // ‖target‖², on tokens held out. The output is what the attention adds to the residual
 // stream. In any order but Own the target also makes up for the losses of earlier layers.
@@ -219,8 +208,7 @@ func (h *Healer) Layer(ctx context.Context, n int, w *latent.Weights) (healed *l
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	t := h.training(ctx, l, w)
-	first, then := h.steps.split(h.order)
-	r, err = t.run(first)
+	r, err = t.run(h.steps)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -228,7 +216,7 @@ func (h *Healer) Layer(ctx context.Context, n int, w *latent.Weights) (healed *l
 		return nil, nil, err
 	}
 	if h.order == Both {
-		if err := h.again(l, t, w, then, r); err != nil {
+		if err := h.again(l, t, w, r); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -241,14 +229,10 @@ func (h *Healer) Layer(ctx context.Context, n int, w *latent.Weights) (healed *l
 	return t.layer.Weights(w), r, nil
 }
 
-// smaller is the size of the first step on another stream, relative to that of the first step of
-// all: larger ones undo what was learned.
-const smaller = 0.5
-
-// again takes steps of a layer, which was healed on the source's own stream, on that of the
-// healed layers. It changes what was found out about it so that it compares with the closed form
-// there.
-func (h *Healer) again(l *underWay, t *training, w *latent.Weights, steps Steps, r *Result) error {
+// again fits the output projection of a layer, which was healed on the source's own stream, on
+// that of the healed layers. It changes what was found out about it so that it compares with the
+// closed form there.
+func (h *Healer) again(l *underWay, t *training, w *latent.Weights, r *Result) error {
 	if err := l.learn(t.ctx); err != nil {
 		return err
 	}
@@ -258,12 +242,12 @@ func (h *Healer) again(l *underWay, t *training, w *latent.Weights, steps Steps,
 	if err != nil {
 		return err
 	}
-	t.layer, t.largest = own, smaller*t.largest
-	more, err := t.run(steps)
+	t.layer = own
+	more, err := t.run(Output)
 	if err != nil {
 		return err
 	}
-	*r = Result{Before: before, After: more.After, Steps: r.Steps + more.Steps, Output: r.Output || more.Output, TakenBack: more.TakenBack}
+	*r = Result{Before: before, After: more.After, Steps: r.Steps, Output: r.Output || more.Output, TakenBack: r.TakenBack}
 	if !(r.After < before) {
 		t.layer, *r = closed, Result{Before: before, After: before, TakenBack: &TakenBack{r.Steps, t.lately, r.After}}
 	}

@@ -25,10 +25,16 @@ type normal struct {
 	energy float64       // ‖Y‖²
 }
 
+// lossless is an error that single precision makes, which nothing can take away.
+const lossless = 1e-10
+
 // fitOutput replaces the output projection of the layer by the best one for its other
 // tensors, if that is better on the tokens held out. It is the one tensor whose best value
 // needs no iteration, because the values that the heads attend to do not depend on it.
 func (t *training) fitOutput(r *Result) error {
+	if r.After < lossless {
+		return nil
+	}
 	train, err := t.normal(t.train)
 	if err != nil {
 		return err

@@ -272,7 +272,7 @@ func (c *Choices) Threshold() float64 { return c.asked.Threshold }
 func (c *Choices) Heal() heal.Steps { return c.heal }
 
 // HealOrder returns on which stream layers are healed (design §9).
-func (c *Choices) HealOrder() heal.Order { return cmp.Or(c.asked.HealOrder, heal.Usual) }
+func (c *Choices) HealOrder() heal.Order { return cmp.Or(c.asked.HealOrder, c.heal.Usual()) }
 
 // Sizes returns the sizes as far as the request fixes them. The search chooses the others.
 func (c *Choices) Sizes() Sizes { return c.sizes }

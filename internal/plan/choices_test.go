@@ -109,8 +109,8 @@ func TestAim(t *testing.T) {
 	}
 }
 
-// TestHealOrder: layers are healed one after the other unless the user says otherwise, and then
-// the words say how.
+// TestHealOrder: outputs are fitted one after the other and steps are taken in both orders, unless
+// the user says otherwise, and then the words say how.
 func TestHealOrder(t *testing.T) {
 	m := testmodel.Llama{KVHeads: 2}.Open(t)
 	for name, c := range map[string]struct {
@@ -120,8 +120,8 @@ func TestHealOrder(t *testing.T) {
 	}{
 		"outputs":            {plan.Request{Heal: new(heal.Output)}, heal.Sequential, "heal output"},
 		"outputs, otherwise": {plan.Request{Heal: new(heal.Output), HealOrder: heal.Own}, heal.Own, "heal output heal-order own"},
-		"steps":              {plan.Request{Heal: new(heal.Steps(9))}, heal.Sequential, "heal 9"},
-		"steps, otherwise":   {plan.Request{Heal: new(heal.Auto), HealOrder: heal.Both}, heal.Both, "heal auto heal-order both"},
+		"steps":              {plan.Request{Heal: new(heal.Steps(9))}, heal.Both, "heal 9"},
+		"steps, otherwise":   {plan.Request{Heal: new(heal.Auto), HealOrder: heal.Sequential}, heal.Sequential, "heal auto heal-order sequential"},
 		"none":               {plan.Request{Heal: new(heal.None)}, heal.Sequential, "heal none"},
 	} {
 		choices := choose(t, m, c.r)

@@ -53,7 +53,7 @@ func (c *Choices) mathsWords(s Sizes) []option.Setting {
 	if c.heal != heal.None || !c.method.Published() { // the program's own method heals unless it is told not to
 		words = append(words, option.Heal.Is(c.heal))
 	}
-	if c.HealOrder() != heal.Usual {
+	if c.HealOrder() != c.heal.Usual() {
 		words = append(words, option.HealOrder.Is(c.HealOrder()))
 	}
 	if c.asked.Distill > 0 {
