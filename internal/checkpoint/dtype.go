@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/mha2mla/mha2mla/internal/floatconv"
+	"github.com/mha2mla/mha2mla/internal/gguf"
 )
 
 // DType is the type of a tensor's elements, spelled as the safetensors header
@@ -19,6 +20,10 @@ const (
 	F16  DType = "F16"
 	BF16 DType = "BF16"
 )
+
+// Q8_0 is a type that GGUF files alone have: 32 numbers of 8 bits share a scale of 16. Tensors
+// are written in it; where they are read they are F32.
+const Q8_0 DType = "Q8_0"
 
 // dtypeBits lists every type of the safetensors format and the bits an element
 // of it takes.
@@ -37,9 +42,11 @@ func (t DType) Float() bool { return t == F64 || t == F32 || t == F16 || t == BF
 // Size returns the number of bytes that an element of a float type t takes.
 func (t DType) Size() int64 { return int64(dtypeBits[t] / 8) }
 
-// Largest returns the largest finite value of a float type t.
+// Largest returns the largest finite value of a float type t, or of Q8_0.
 func (t DType) Largest() float64 {
 	switch t {
+	case Q8_0:
+		return gguf.Q8Largest
 	case F16:
 		return 65504
 	case BF16:
@@ -89,6 +96,19 @@ type rangeError struct {
 
 func (e *rangeError) Error() string {
 	return fmt.Sprintf("%g does not fit %s", e.value, e.dtype)
+}
+
+// Overflows reports whether a finite v would become infinite if it were written as a float type
+// t, or is too large for Q8_0.
+func Overflows(v float64, t DType) bool {
+	switch {
+	case !(math.Abs(v) > t.Largest()) || math.IsInf(v, 0):
+		return false
+	case t == Q8_0:
+		return true
+	default:
+		return math.IsInf(Round(v, t), 0)
+	}
 }
 
 // Round returns v as it would read back after it was written as the float type t.

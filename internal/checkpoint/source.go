@@ -313,8 +313,11 @@ func (s *Source) Without(key, value string) string {
 // alone, which lies beside it.
 func OwnConfig(path string) string { return own(path, ConfigFile) }
 
-// OwnManifest returns the path of the manifest that belongs to one safetensors file alone.
+// OwnManifest returns the path of the manifest that belongs to one file of weights alone.
 func OwnManifest(path string) string { return own(path, ManifestFile) }
+
+// OwnModelfile returns the path of the text by which Ollama makes a model of one GGUF file.
+func OwnModelfile(path string) string { return own(path, "Modelfile") }
 
 func own(path, name string) string {
 	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + name

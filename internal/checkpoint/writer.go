@@ -15,6 +15,7 @@ import (
 	"github.com/nlpodyssey/safetensors"
 
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/gguf"
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
@@ -27,6 +28,9 @@ type Spec struct {
 
 // Bytes returns the size of the tensor's data in bytes.
 func (s Spec) Bytes() int64 {
+	if s.DType == Q8_0 {
+		return gguf.Spec{Type: gguf.Q8_0, Shape: s.Shape}.Bytes()
+	}
 	n, err := byteSize(s.DType, s.Shape)
 	if err != nil {
 		panic("checkpoint: " + err.Error()) // shapes come from headers that were checked
@@ -40,7 +44,7 @@ func (s Spec) Elements() int64 { return elements(s.Shape) }
 // Position converts a row-major index into a position in the tensor's shape.
 func (s Spec) Position(index int64) []int64 { return position(index, s.Shape) }
 
-// Writer writes one safetensors file. All tensors are declared first, so that their places
+// Writer writes one safetensors or GGUF file. All tensors are declared first, so that their places
 // are known. Callers may therefore write tensors in any order and at the same time, and
 // the bytes of the file do not depend on that order.
 type Writer struct {
@@ -56,6 +60,7 @@ type Writer struct {
 // slot is the place of one tensor in the file.
 type slot struct {
 	Spec
+	stored  string // the name in the file, if that is another
 	at      int64  // first byte in the file
 	written int64  // bytes that are in the file
 	digest  string // of the data, once they are complete
@@ -151,7 +156,7 @@ func (w *Writer) Tensor(name string) *TensorWriter {
 func (w *Writer) Digests() *Digests {
 	d := &Digests{Header: w.header, Tensors: make(map[string]string, len(w.slot))}
 	for name, s := range w.slot {
-		d.Tensors[name] = s.digest
+		d.Tensors[cmp.Or(s.stored, name)] = s.digest
 	}
 	return d
 }
@@ -181,6 +186,7 @@ type TensorWriter struct {
 	hash    hash.Hash // of the bytes that are in the file
 	buf     []byte    // bytes that are not in the file yet
 	scratch []byte    // encoded values on their way to buf
+	waiting []float32 // values that are no whole block of Q8_0 yet
 }
 
 // Spec returns the declaration of the tensor.
@@ -223,6 +229,9 @@ func (t *TensorWriter) Write(p []byte) (int, error) {
 // returns a ValueError, with the name and the position, for a value that the type cannot
 // hold.
 func (t *TensorWriter) WriteFloats(values []float64) error {
+	if t.slot.DType == Q8_0 {
+		return t.writeBlocks(values)
+	}
 	size := int(t.slot.DType.Size())
 	for len(values) > 0 {
 		n := min(len(values), chunk/8)

@@ -119,7 +119,7 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &engine.Artifact{Lone: !src.IsDir()}
+	a := &engine.Artifact{Lone: !src.IsDir() && src.GGUF() == nil, GGUF: src.GGUF() != nil}
 	if a.Config, err = family.ParseConfig(text); err != nil {
 		return nil, &checkpoint.FormatError{Path: from, What: err.Error()}
 	}
@@ -133,7 +133,7 @@ func check(path, config string, target engine.Engine) (*checkReport, error) {
 		a.Tensors = append(a.Tensors, checkpoint.Spec{Name: t.Name, DType: t.DType, Shape: t.Shape})
 	}
 	engines := target.Each()
-	if src.GGUF() != nil { // what the others make of a GGUF file is not known here
+	if a.GGUF { // what the others make of a GGUF file is not known here
 		engines = slices.DeleteFunc(engines, func(e engine.Engine) bool { return !e.RunsGGUF() })
 		if len(engines) == 0 {
 			return nil, &family.UnsupportedError{What: fmt.Sprintf("%q is a GGUF file, which is for llama.cpp and Ollama", path), Tip: "name a directory that convert wrote"}

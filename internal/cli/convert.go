@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,11 +34,12 @@ func newConvert() *cobra.Command {
 		Long: `convert reads the checkpoint IN and writes OUT, in which multi-head latent
 attention takes the place of MHA or GQA. Stock engines load it as a dense
 DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and
-OUT are .safetensors files or Hugging Face directories; IN may be a GGUF file.
-The configuration is --config, else config.json beside IN, else the one that
-IN carries; the new one goes beside OUT, and into it. So does a manifest, by
+OUT are .safetensors files, .gguf files or Hugging Face directories. The
+configuration is --config, else config.json beside IN, else the one that IN
+carries; the new one goes beside OUT, and into it. So does a manifest, by
 which verify --integrity finds any change: mha2mla.json, for a file
-NAME.mha2mla.json.
+NAME.mha2mla.json. A .gguf file is for llama.cpp and Ollama, has all in
+itself, and a NAME.Modelfile beside it.
 
 What is kept is decided by statistics of what goes through the layers. Unless
 --stats or --calibrate names any, they are of text that the checkpoint makes
@@ -71,6 +71,7 @@ removes everything. The smaller --max-shard-size, the less is left to be done
 again.`,
 		Example: `  mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
+  mha2mla convert --cache 576 model.gguf converted.gguf
   mha2mla convert --cache 576 --calibrate corpus.txt --heal auto model/ out/
   mha2mla convert --cache 576 --max-kl 0.3 model/ converted/
   mha2mla convert --method mha2mla --dkv 16 model/ converted/
@@ -85,7 +86,7 @@ again.`,
 	wishFor(f, &o.Target, "target", "ENGINE", string(engine.All), "engine to write for: "+list(engine.Choices())+"; what it would misread is refused, and what it alone needs is done", engine.Choices()...)
 	wishFor(f, &o.Bias, "bias", "B", string(mla.BiasFold), "biases of queries, keys and values: fold (into the weights: every engine, inexact), hf (exact, Transformers alone)", mla.BiasFold, mla.BiasHF)
 	padFlag(f, &o.Request)
-	wish(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16; keep writes F16 as BF16", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16"}
+	wish(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16, for .gguf files q8_0; keep writes F16 as BF16, and what was quantised as BF16, or in .gguf files as Q8_0", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16", "q8_0"}
 	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
 	wish(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
 	wish(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text that statistics are of: its output projection in closed form (output), all of it in so many steps, or auto: as long as it helps; none: not at all (default output, where there is text)", pointerTo(healSteps)).choices = []string{heal.None.String(), heal.Output.String(), heal.Auto.String()}
@@ -116,10 +117,7 @@ again.`,
 // runConvert converts and prints the outcome.
 func runConvert(ctx context.Context, u *ui, o job.Conversion, verbose bool, ranks int) error {
 	if o.Out == "" {
-		return &usageError{what: "OUT is empty", tip: "name a .safetensors file or a directory"}
-	}
-	if strings.EqualFold(filepath.Ext(o.Out), ".gguf") {
-		return &usageError{what: "GGUF files are read and not written", tip: "name a directory, of which llama.cpp's convert_hf_to_gguf.py makes one"}
+		return &usageError{what: "OUT is empty", tip: "name a directory, or a .safetensors or .gguf file"}
 	}
 	done, err := o.Run(ctx, u)
 	if err != nil {
@@ -229,7 +227,7 @@ func (p planned) print(w io.Writer) error {
 	if r := p.Ranks; r != nil {
 		fmt.Fprintf(t, "on each of %d ranks\t%d → %d bytes per token (%s)\n", r.Ranks, r.Source, r.Converted, report.Change(r.Saving))
 	}
-	fmt.Fprintf(t, "files\t%d tensors, %s in %d safetensors file(s)\n", len(p.Tensors), report.Size(p.Bytes), len(p.Shards))
+	fmt.Fprintf(t, "files\t%d tensors, %s in %d %s file(s)\n", len(p.Tensors), report.Size(p.Bytes), len(p.Shards), p.Container())
 	if p.ahead && p.Text != nil {
 		fmt.Fprintf(t, "statistics\t%s\n", p.Text)
 	}

@@ -162,7 +162,11 @@ func (r *run) command() string {
 	for _, setting := range r.Plan.Words(r.dataSettings()...) {
 		words = append(words, r.words()(setting))
 	}
-	return strings.Join(append(words, "IN", "OUT"), " ")
+	out := "OUT"
+	if r.Keys != nil {
+		out = "OUT.gguf"
+	}
+	return strings.Join(append(words, "IN", out), " ")
 }
 
 // words is how settings are written for whoever reads the output.

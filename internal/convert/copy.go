@@ -117,7 +117,7 @@ func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) erro
 			return err
 		}
 		at += int64(len(part))
-		r.advance(int64(len(part)) * t.DType.Size())
+		r.advance(checkpoint.Spec{DType: t.DType, Shape: []int64{int64(len(part))}}.Bytes())
 	}
 	return to.Close()
 }

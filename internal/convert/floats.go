@@ -43,10 +43,7 @@ func (f *floats) Close() error {
 // infinite. It leaves its argument alone.
 func (f *floats) clamp(values []float64) []float64 {
 	dtype := f.DType()
-	most := dtype.Largest()
-	over := func(v float64) bool {
-		return math.Abs(v) > most && !math.IsInf(v, 0) && math.IsInf(checkpoint.Round(v, dtype), 0)
-	}
+	over := func(v float64) bool { return checkpoint.Overflows(v, dtype) }
 	first := slices.IndexFunc(values, over)
 	if first < 0 {
 		return values
@@ -54,7 +51,7 @@ func (f *floats) clamp(values []float64) []float64 {
 	values = slices.Clone(values)
 	for i, v := range values[first:] {
 		if over(v) {
-			values[first+i] = math.Copysign(most, v)
+			values[first+i] = math.Copysign(dtype.Largest(), v)
 			f.clamped++
 		}
 	}
@@ -85,8 +82,12 @@ func (e *ComputedError) Remedy() option.Text {
 // must be finite. It reports progress when the tensor is complete.
 type computed struct {
 	*floats
-	at int64 // values so far
+	precision checkpoint.DType
+	at        int64 // values so far
 }
+
+// DType is the type that has values as fine as those that are written.
+func (c *computed) DType() checkpoint.DType { return c.precision }
 
 // WriteFloats appends values.
 func (c *computed) WriteFloats(values []float64) error {

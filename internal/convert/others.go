@@ -3,9 +3,11 @@ package convert
 import (
 	"context"
 	"encoding/json"
+	"path/filepath"
 	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/export"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
@@ -67,6 +69,8 @@ func (r *run) content(name string) ([]byte, error) {
 		return r.index()
 	case name == plan.CardFile:
 		return r.card(), nil
+	case name == r.Modelfile:
+		return export.Modelfile(filepath.Base(r.Plan.Output)), nil
 	case name == r.RankFile:
 		return r.ranks()
 	default:

@@ -27,10 +27,10 @@ type fact struct {
 }
 
 // copies are the tensors of the source that the output holds as they are stored, each with
-// one name that it has there. What comes from a GGUF file is stored otherwise there.
+// one name that it has there. GGUF files store the same otherwise.
 func (r *run) copies() map[string]string {
 	names := make(map[string]string)
-	if r.Source.Source.GGUF() != nil {
+	if r.Keys != nil || r.Source.Source.GGUF() != nil {
 		return names
 	}
 	for _, t := range r.Tensors {

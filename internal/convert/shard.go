@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/export"
+	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/gguf"
 	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -51,11 +54,19 @@ func (r *run) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.writer, err = checkpoint.NewWriter(f, specs[i], metadata); err != nil {
+		if s.writer, err = r.writer(f, specs[i], metadata); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writer begins a file of weights.
+func (r *run) writer(f fsys.File, specs []checkpoint.Spec, metadata map[string]string) (*checkpoint.Writer, error) {
+	if r.Keys != nil {
+		return checkpoint.NewGGUFWriter(f, specs, r.Keys)
+	}
+	return checkpoint.NewWriter(f, specs, metadata)
 }
 
 // Room for what is not weights: a little, what each tensor takes in header, index
@@ -74,6 +85,11 @@ func (r *run) room() error {
 			need += r.Shards[i].Bytes
 		}
 	}
+	keys, _, err := gguf.Header(r.Keys, nil)
+	if err != nil {
+		return err
+	}
+	need += int64(len(keys))
 	for _, t := range r.Tensors {
 		if n, ok := r.layerOf(t); ok && r.Healer != nil && (r.earlier[n] == nil || r.earlier[n].Heal == nil) {
 			need += 4 * t.Elements() // as they are kept
@@ -149,17 +165,22 @@ func (r *run) kept(t plan.Tensor) bool { return r.shards[t.Shard].digests != nil
 // sink takes a tensor of a layer. What belongs to a shard that is complete, because
 // the layer lies in two of them, goes nowhere.
 func (r *run) sink(name string) layout.Sink {
-	if t := r.planned[name]; r.kept(t) {
-		return nowhere{t.Spec}
+	if keys, values, ok := export.Parts(name); ok && r.Keys != nil {
+		m := r.Target.MLA
+		return &export.Splitter{Keys: r.sink(keys), Values: r.sink(values), Rank: m.KVLoraRank, Nope: m.NopeDim, ValueD: m.ValueDim}
 	}
-	return &computed{floats: r.floats(name)}
+	t := r.planned[name]
+	if r.kept(t) {
+		return nowhere{t}
+	}
+	return &computed{floats: r.floats(name), precision: t.Precision}
 }
 
 // nowhere takes the values of a tensor that is there already.
-type nowhere struct{ checkpoint.Spec }
+type nowhere struct{ plan.Tensor }
 
-// DType is the type of the tensor.
-func (n nowhere) DType() checkpoint.DType { return n.Spec.DType }
+// DType is the type that has values as fine as those of the tensor.
+func (n nowhere) DType() checkpoint.DType { return n.Precision }
 
 // WriteFloats does nothing.
 func (nowhere) WriteFloats([]float64) error { return nil }

@@ -57,7 +57,8 @@ type Artifact struct {
 	Files    []string          // names beside the weights; nil where they are not known
 	Amiss    map[string]string // what is wrong with such files, by their names
 	Code     []string          // files of code that the tokenizer names
-	Lone     bool              // the checkpoint is a file and no folder
+	Lone     bool              // the checkpoint is a safetensors file and no folder
+	GGUF     bool              // it is a GGUF file already
 	Unmarked string            // path of a safetensors file without the format in its metadata; empty if all have it
 }
 

@@ -253,6 +253,18 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// TestImport: Ollama's own import is none of a GGUF file.
+func TestImport(t *testing.T) {
+	for _, packed := range []bool{false, true} {
+		a := artifact(t, sound())
+		a.GGUF = packed
+		findings := engine.Judge(a, []engine.Engine{engine.Ollama})[0].Findings
+		if imports := slices.ContainsFunc(findings, func(f engine.Finding) bool { return f.Rule == "import" }); imports == packed {
+			t.Errorf("a GGUF file: %v, its own import: %v", packed, imports)
+		}
+	}
+}
+
 // TestAmiss tells a file that is what its name says from one that is not.
 func TestAmiss(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{

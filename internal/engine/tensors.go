@@ -80,7 +80,7 @@ var tensorRules = []rule{
 		return fmt.Sprintf("\"tie_word_embeddings\" is true: it takes the embedding in place of %q", family.Head), option.Plain("set tie_word_embeddings to false")
 	}},
 	{"dtypes", every, stops, func(s *subject, _ Engine) (string, option.Text) {
-		if s.has("quantization_config") {
+		if s.has("quantization_config") || s.GGUF {
 			return "", nothing
 		}
 		name := s.first(func(name string) bool { return !s.tensor[name].DType.Float() })

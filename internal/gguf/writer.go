@@ -24,7 +24,7 @@ func (s Spec) Bytes() int64 {
 
 // Header returns what a file with the given keys and tensors begins with, up to the data, and
 // where the data of each tensor begin in the file. The data of one begin where those of the
-// one before end, up to the alignment.
+// one before end, up to the alignment. The last of the places is where the file ends.
 func Header(m Metadata, specs []Spec) (head []byte, places []int64, err error) {
 	w := &writer{}
 	w.Write([]byte(Magic))
@@ -52,6 +52,7 @@ func Header(m Metadata, specs []Spec) (head []byte, places []int64, err error) {
 		places = append(places, at)
 		at = padded(at+s.Bytes(), defaultAlignment)
 	}
+	places = append(places, at)
 	w.Write(make([]byte, padded(int64(w.Len()), defaultAlignment)-int64(w.Len())))
 	for i := range places {
 		places[i] += int64(w.Len())

@@ -24,8 +24,8 @@ func TestHeader(t *testing.T) {
 			specs = append(specs, Spec{tensor.Name, tensor.Type, tensor.Shape})
 		}
 		head, places, err := Header(f.Metadata, specs)
-		if err != nil || !bytes.Equal(head, text[:f.Data]) {
-			t.Errorf("%s: the header has %d bytes that differ from the %d of the file, or %v", name, len(head), f.Data, err)
+		if err != nil || !bytes.Equal(head, text[:f.Data]) || places[len(specs)] != int64(len(text)) {
+			t.Errorf("%s: the header has %d bytes that differ from the %d of the file, or its end is not %d in %v, or %v", name, len(head), f.Data, len(text), places, err)
 		}
 		for i, tensor := range f.Tensors {
 			if places[i] != tensor.at || specs[i].Bytes() != tensor.bytes {

@@ -15,6 +15,7 @@ import (
 // through the stages. The output appears whole or not at all.
 func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) {
 	c.Limits.Set()
+	c.Request = c.Request.For(c.Out)
 	model, err := OpenSource(c.In, c.Config)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func Search(ctx context.Context, v View, t search.Task) (plan.Sizes, error) {
 // Plan goes through the stages before a conversion where all data are at hand and nobody
 // looks: it chooses what r asks for, searches, and plans the output out.
 func Plan(ctx context.Context, in mla.Input, out string, r plan.Request, d plan.Data) (*plan.Plan, error) {
-	choices, err := plan.Choose(r, in.Model, d)
+	choices, err := plan.Choose(r.For(out), in.Model, d)
 	if err != nil {
 		return nil, err
 	}

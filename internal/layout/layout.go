@@ -84,7 +84,7 @@ type Fact struct{ Name, Before, After string }
 
 // Sink takes the values of one tensor, in row-major order.
 type Sink interface {
-	DType() checkpoint.DType     // the type that values are written as
+	DType() checkpoint.DType     // the type that has values as fine as those that are written
 	WriteFloats([]float64) error // writes the next values
 	Close() error                // ends the tensor; an error if values are missing
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/gguf"
 	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -57,6 +58,8 @@ type Choices struct {
 	dtype     DTypeRule
 	mostShard int64
 
+	vocabulary gguf.Metadata // what a GGUF file says of tokens; nil if none is written
+
 	sizes Sizes
 }
 
@@ -68,13 +71,16 @@ const mostShard = 5e9
 // Choose returns a UsageError for a request that makes no sense, an UnsupportedError for a
 // model that cannot be converted so, and an engine.RefusedError for a result that the target
 // would not load. If several errors apply, it returns the same one however much is known. It
-// reads no file but the rankings that r names.
+// reads no file but the rankings that r names, and for a GGUF file the tokenizer.
 func Choose(r Request, m *family.Model, d Data) (*Choices, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	c := preset(r, m)
 	if err := c.padding(); err != nil {
+		return nil, err
+	}
+	if err := c.describe(); err != nil {
 		return nil, err
 	}
 	if err := c.aim(); err != nil {
@@ -121,8 +127,11 @@ func preset(r Request, m *family.Model) *Choices {
 	case mla.MethodGroupedMean:
 		c.form = layout.FormGrouped
 	}
-	if c.dtype == "" && m.Source.Quantised() {
-		c.dtype = DTypeRule(checkpoint.BF16) // its numbers are float32 here, and had 4 to 8 bits
+	if c.dtype == "" && m.Source.Quantised() { // its numbers are float32 here, and had 4 to 8 bits
+		c.dtype = DTypeRule(checkpoint.BF16)
+		if r.GGUF {
+			c.dtype = DTypeRule(checkpoint.Q8_0)
+		}
 	}
 	if c.dtype == "" && c.form != layout.FormDeepseek {
 		c.dtype = keepAll // F16 is wide enough for layouts that scale nothing

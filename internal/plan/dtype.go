@@ -28,10 +28,10 @@ func (r DTypeRule) Word() string {
 
 // ParseDType returns the rule of a name, and an error if there is none.
 func ParseDType(name string) (DTypeRule, error) {
-	rules := map[string]DTypeRule{"keep": "", "f32": DTypeRule(checkpoint.F32), "bf16": DTypeRule(checkpoint.BF16), "f16": DTypeRule(checkpoint.F16)}
+	rules := map[string]DTypeRule{"keep": "", "f32": DTypeRule(checkpoint.F32), "bf16": DTypeRule(checkpoint.BF16), "f16": DTypeRule(checkpoint.F16), "q8_0": DTypeRule(checkpoint.Q8_0)}
 	rule, ok := rules[name]
 	if !ok {
-		return "", fmt.Errorf("unknown dtype %q: it is one of keep, f32, bf16, f16", name)
+		return "", fmt.Errorf("unknown dtype %q: it is one of keep, f32, bf16, f16, q8_0", name)
 	}
 	return rule, nil
 }

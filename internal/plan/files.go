@@ -20,7 +20,7 @@ const CardFile = "README.md"
 // returns its name as well; if it is a directory, file is empty.
 func Place(out string) (folder, file string) {
 	info, err := os.Stat(out)
-	isFile := filepath.Ext(out) == ".safetensors"
+	isFile := filepath.Ext(out) == ".safetensors" || isGGUF(out)
 	if err == nil {
 		isFile = !info.IsDir()
 	}
@@ -111,6 +111,11 @@ func (p *Plan) listOthers() (err error) {
 		p.Others = append(p.Others, CardFile)
 	} else {
 		p.Manifest = filepath.Base(checkpoint.OwnManifest(p.Output))
+		if p.Keys != nil {
+			p.Modelfile = filepath.Base(checkpoint.OwnModelfile(p.Output))
+			p.Others = []string{p.Modelfile, p.Manifest}
+			return nil
+		}
 		if config, err = p.configName(); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/gguf"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
@@ -40,12 +41,15 @@ type Plan struct {
 	Layout     layout.Layout `json:"-"`
 	RankFile   string        `json:"-"` // the one of Others that holds the ranking of rotary pairs
 	Manifest   string        `json:"-"` // the one of Others that says what was written
+	Keys       gguf.Metadata `json:"-"` // of a GGUF file; nil if the output is none
+	Modelfile  string        `json:"-"` // the one of Others that tells Ollama of a GGUF file
 	Maths      mla.Options   `json:"-"`
 	DType      DTypeRule     `json:"-"`
 	Config     []byte        `json:"-"`
 
 	choices *Choices
 	sizes   Sizes
+	listed  []checkpoint.Spec // the tensors as a directory has them, by which engines are judged
 }
 
 // Cache is the size of the KV cache in floats per token and layer.
@@ -77,9 +81,13 @@ type Tensor struct {
 
 	Weight *family.Weight `json:"-"` // the weight that is copied, for Copy and Convert; Factor contains its factor
 	Layer  int            `json:"-"` // the layer whose conversion computes the tensor, for Compute
+
+	// Precision is a type that has the numbers as fine as those are among which the tensor stands:
+	// layouts choose factors by it. It is DType but in GGUF files, whose vectors are F32 in any case.
+	Precision checkpoint.DType `json:"-"`
 }
 
-// Shard is one safetensors file to be written.
+// Shard is one file of weights to be written.
 type Shard struct {
 	File    string `json:"file"`
 	Bytes   int64  `json:"bytes"`   // size of its tensors
@@ -114,6 +122,11 @@ func New(out string, c *Choices, s Sizes) (*Plan, error) {
 	p.Cache = Cache{Before: m.CacheFloats(), After: p.Target.CacheFloats()}
 	p.Cache.Saving = 1 - float64(p.Cache.After)/float64(p.Cache.Before)
 	p.listTensors()
+	if c.asked.GGUF {
+		if err := p.formGGUF(); err != nil {
+			return nil, err
+		}
+	}
 	p.shard(c.mostShard)
 	if err := p.countable(); err != nil {
 		return nil, err
@@ -127,7 +140,11 @@ func New(out string, c *Choices, s Sizes) (*Plan, error) {
 
 // PerRank compares the caches on each of several ranks of tensor parallelism.
 func (p *Plan) PerRank(ranks int) *family.RankCache {
-	return family.PerRank(ranks, p.Source, p.Target, p.DType.of(p.dtype(family.KProj)).Size())
+	cached := p.DType.of(p.dtype(family.KProj))
+	if p.Keys != nil {
+		cached = checkpoint.F16 // in llama.cpp, whatever its weights are
+	}
+	return family.PerRank(ranks, p.Source, p.Target, cached.Size())
 }
 
 // Words returns the settings that make the plan again, see Choices.Words.
@@ -195,8 +212,10 @@ func (p *Plan) listTensors() {
 		}
 	}
 	slices.SortFunc(p.Tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
-	for _, t := range p.Tensors {
+	for i, t := range p.Tensors {
+		p.Tensors[i].Precision = t.DType
 		p.Bytes += t.Bytes()
+		p.listed = append(p.listed, t.Spec)
 	}
 }
 

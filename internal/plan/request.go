@@ -43,6 +43,7 @@ type Request struct {
 
 	IgnoreWindow bool // convert a model whose sliding window is shorter than its context
 
+	GGUF     bool // the output is a GGUF file, see For
 	DType    DTypeRule
 	Clamp    bool  // values that do not fit their type become its largest
 	MaxShard int64 // size of the largest file of weights, in bytes

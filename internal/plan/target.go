@@ -16,7 +16,7 @@ func (c *Choices) refusedAnyhow() error {
 	if err != nil {
 		return err
 	}
-	p := &Plan{Source: c.model, Method: c.method, DType: c.dtype, Engine: c.target, Layout: written, Target: written.Target(c.model)}
+	p := &Plan{Source: c.model, Method: c.method, DType: c.dtype, Engine: c.target, Layout: written, Target: written.Target(c.model), choices: c}
 	p.listTensors()
 	return p.refuse()
 }
@@ -30,10 +30,7 @@ func (p *Plan) judged(engines []engine.Engine) []engine.Verdict {
 	if p.Target.MLA == nil {
 		return nil
 	}
-	a := &engine.Artifact{Config: p.configure(), Files: p.Companions}
-	for _, t := range p.Tensors {
-		a.Tensors = append(a.Tensors, t.Spec)
-	}
+	a := &engine.Artifact{Config: p.configure(), Files: p.Companions, Tensors: p.listed, GGUF: p.choices.asked.GGUF}
 	return engine.Judge(a, engines)
 }
 
