@@ -3,28 +3,24 @@ package convert
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"path/filepath"
-	"regexp"
 	"strings"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/export"
 	"github.com/mha2mla/mha2mla/internal/option"
-	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/report"
 )
 
 // card returns the text of the model card.
 func (r *run) card() []byte {
-	base := baseModel(r.Input)
+	base := export.BaseModel(r.Input)
 	var b bytes.Buffer
 	title, tag := "latent attention", "mla"
 	if r.Target.MLA == nil && r.Target.PerHead == nil {
 		title, tag = "fewer KV heads", "gqa"
 	}
 	fmt.Fprintf(&b, "---\nbase_model: %q\nlibrary_name: transformers\n", base)
-	for _, line := range carriedOver(r.Source.Source) {
+	for _, line := range export.CardLines(r.Source.Source) {
 		fmt.Fprintln(&b, line)
 	}
 	fmt.Fprintf(&b, "tags:\n- %s\n- mha2mla\n---\n\n# %s with %s\n\n", tag, base, title)
@@ -103,57 +99,6 @@ func (r *run) measure() string {
 		return "by statistics of activations"
 	}
 	return "without data"
-}
-
-// hubCache is how the cache of the Hugging Face hub names the folder of a
-// revision.
-var hubCache = regexp.MustCompile(`models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\][^/\\]+[/\\]?$`)
-
-// baseModel is the name of the source: that of the hub in its cache, else of the
-// file or folder.
-func baseModel(path string) string {
-	if whole, err := filepath.Abs(path); err == nil {
-		if m := hubCache.FindStringSubmatch(whole); m != nil {
-			return m[1] + "/" + m[2]
-		}
-		path = whole
-	}
-	return filepath.Base(path)
-}
-
-// carried matches the members of a card that hold for the converted model, too,
-// with values that need no quotes.
-var carried = regexp.MustCompile(`^(license|license_name|license_link|pipeline_tag): *[A-Za-z0-9](?:[A-Za-z0-9._:/-]*[A-Za-z0-9._/-])?$`)
-
-// mostCard bounds how much of the source's card is looked at.
-const mostCard = 64 << 10
-
-// carriedOver lists the lines of the source's card, if it has one, that the new
-// one takes over.
-func carriedOver(src *checkpoint.Source) []string {
-	if inside, err := src.Holds(plan.CardFile); err != nil || !inside {
-		return nil
-	}
-	f, _, err := checkpoint.OpenRegular(filepath.Join(src.Dir, plan.CardFile))
-	if err != nil {
-		return nil // what cannot be read has nothing to say
-	}
-	defer f.Close()
-	text, _ := io.ReadAll(io.LimitReader(f, mostCard))
-	lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
-	if lines[0] != "---" {
-		return nil
-	}
-	var found []string
-	for _, line := range lines[1:] {
-		if line == "---" {
-			return found
-		}
-		if carried.MatchString(line) {
-			found = append(found, line)
-		}
-	}
-	return nil // it has no end
 }
 
 // command is the command that makes these weights again.

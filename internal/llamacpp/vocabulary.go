@@ -157,29 +157,6 @@ func (v *vocabulary) settings() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// cutting is how a byte-level BPE cuts a text into words, which llama.cpp knows by a name
-// (src/llama-vocab.cpp: the regular expressions of each LLAMA_VOCAB_PRE_TYPE).
-type cutting struct {
-	digits  bool   // each digit is a word
-	pattern string // of words; empty: GPT-2's
-	nfc     bool   // the text is normalised
-	whole   bool   // a word in the vocabulary is a token, whatever its merges
-	bos     bool   // a text begins with BOS unless a key says otherwise
-}
-
-// Patterns as published in files of tokenizers. llama.cpp has them in its own spelling.
-const (
-	cl100k    = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	qwenWords = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-)
-
-// bytePairs lists the ways of cutting that are known, by the value of tokenizer.ggml.pre.
-var bytePairs = map[string]cutting{
-	"gpt-2": {}, "smollm": {digits: true}, "starcoder": {digits: true}, "refact": {digits: true},
-	"llama-bpe": {pattern: cl100k, whole: true, bos: true}, "llama3": {pattern: cl100k, whole: true, bos: true}, "llama-v3": {pattern: cl100k, whole: true, bos: true},
-	"qwen2": {pattern: qwenWords, nfc: true}, "deepseek-r1-qwen": {pattern: qwenWords, nfc: true},
-}
-
 // jsonToken is an added token of a tokenizer.json.
 type jsonToken struct {
 	ID         int    `json:"id"`
@@ -211,12 +188,12 @@ func (v *vocabulary) bytePairs() ([]byte, error) {
 			vocab[token] = id
 		}
 	}
-	byteLevel := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": cut.pattern == ""}
+	byteLevel := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": cut.Pattern == ""}
 	steps := []object{byteLevel}
-	if cut.pattern != "" {
-		steps = []object{{"type": "Split", "pattern": object{"Regex": cut.pattern}, "behavior": "Isolated", "invert": false}, byteLevel}
+	if cut.Pattern != "" {
+		steps = []object{{"type": "Split", "pattern": object{"Regex": cut.Pattern}, "behavior": "Isolated", "invert": false}, byteLevel}
 	}
-	if cut.digits {
+	if cut.Digits {
 		steps = append([]object{{"type": "Digits", "individual_digits": true}}, steps...)
 	}
 	file := object{
@@ -225,9 +202,9 @@ func (v *vocabulary) bytePairs() ([]byte, error) {
 		"post_processor": v.surroundings(),
 		"decoder":        object{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
 		"model": object{"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-			"fuse_unk": false, "byte_fallback": false, "ignore_merges": cut.whole, "vocab": vocab, "merges": v.merges},
+			"fuse_unk": false, "byte_fallback": false, "ignore_merges": cut.Whole, "vocab": vocab, "merges": v.merges},
 	}
-	if cut.nfc {
+	if cut.NFC {
 		file["normalizer"] = object{"type": "NFC"}
 	}
 	return json.Marshal(file)

@@ -10,11 +10,12 @@ import (
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/export"
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
 // CardFile is the name of the model card.
-const CardFile = "README.md"
+const CardFile = export.CardFile
 
 // Place returns the folder that the files of an output go to. If the output is a file, it
 // returns its name as well; if it is a directory, file is empty.

@@ -53,7 +53,7 @@ func (c *Choices) describe() (err error) {
 	case c.model.MoE != nil:
 		return unsupported("GGUF files of models with experts are not written").Try("name a directory for OUT, of which llama.cpp's convert_hf_to_gguf.py makes one")
 	}
-	c.vocabulary, err = export.Vocabulary(c.model.Source)
+	c.vocabulary, err = export.Vocabulary(c.model.Source, c.model.Config.Bytes(), c.model.Vocab)
 	return err
 }
 
@@ -78,8 +78,16 @@ func (p *Plan) formGGUF() (err error) {
 			p.addGGUF(t, t.Name, t.Shape...)
 		}
 	}
+	parameters := int64(0)
+	for _, t := range p.Tensors {
+		parameters += t.Elements()
+	}
+	general, err := export.General(p.Source.Source, parameters)
+	if err != nil {
+		return err
+	}
 	most := export.Type([]int64{1, 0}, p.DType.of(p.dtype(family.QProj))) // the type that most numbers have
-	p.Keys, err = export.Metadata(p.Config, most, export.General(p.Source.Source), p.choices.vocabulary)
+	p.Keys, err = export.Metadata(p.Config, most, general, p.choices.vocabulary)
 	return err
 }
 

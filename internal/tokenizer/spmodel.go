@@ -39,9 +39,50 @@ type spModel struct {
 	escape       bool // a space becomes ▁
 }
 
+// Piece is an entry of a SentencePiece vocabulary. The numbers of kinds are those of its files:
+// normal, unknown, control, user-defined, unused and byte, from 1 on.
+type Piece struct {
+	Text  string
+	Score float32
+	Kind  int
+}
+
+// Pieces returns the vocabulary of a tokenizer.model, and whether a text gets a space in front.
+// It returns an error if the file cannot be read as one of type BPE.
+func Pieces(data []byte) (all []Piece, space bool, err error) {
+	m, err := parsePieces(data)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, p := range m.pieces {
+		all = append(all, Piece{p.text, p.score, int(p.kind)})
+	}
+	return all, m.dummyPrefix, nil
+}
+
 // parseModel reads a tokenizer.model.
 func parseModel(data []byte) (*Tokenizer, error) {
-	m := spModel{modelType: 1, bos: 1, dummyPrefix: true, trim: true, escape: true}
+	m, err := parsePieces(data)
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.encoder()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{text: s, vocab: len(m.pieces)}
+	// The file says which token can begin a text, but not whether it does. A Llama begins
+	// every text with it.
+	if m.bos >= 0 && int(m.bos) < len(m.pieces) && m.pieces[m.bos].kind == controlPiece {
+		t.before = []int{int(m.bos)}
+	}
+	return t, nil
+}
+
+// parsePieces reads the members of a tokenizer.model. It returns an error for what is not
+// implemented here.
+func parsePieces(data []byte) (*spModel, error) {
+	m := &spModel{modelType: 1, bos: 1, dummyPrefix: true, trim: true, escape: true}
 	err := fields(data, func(f protoField) error {
 		switch f.number {
 		case 1:
@@ -69,17 +110,7 @@ func parseModel(data []byte) (*Tokenizer, error) {
 	case m.charsmap:
 		return nil, unsupported("normalizer_spec", "the normalization %q", m.normalizer)
 	}
-	s, err := m.encoder()
-	if err != nil {
-		return nil, err
-	}
-	t := &Tokenizer{text: s, vocab: len(m.pieces)}
-	// The file says which token can begin a text, but not whether it does. A Llama begins
-	// every text with it.
-	if m.bos >= 0 && int(m.bos) < len(m.pieces) && m.pieces[m.bos].kind == controlPiece {
-		t.before = []int{int(m.bos)}
-	}
-	return t, nil
+	return m, nil
 }
 
 func (m *spModel) piece(f protoField) error {
