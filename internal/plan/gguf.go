@@ -53,7 +53,9 @@ func (c *Choices) describe() (err error) {
 	case c.model.MoE != nil:
 		return unsupported("GGUF files of models with experts are not written").Try("name a directory for OUT, of which llama.cpp's convert_hf_to_gguf.py makes one")
 	}
-	c.vocabulary, err = export.Vocabulary(c.model.Source, c.model.Config.Bytes(), c.model.Vocab)
+	config := c.model.Config.Clone()
+	config.Delete(config.Constants()...) // which are no JSON
+	c.vocabulary, err = export.Vocabulary(c.model.Source, config.Bytes(), c.model.Vocab)
 	return err
 }
 
