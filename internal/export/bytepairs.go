@@ -3,6 +3,7 @@ package export
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/llamacpp"
@@ -146,15 +147,6 @@ func (f *tokenizerFile) cutting() (c llamacpp.Cutting, ok bool) {
 
 // surroundings reads which tokens are added to every text.
 func (v *vocabulary) surroundings(steps []*component) error {
-	set := func(role string, add bool) {
-		for i, f := range v.adds {
-			if f.role == role {
-				v.adds[i].add = add
-				return
-			}
-		}
-		v.adds = append(v.adds, flag{role, add})
-	}
 	for _, step := range steps {
 		switch {
 		case step.Type == "ByteLevel" && v.adds == nil:
@@ -165,12 +157,10 @@ func (v *vocabulary) surroundings(steps []*component) error {
 				if end.token == "" {
 					continue
 				}
-				if role, ok := v.roleOf(end.role); ok && v.tokens[role] != end.token {
-					return &UnsupportedError{fmt.Sprintf("its tokenizer puts %q around every text, and %q is its %s_token", end.token, v.tokens[role], end.role)}
-				} else if !ok {
-					return &UnsupportedError{fmt.Sprintf("its tokenizer puts %q around every text, and no %s_token is named", end.token, end.role)}
+				if named := v.tokenOf(end.role); named != end.token {
+					return &UnsupportedError{fmt.Sprintf("its tokenizer puts %q around every text, and its %s_token is %q", end.token, end.role, named)}
 				}
-				set(end.role, true)
+				v.adds = append(slices.DeleteFunc(v.adds, func(f flag) bool { return f.role == end.role }), flag{end.role, true})
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package export
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"regexp"
 	"strconv"
@@ -61,8 +60,8 @@ func sampling(src *checkpoint.Source) (m gguf.Metadata, err error) {
 		Temp       *float32 `json:"temperature"`
 		Repetition *float32 `json:"repetition_penalty"`
 	}
-	err = (&vocabulary{files: beside{src}}).file("generation_config.json", &c)
-	if errors.As(err, new(*checkpoint.FormatError)) || errors.Is(err, fs.ErrNotExist) {
+	err = beside{src}.decode("generation_config.json", &c)
+	if errors.As(err, new(*checkpoint.FormatError)) {
 		return nil, nil // not every model has a sound one, and it decides nothing
 	}
 	if err != nil {

@@ -46,7 +46,7 @@ func (v *vocabulary) pieces(text []byte) error {
 // addedPieces sets the tokens that were added to the vocabulary, by id.
 func (v *vocabulary) addedPieces() error {
 	var ids map[string]int
-	if err := v.file("added_tokens.json", &ids); err != nil {
+	if err := v.files.decode("added_tokens.json", &ids); err != nil {
 		return err
 	}
 	var described map[string]struct {

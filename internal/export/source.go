@@ -1,6 +1,7 @@
 package export
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,6 +90,21 @@ func (b beside) Beside(name string, most int64) (content []byte, path string, er
 		return nil, name, err
 	}
 	return b.Source.Beside(name, most)
+}
+
+// decode reads a JSON file. It leaves into alone if there is none.
+func (b beside) decode(name string, into any) error {
+	text, path, err := b.Beside(name, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return &checkpoint.FormatError{Path: path, What: err.Error()}
+	}
+	return nil
 }
 
 // passed lists those pairs of the source that begin with a prefix and that say nothing of how

@@ -14,20 +14,20 @@ var roles = []struct{ name, key string }{
 	{"bos", "bos"}, {"eos", "eos"}, {"unk", "unknown"}, {"sep", "seperator"}, {"pad", "padding"}, {"mask", "mask"},
 }
 
-// special is the id of the token of a role.
-type special struct {
+// roleToken is the id of the token of a role, which has the name of llama.cpp.
+type roleToken struct {
 	key string
 	id  uint32
 }
 
 // special lists the tokens of all roles that are known: those that tokenizer_config.json names,
 // then those that config.json does.
-func (v *vocabulary) special() (all []special) {
+func (v *vocabulary) special() (all []roleToken) {
 	there := make(map[string]bool)
 	add := func(key string, id int) {
 		if id >= 0 && id < v.size && !there[key] {
 			there[key] = true
-			all = append(all, special{key, uint32(id)})
+			all = append(all, roleToken{key, uint32(id)})
 		}
 	}
 	for _, role := range roles {
@@ -44,14 +44,14 @@ func (v *vocabulary) special() (all []special) {
 	return all
 }
 
-// roleOf returns the token of a role, and whether there is one.
-func (v *vocabulary) roleOf(key string) (id int, ok bool) {
-	for _, s := range v.special() {
-		if s.key == key {
-			return int(s.id), true
+// tokenOf returns the token of a role; empty if there is none.
+func (v *vocabulary) tokenOf(key string) string {
+	for _, t := range v.special() {
+		if t.key == key {
+			return v.tokens[t.id]
 		}
 	}
-	return 0, false
+	return ""
 }
 
 // named returns the token that tokenizer_config.json names for a role, as a string or as an
@@ -98,7 +98,7 @@ func (v *vocabulary) templates() (m gguf.Metadata, err error) {
 		var alone struct {
 			Template json.RawMessage `json:"chat_template"`
 		}
-		if err := v.file("chat_template.json", &alone); err != nil {
+		if err := v.files.decode("chat_template.json", &alone); err != nil {
 			return nil, err
 		}
 		wish = alone.Template

@@ -2,12 +2,9 @@ package export
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
-	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/gguf"
 	"github.com/mha2mla/mha2mla/internal/llamacpp"
 )
@@ -39,22 +36,7 @@ func (v *vocabulary) read(config []byte) error {
 	if err := json.Unmarshal(config, &v.config); err != nil {
 		return err
 	}
-	return v.file("tokenizer_config.json", &v.wishes)
-}
-
-// file reads a JSON file beside the weights. It leaves into alone if there is none.
-func (v *vocabulary) file(name string, into any) error {
-	text, path, err := v.files.Beside(name, maxFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return &checkpoint.FormatError{Path: path, What: err.Error()}
-	}
-	return nil
+	return v.files.decode("tokenizer_config.json", &v.wishes)
 }
 
 // fill makes room for all tokens of the embedding. Those that the tokenizer has not are unused.

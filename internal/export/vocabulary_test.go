@@ -117,7 +117,7 @@ func TestNoVocabulary(t *testing.T) {
 		`token "<more>" has id 267, and the embedding has 267 tokens`: changed(t, made+"qwen3", "tokenizer.json", func(all map[string]any) {
 			all["added_tokens"] = append(all["added_tokens"].([]any), map[string]any{"id": 267, "content": "<more>", "special": false, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false})
 		}),
-		`puts "<|im_start|>" around every text, and no bos_token is named`: changed(t, made+"qwen3", "tokenizer.json", func(all map[string]any) {
+		`puts "<|im_start|>" around every text, and its bos_token is ""`: changed(t, made+"qwen3", "tokenizer.json", func(all map[string]any) {
 			all["post_processor"] = map[string]any{
 				"type": "TemplateProcessing", "single": []any{map[string]any{"SpecialToken": map[string]any{"id": "<|im_start|>", "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}},
 				"pair": []any{}, "special_tokens": map[string]any{"<|im_start|>": map[string]any{"id": "<|im_start|>", "ids": []int{261}, "tokens": []string{"<|im_start|>"}}},
