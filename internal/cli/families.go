@@ -17,8 +17,10 @@ func newFamilies() *cobra.Command {
 		Use:   "families",
 		Short: "List the models that can be converted",
 		Long: `families lists the kinds of model that can be converted, by the model_type of
-their config.json, and what becomes of what makes each different; then those
-that cannot be, and why. Nothing is read.`,
+their config.json: the class that runs the result, whether it computes what the
+source does but for what the rank and the rotary key cost, and what becomes of
+what makes each different; then those that cannot be converted, and why. Nothing
+is read.`,
 		Example: `  mha2mla families
   mha2mla families --json`,
 		Args: cobra.NoArgs,
@@ -45,13 +47,14 @@ that cannot be, and why. Nothing is read.`,
 // JSON output.
 type described struct {
 	family.Family
-	How string `json:"what_becomes_of_it"`
+	Exact string `json:"exact"`
+	How   string `json:"what_becomes_of_it"`
 }
 
 // describe puts into words what becomes of families.
 func describe(families []family.Family) (all []described) {
 	for _, f := range families {
-		all = append(all, described{f, f.How.In(flagWords)})
+		all = append(all, described{f, f.Exact.Text().In(flagWords), f.How.In(flagWords)})
 	}
 	return all
 }
@@ -59,8 +62,8 @@ func describe(families []family.Family) (all []described) {
 // printFamilies prints both tables for a terminal.
 func printFamilies(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, f := range family.Families() {
-		fmt.Fprintf(t, "%s\t%s\n\t%s\n", f.Type, f.Models, f.How.In(flagWords))
+	for _, f := range describe(family.Families()) {
+		fmt.Fprintf(t, "%s\t%s\n\t%s\n\texact: %s; becomes a %s\n", f.Type, f.Models, f.How, f.Exact, f.Target)
 	}
 	fmt.Fprintf(t, "\nnot converted\t\n")
 	for _, r := range family.Refusals() {
@@ -72,9 +75,9 @@ func printFamilies(w io.Writer) error {
 // familiesMarkdown returns both tables as they stand in the README.
 func familiesMarkdown() string {
 	var b strings.Builder
-	b.WriteString("| model_type | models | what becomes of it |\n|---|---|---|\n")
-	for _, f := range family.Families() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Type, f.Models, f.How.In(flagWords))
+	b.WriteString("| model_type | models | target | exact | what becomes of it |\n|---|---|---|---|---|\n")
+	for _, f := range describe(family.Families()) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", f.Type, f.Models, strings.TrimSuffix(f.Target, "ForCausalLM"), f.Exact, f.How)
 	}
 	b.WriteString("\n| not converted | because |\n|---|---|\n")
 	for _, r := range family.Refusals() {

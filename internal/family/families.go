@@ -1,6 +1,7 @@
 package family
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ type Family struct {
 	Type   string      `json:"model_type"`
 	Class  string      `json:"class"`  // the class of Transformers that runs it
 	Models string      `json:"models"` // published models of the family
+	Target string      `json:"target"` // the class that runs what is converted, see Model.Deepseek
+	Exact  Exactness   `json:"-"`      // whether anything is lost beside what the sizes cost
 	How    option.Text `json:"-"`      // what the conversion does where the family differs from the canonical decoder
 
 	// read fills the model from the configuration and notes where the family keeps its
@@ -22,9 +25,35 @@ type Family struct {
 	read func(*fields, *Model) error
 }
 
+// Exactness says whether a conversion keeps what the models of a family compute, beside what
+// the rank and the rotary key cost. A scaling of RoPE is no part of it.
+type Exactness int
+
+// The ways in which it may.
+const (
+	Exact         Exactness = iota
+	ExactlyBiased           // where biases stay biases; those that are folded are approximated
+	Approximated            // norms on queries and keys become linear
+)
+
+// Text says it in a word or two.
+func (e Exactness) Text() option.Text {
+	switch e {
+	case ExactlyBiased:
+		return option.Textf("with %v", option.Bias.Is("hf"))
+	case Approximated:
+		return option.Plain("no")
+	}
+	return option.Plain("yes")
+}
+
 // Families lists the families that can be converted.
 func Families() []Family {
-	return []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, graniteHybrid, gemma, smollm3, glm, ernie45, helium, seedOSS, exaone, minicpm, internlm, internlm3, aquila, xverse, mimo, glmMoE, dots1, solarOpen, deepseekMoE, mixtral, qwen3MoE, graniteMoE}
+	all := []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, graniteHybrid, gemma, smollm3, glm, ernie45, helium, seedOSS, exaone, minicpm, internlm, internlm3, aquila, xverse, mimo, glmMoE, dots1, solarOpen, deepseekMoE, mixtral, qwen3MoE, graniteMoE}
+	for i := range all {
+		all[i].Target = cmp.Or(all[i].Target, DeepseekClass)
+	}
+	return all
 }
 
 // lookup finds the family of a model_type; nil if the program knows none.

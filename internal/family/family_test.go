@@ -266,12 +266,12 @@ func TestRefusedFamilies(t *testing.T) {
 }
 
 // TestFamilies: each family is known by its name and class, and says what becomes
-// of it.
+// of it, as its models do.
 func TestFamilies(t *testing.T) {
-	stock := make(map[string]string) // classes by the model_type
+	stock := make(map[string]*family.Model) // by the model_type
 	testmodel.EachStock(t, "../..", func(t *testing.T, s testmodel.Stock) {
 		m := testmodel.Open(t, s.Dir)
-		stock[m.Family()] = m.Architecture
+		stock[m.Family()] = m
 	})
 	seen := make(map[string]bool)
 	for _, f := range family.Families() {
@@ -279,15 +279,21 @@ func TestFamilies(t *testing.T) {
 			t.Errorf("%+v: want a type that no other family has, and every field filled in", f)
 		}
 		seen[f.Type] = true
-		if stock[f.Type] != "" {
-			if stock[f.Type] != f.Class {
-				t.Errorf("%s: the stock class is %s, not %s", f.Type, stock[f.Type], f.Class)
+		m := stock[f.Type]
+		if m == nil {
+			var err error
+			m, err = read(t, testmodel.Llama{Kind: f.Type})
+			if err != nil {
+				t.Errorf("%s: %v", f.Type, err)
+				continue
 			}
-			continue
 		}
-		m, err := read(t, testmodel.Llama{Kind: f.Type})
-		if err != nil || m.Family() != f.Type || m.Architecture != f.Class {
-			t.Errorf("%s: got %v, want a model of class %s", f.Type, err, f.Class)
+		class, _ := m.Deepseek()
+		if m.Family() != f.Type || m.Architecture != f.Class || class != f.Target {
+			t.Errorf("%s: a %s becomes a %s, want %+v", f.Type, m.Architecture, class, f)
+		}
+		if m.HeadNorms != (f.Exact == family.Approximated) || m.Biases != (f.Exact == family.ExactlyBiased) {
+			t.Errorf("%s: norms of heads %v, biases %v, exact %v", f.Type, m.HeadNorms, m.Biases, f.Exact.Text())
 		}
 	}
 	for _, r := range family.Refusals() {

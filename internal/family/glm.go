@@ -8,6 +8,7 @@ var glm = Family{
 	Type: "glm", Class: "GlmForCausalLM",
 	Models: "GLM-4-9B (hf), GLM-Edge",
 	How:    option.Textf("the half of each head that does not rotate becomes content, exactly; biases as in Qwen2"),
+	Exact:  ExactlyBiased,
 	read: func(f *fields, m *Model) error {
 		m.part, m.paired, m.HeadDim, m.NormEps, m.MaxPositions = 0.5, true, 128, 1.5625e-7, 131072
 		if err := f.standard(m); err != nil || f.err != nil {

@@ -8,6 +8,7 @@ var glmMoE = Family{
 	Type: "glm4_moe", Class: "Glm4MoeForCausalLM",
 	Models: "GLM-4.5-Air",
 	How:    option.Plain("experts as they are, and the half of each head that does not rotate as content, exactly; biases as in Qwen2; the layer that predicts further tokens is dropped; GLM-4.5 to 4.7, with norms on queries and keys beside biases, are refused"),
+	Exact:  ExactlyBiased,
 	read: func(f *fields, m *Model) error {
 		m.part, m.NormEps, m.MaxPositions = 0.5, 1e-5, 131072
 		m.MoE = &MoE{Experts: 128, Chosen: 8, Width: 1408, Score: Sigmoid, Bias: true, Renorm: true, Scale: 1}
@@ -28,6 +29,7 @@ var dots1 = Family{
 	Type: "dots1", Class: "Dots1ForCausalLM",
 	Models: "dots.llm1",
 	How:    option.Plain("experts as they are, exactly; norms on queries and keys as in Qwen3: an approximation"),
+	Exact:  Approximated,
 	read: func(f *fields, m *Model) error {
 		m.MoE = &MoE{Score: Sigmoid, Bias: true, Scale: 1}
 		m.HeadNorms = true

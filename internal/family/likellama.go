@@ -6,11 +6,14 @@ import "github.com/mha2mla/mha2mla/internal/option"
 // names the key that says whether its attention has biases, and preset what holds without it;
 // empty if it has none. The output projection has one, too, if whole is true.
 func likeLlama(kind, class, models, biases string, preset, whole bool) Family {
-	how := option.Plain("directly")
+	how, exact := option.Plain("directly"), Exact
 	if biases != "" {
 		how = option.Plain("directly; biases as in Qwen2")
 	}
-	return Family{Type: kind, Class: class, Models: models, How: how, read: func(f *fields, m *Model) error {
+	if preset {
+		exact = ExactlyBiased
+	}
+	return Family{Type: kind, Class: class, Models: models, How: how, Exact: exact, read: func(f *fields, m *Model) error {
 		if err := f.standard(m); err != nil || biases == "" {
 			return err
 		}

@@ -7,6 +7,7 @@ var qwen2 = Family{
 	Type: "qwen2", Class: "Qwen2ForCausalLM",
 	Models: "Qwen2, Qwen2.5, and what is distilled into them",
 	How:    option.Textf("biases of queries, keys and values by %v or, exactly and for Transformers alone, %v; %v keeps them", option.Bias.Is("fold"), option.Bias.Is("hf"), option.Layout.Is("mha2mla")),
+	Exact:  ExactlyBiased,
 	read: func(f *fields, m *Model) error {
 		m.Biases = true
 		if err := f.standard(m); err != nil {
@@ -22,6 +23,7 @@ var qwen3 = Family{
 	Type: "qwen3", Class: "Qwen3ForCausalLM",
 	Models: "Qwen3, dense",
 	How:    option.Plain("the norms on queries and keys become constants of each head, calibrated or expected: an approximation"),
+	Exact:  Approximated,
 	read: func(f *fields, m *Model) error {
 		m.HeadNorms = true
 		if err := f.standard(m); err != nil {

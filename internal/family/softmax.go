@@ -14,6 +14,7 @@ var deepseekMoE = Family{
 	Type: "deepseek", Class: "DeepseekForCausalLM",
 	Models: "DeepSeek-MoE 16B, GigaChat 20B",
 	How:    option.Plain("experts as they are, exactly, in DeepseekV2ForCausalLM"),
+	Target: DeepseekV2Class,
 	read: func(f *fields, m *Model) error {
 		m.MoE = &MoE{Score: Softmax, Scale: 1}
 		if err := f.standard(m); err != nil || f.err != nil {
@@ -63,6 +64,7 @@ var qwen3MoE = Family{
 	Type: "qwen3_moe", Class: "Qwen3MoeForCausalLM",
 	Models: "Qwen3 with experts, Qwen3-Coder",
 	How:    option.Textf("%v; norms on queries and keys as in Qwen3: an approximation", renormed),
+	Exact:  Approximated,
 	read: func(f *fields, m *Model) error {
 		m.HeadNorms, m.MaxPositions = true, 32768
 		m.MoE = &MoE{Experts: 128, Chosen: 8, Width: 768, Score: Softmax, Scale: 1}
