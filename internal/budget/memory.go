@@ -21,6 +21,9 @@ func LayerMemory(s family.Shape, o mla.Options, stats bool) int64 {
 	if o.QueryRank > 0 { // queries are factored when the stack of keys and values is gone
 		most = max(most, factoring(s.Heads*s.HeadDim, o.QueryRank))
 	}
+	if o.QueryNorm { // queries are held as they are
+		most += 8 * int64(s.Heads*s.HeadDim) * int64(s.Hidden)
+	}
 	// Before that there are the stack, the covariance of all keys and its parts, and the
 	// moments of each head's queries, values and outputs.
 	keys, heads := int64(s.KVHeads)*int64(s.HeadDim), int64(s.Heads)*int64(s.HeadDim)

@@ -21,9 +21,7 @@ type Projections interface {
 	OutputRows(from, to int) (*mat.Dense, error) // rows of W_o, [to−from × H·D]
 	Biases() (*family.Biases, error)             // nil if there are none
 
-	// HeadNorms returns the weights of the norms on each head's queries and keys, [D],
-	// or nil if there are none.
-	HeadNorms() (query, key []float64, err error)
+	HeadNorms() (*family.HeadNorms, error) // nil if there are none
 }
 
 // Layer holds the statistics of one attention layer.

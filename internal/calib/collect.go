@@ -34,7 +34,7 @@ func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, t
 		return err
 	}
 	for n := range m.Layers {
-		c := &collector{streams: s, kept: len(t.Kept), sampled: sample, sums: newSums(m, t.Kept.Longest()), moments: newMomenter(m.Hidden), eps: m.NormEps}
+		c := &collector{streams: s, kept: len(t.Kept), sampled: sample, sums: newSums(m, t.Kept.Longest()), moments: newMomenter(m.Hidden), eps: m.NormEps, wide: m.WideNorms}
 		sums, err := c.collect(ctx, d, n, len(windows))
 		if err != nil {
 			return err
@@ -84,6 +84,7 @@ type collector struct {
 	sums    *Sums
 	moments *momenter
 	eps     float64 // ε of the norms on queries and keys
+	wide    bool    // these are norms of all heads together
 }
 
 // group takes the windows from up to to through the layer and adds them to the
@@ -127,6 +128,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 type observation struct {
 	roots    []f32.Matrix
 	eps      float64
+	wide     bool
 	x        f32.Matrix // [T × d]
 	byHead   []*headSums
 	attended []float64 // [T]: Σ_h Σ_s a_st²
@@ -136,7 +138,7 @@ type observation struct {
 // newObservation returns an observation of a window of that many tokens, with sums of
 // zero.
 func newObservation(c *collector, tokens int) *observation {
-	o := &observation{roots: c.roots, eps: c.eps, byHead: make([]*headSums, len(c.roots)), sums: *c.sums}
+	o := &observation{roots: c.roots, eps: c.eps, wide: c.wide, byHead: make([]*headSums, len(c.roots)), sums: *c.sums}
 	o.sums.Input, o.sums.Attended = nil, nil
 	o.attended = make([]float64, tokens)
 	for _, v := range o.sums.fields() {

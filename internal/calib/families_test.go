@@ -110,7 +110,7 @@ func TestHeadNorms(t *testing.T) {
 		t.Fatal(err)
 	}
 	const D, H, G = 8, 4, 2
-	queryNorm, keyNorm, err := p.HeadNorms()
+	norms, err := p.HeadNorms()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +122,9 @@ func TestHeadNorms(t *testing.T) {
 	wrong := 0.0
 	for head := range H + G {
 		var w, f mat.Matrix
-		gamma := queryNorm
+		var gamma []float64
 		if head < H {
+			gamma = norms.Query[head*D:]
 			w, err = p.Query(head)
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +134,7 @@ func TestHeadNorms(t *testing.T) {
 			}
 		} else {
 			g := head - H
-			gamma = keyNorm
+			gamma = norms.Key[g*D:]
 			w, f = raw.Slice(g*D, (g+1)*D, 0, 32), folded.Slice(g*D, (g+1)*D, 0, 32)
 		}
 		n := 0.0
@@ -157,10 +158,10 @@ func TestHeadNorms(t *testing.T) {
 		}
 		wrong += off / n / (H + G)
 	}
-	if got := math.Sqrt(wrong); math.Abs(got-said) > 1e-3 || said < 0.05 {
-		t.Errorf("off by %g, said to be %g", got, said)
+	if got := math.Sqrt(wrong); math.Abs(got-said.All) > 1e-3 || said.All < 0.05 {
+		t.Errorf("off by %g, said to be %g", got, said.All)
 	}
-	if expected, unknown, err := WithoutHeadNorms(p, nil); err != nil || unknown != 0 || expected == nil {
+	if expected, unknown, err := WithoutHeadNorms(p, nil); err != nil || unknown != (NormError{}) || expected == nil {
 		t.Errorf("without data: %v, %v", unknown, err)
 	}
 	if plain := (testmodel.Llama{}).Open(t).Attention(0); must(WithoutHeadNorms(plain, nil)) != Projections(plain) {
@@ -168,7 +169,7 @@ func TestHeadNorms(t *testing.T) {
 	}
 }
 
-func must(p Projections, _ float64, err error) Projections {
+func must(p Projections, _ NormError, err error) Projections {
 	if err != nil {
 		panic(err)
 	}

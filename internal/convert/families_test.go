@@ -136,6 +136,22 @@ func TestFoldedBiases(t *testing.T) {
 	}
 }
 
+// TestQueryNorm: where a norm is one of all heads together, queries that pass it lose less than
+// those of which it has become a constant.
+func TestQueryNorm(t *testing.T) {
+	for _, name := range []string{"olmoe", "minimax_m2"} {
+		m := testmodel.Open(t, filepath.Join("../../testdata/stock", name))
+		o := plan.Request{RopeDims: m.Turning(), Rank: plan.MaxRank(m), Theta: m.RopeTheta, DType: "F32"}
+		normed := divergence(t, m, o, nil)
+		o.QLora = new(layout.QLoraNone)
+		constant := divergence(t, m, o, nil)
+		t.Logf("%s: KL %.3g, with constants %.3g", name, normed, constant)
+		if !(normed < 0.99*constant) {
+			t.Errorf("%s: KL %g, with constants %g", name, normed, constant)
+		}
+	}
+}
+
 // TestBoundedFamilies: where not all is kept, a family that folds exactly loses
 // what a Llama of the same relative cache does.
 func TestBoundedFamilies(t *testing.T) {

@@ -36,11 +36,14 @@ func (m *Model) arrange() {
 	if m.MLA != nil || m.RotaryDims == 0 && !m.paired {
 		return
 	}
-	order := m.headOrder()
+	order, normed, normedKeys := m.headOrder(), 1, 1
+	if m.WideNorms {
+		normed, normedKeys = m.Heads, m.KVHeads
+	}
 	for _, part := range []struct {
 		names []string
 		heads int
-	}{{[]string{QProj, QBias}, m.Heads}, {[]string{KProj, KBias}, m.KVHeads}, {[]string{QNorm, KNorm}, 1}} {
+	}{{[]string{QProj, QBias}, m.Heads}, {[]string{KProj, KBias}, m.KVHeads}, {[]string{QNorm}, normed}, {[]string{KNorm}, normedKeys}} {
 		for _, name := range part.names {
 			s := m.stored[name]
 			s.rows = reorder(s.rows, order, part.heads)

@@ -1,6 +1,10 @@
 package family
 
-import "gonum.org/v1/gonum/mat"
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
 
 // Shape holds the sizes of an attention layer, by the letters of design §2.
 type Shape struct {
@@ -88,17 +92,27 @@ func (a *Attention) Biases() (*Biases, error) {
 	return b, nil
 }
 
-// HeadNorms returns the weights of the norms that each head's queries and keys pass, [D]
-// each; both are nil if the model has no such norms.
-func (a *Attention) HeadNorms() (query, key []float64, err error) {
+// HeadNorms are the norms that queries and keys pass before they are rotated.
+type HeadNorms struct {
+	Query []float64 // weights, [H·D]
+	Key   []float64 // [G·D]
+	Wide  bool      // a norm is one of all heads together, not of each
+}
+
+// HeadNorms returns the norms on queries and keys; nil if there are none.
+func (a *Attention) HeadNorms() (*HeadNorms, error) {
 	if !a.model.HeadNorms {
-		return nil, nil, nil
+		return nil, nil
 	}
-	if query, err = a.vector(QNorm); err != nil {
-		return nil, nil, err
+	query, err := a.vector(QNorm)
+	if err != nil {
+		return nil, err
 	}
-	key, err = a.vector(KNorm)
-	return query, key, err
+	key, err := a.vector(KNorm)
+	if !a.model.WideNorms { // all heads have the same weights
+		query, key = slices.Repeat(query, a.model.Heads), slices.Repeat(key, a.model.KVHeads)
+	}
+	return &HeadNorms{query, key, a.model.WideNorms}, err
 }
 
 // vector reads a weight of one dimension.

@@ -49,7 +49,7 @@ func (e Exactness) Text() option.Text {
 
 // Families lists the families that can be converted.
 func Families() []Family {
-	all := []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, graniteHybrid, gemma, smollm3, glm, ernie45, helium, seedOSS, exaone, minicpm, internlm, internlm3, aquila, xverse, mimo, glmMoE, dots1, solarOpen, deepseekMoE, mixtral, qwen3MoE, graniteMoE}
+	all := []Family{llama, mistral, qwen2, qwen3, phi3, internlm2, granite, graniteHybrid, gemma, smollm3, glm, ernie45, helium, seedOSS, exaone, minicpm, internlm, internlm3, aquila, xverse, mimo, glmMoE, dots1, solarOpen, deepseekMoE, mixtral, qwen3MoE, graniteMoE, olmoe, minimaxM2}
 	for i := range all {
 		all[i].Target = cmp.Or(all[i].Target, DeepseekClass)
 	}

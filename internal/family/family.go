@@ -35,6 +35,7 @@ type Model struct {
 	Biases     bool          `json:"attention_bias,omitempty"` // projections to queries, keys and values add constants
 	OutputBias bool          `json:"output_bias,omitempty"`    // o_proj adds constants, too
 	HeadNorms  bool          `json:"qk_norm,omitempty"`        // each head's queries and keys pass an RMSNorm
+	WideNorms  bool          `json:"qk_norm_of_all,omitempty"` // that norm is one of all heads together
 	RotaryDims int           `json:"rotary_dims,omitempty"`    // R, how many dimensions of a head rotate; 0: all of them
 	Still      []bool        `json:"no_rope_layers,omitempty"` // [L]: layers that do not rotate at all; nil: there are none
 	Activation Activation    `json:"hidden_act,omitempty"`     // nonlinearity of the MLP; empty: silu

@@ -18,11 +18,6 @@ func Refusals() []Refusal {
 			"use Qwen3 with experts",
 		},
 		{
-			[]string{"olmoe"}, "OLMoE",
-			"its norms on queries and keys span all heads",
-			"convert a dense model",
-		},
-		{
 			[]string{"gpt_oss"}, "gpt-oss",
 			"its attention has sinks and windows, and its experts biases and a clamped activation; the target has none of them",
 			"use GLM-4.5-Air or Qwen3 with experts",
@@ -33,8 +28,8 @@ func Refusals() []Refusal {
 			"convert a dense model of the same series",
 		},
 		{
-			[]string{"granitemoeshared", "ernie4_5_moe", "bailing_moe", "hunyuan_v1_moe", "minimax_m2", "flex_olmo", "afmoe", "exaone_moe"},
-			"Granite 3.x with shared experts, ERNIE 4.5 with experts, Ling, Hunyuan-A13B, MiniMax-M2, FlexOlmo, AFMoE, EXAONE with experts",
+			[]string{"granitemoeshared", "ernie4_5_moe", "bailing_moe", "hunyuan_v1_moe", "flex_olmo", "afmoe", "exaone_moe"},
+			"Granite 3.x with shared experts, ERNIE 4.5 with experts, Ling, Hunyuan-A13B, FlexOlmo, AFMoE, EXAONE with experts",
 			"how it weighs its experts or norms its attention is not known here",
 			"use GLM-4.5-Air, Mixtral or Qwen3 with experts",
 		},

@@ -48,15 +48,20 @@ var mixtral = Family{
 		if f.err != nil {
 			return nil
 		}
-		const block = "block_sparse_moe."
-		m.keep(Router, block+"gate.weight")
-		for i := range m.MoE.Experts {
-			for canonical, name := range map[string]string{GateProj: "w1", UpProj: "w3", DownProj: "w2"} {
-				m.keep(OfExpert(i, canonical), fmt.Sprintf("%sexperts.%d.%s.weight", block, i, name))
-			}
-		}
+		m.blockSparse()
 		return nil
 	},
+}
+
+// blockSparse notes that a checkpoint names routers and experts as Mixtral does.
+func (m *Model) blockSparse() {
+	const block = "block_sparse_moe."
+	m.keep(Router, block+"gate.weight")
+	for i := range m.MoE.Experts {
+		for canonical, name := range map[string]string{GateProj: "w1", UpProj: "w3", DownProj: "w2"} {
+			m.keep(OfExpert(i, canonical), fmt.Sprintf("%sexperts.%d.%s.weight", block, i, name))
+		}
+	}
 }
 
 // qwen3MoE is Qwen3MoeForCausalLM.

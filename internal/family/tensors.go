@@ -79,7 +79,10 @@ func (m *Model) AttentionTensors() []TensorShape {
 	if m.OutputBias {
 		tensors = append(tensors, TensorShape{OBias, []int64{d}})
 	}
-	if m.HeadNorms {
+	switch {
+	case m.WideNorms:
+		tensors = append(tensors, TensorShape{QNorm, []int64{H * D}}, TensorShape{KNorm, []int64{G * D}})
+	case m.HeadNorms:
 		tensors = append(tensors, TensorShape{QNorm, []int64{D}}, TensorShape{KNorm, []int64{D}})
 	}
 	return tensors

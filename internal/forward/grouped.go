@@ -13,8 +13,8 @@ type grouped struct {
 	family.Shape
 	norm       []float32
 	q, k, v, o f32.Matrix
-	qNorm      []float32 // [D], of each head's queries; nil if there are no such norms
-	kNorm      []float32 // [D], of each head's keys
+	qNorm      []float32 // [D] of each head's queries, or [H·D] of all together; nil if there are no such norms
+	kNorm      []float32 // [D] of each head's keys, or [G·D]
 	qBias      []float32 // nil, like the other biases, if there is none
 	kBias      []float32
 	vBias      []float32
@@ -91,19 +91,20 @@ func (a *grouped) project(x f32.Matrix, o Observer) (q, k, v f32.Matrix) {
 	if o.Heads != nil {
 		o.Heads(q, k, a.HeadDim)
 	}
-	a.normHeads(q, a.qNorm)
-	a.normHeads(k, a.kNorm)
+	normHeads(q, a.qNorm, a.eps)
+	normHeads(k, a.kNorm, a.eps)
 	return q, k, v
 }
 
-// normHeads applies the norm of queries or keys to each head of m, if there is one.
-func (a *grouped) normHeads(m f32.Matrix, gamma []float32) {
+// normHeads applies the norm of queries or keys, if there is one, to as many columns of m at a
+// time as gamma has weights: to each head, or to all together.
+func normHeads(m f32.Matrix, gamma []float32, eps float64) {
 	if gamma == nil {
 		return
 	}
-	for from := 0; from < m.Cols; from += a.HeadDim {
-		head := m.ColumnsFrom(from, a.HeadDim)
-		f32.RMSNorm(head, head, gamma, a.eps)
+	for from := 0; from < m.Cols; from += len(gamma) {
+		part := m.ColumnsFrom(from, len(gamma))
+		f32.RMSNorm(part, part, gamma, eps)
 	}
 }
 

@@ -22,6 +22,9 @@ func Memory(m *family.Model, steps Steps, latent int, windows tokens.Windows) in
 		single, equations = 2, 8*queries*(5*queries+4*d)
 	}
 	tensors := 2*queries*d + int64(m.Heads)*r*d/4 + r*d + 2*queries*r
+	if m.WideNorms { // queries are compressed to as many floats as they have
+		tensors += queries * d
+	}
 	source := 4 * d * (2*queries + 2*keys + 3*int64(m.Inner()))
 	through := 4 * batch * (10*queries + int64(m.Heads)*r + 6*d)
 	return (4*single+8*double)*tensors + equations + source + 5*min(forward.InMemory, 4*d*int64(windows.Tokens())) + through

@@ -47,8 +47,12 @@ func (p *Pass[T]) backward(output f32.General[T], g *Layer[T]) projections[T] {
 	into := projections[T]{queries: of.queries, rotaryKeys: of.rotaryKeys}
 	f32.Product(g.rotaryKey, blas.NoTrans, of.rotaryKeys, blas.NoTrans, p.batch.X, 1, 0)
 	if l.queryDown.Rows > 0 {
-		f32.Product(g.query, blas.NoTrans, of.queries, blas.Trans, p.queryLatents, 1, 0)
-		into.queries = back(l.query, of.queries)
+		into.queries = p.queryLatents.Like()
+		l.eachPart(func(part func(f32.General[T]) f32.General[T]) {
+			f32.Product(part(g.query), blas.NoTrans, part(of.queries), blas.Trans, part(p.queryLatents), 1, 0)
+			f32.Product(part(into.queries), blas.Trans, part(l.query), blas.NoTrans, part(of.queries), 1, 0)
+		})
+		p.queryNorm.undo(into.queries, l.queryNorm.Data, g.queryNorm.Data)
 		f32.Product(g.queryDown, blas.NoTrans, into.queries, blas.NoTrans, p.batch.X, 1, 0)
 	} else {
 		f32.Product(g.query, blas.NoTrans, of.queries, blas.NoTrans, p.batch.X, 1, 0)
@@ -65,9 +69,7 @@ func (p *Pass[T]) backward(output f32.General[T], g *Layer[T]) projections[T] {
 	} else {
 		latentK = latentV
 	}
-	if l.norm.Rows > 0 {
-		p.undoNorm(latentK, g.norm.Data)
-	}
+	p.latentNorm.undo(latentK, l.norm.Data, g.norm.Data)
 	f32.Product(g.downK, blas.NoTrans, latentK, blas.NoTrans, p.batch.X, 1, 0)
 	into.latentK = latentK
 	return into
@@ -109,26 +111,4 @@ func back[T f32.Real](a, b f32.General[T]) f32.General[T] {
 	y := f32.NewOf[T](a.Cols, b.Cols)
 	f32.Product(y, blas.Trans, a, blas.NoTrans, b, 1, 0)
 	return y
-}
-
-// undoNorm turns the gradient with respect to the latent after the norm, [r × N], in
-// place into the one with respect to the latent before it, and sets weight, [r], to the
-// gradient of the norm's weight. With y = w∘u, u = s·c and s the token's scale,
-// dc = s·(w∘dy − u·mean(w∘dy∘u)).
-func (p *Pass[T]) undoNorm(latent f32.General[T], weight []T) {
-	mean := make([]T, p.batch.X.Rows)
-	for i := range latent.Rows {
-		dy, u, sum := latent.Row(i), p.unit.Row(i), T(0)
-		for t, d := range dy {
-			sum += d * u[t]
-			mean[t] += p.layer.norm.Data[i] * d * u[t] / T(latent.Rows)
-		}
-		weight[i] = sum
-	}
-	for i := range latent.Rows {
-		dy, u, w := latent.Row(i), p.unit.Row(i), p.layer.norm.Data[i]
-		for t, d := range dy {
-			dy[t] = p.scales[t] * (w*d - u[t]*mean[t])
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 // that the layouts have in common (design §16). For attention inputs x, [d]:
 //
 //	query          Query·x, or Query·QueryDown·x; per head its content rows, then its rotary rows
+//	               where QueryDown·x passes a norm, each head projects its own part of it
 //	rotary keys    Rotary·x, one for all heads or one per KV head
 //	latents        DownK·x and DownV·x, through the latent norm if there is one
 //	content keys   UpK·latent, values UpV·latent: per head, or per KV head
@@ -22,6 +23,8 @@ type Weights struct {
 	Heads     int        // H
 	Query     *mat.Dense // [H·(n+p) × d], or [H·(n+p) × q] of compressed queries
 	QueryDown *mat.Dense // [q × d], nil if queries are not compressed
+	QueryNorm []float64  // [q]: as Norm, of the compressed queries; Query is then [H·(n+p) × q/H]
+	QueryEps  float64    // ε of that norm
 	Rotary    *mat.Dense // [K·p × d]; K divides H
 	DownK     *mat.Dense // [r × d]
 	DownV     *mat.Dense // [r × d], nil if DownK serves keys and values
@@ -45,41 +48,48 @@ type Tensor[T f32.Real] struct {
 
 // Layer is Weights in single or double precision. Tensors that Weights lacks are empty.
 type Layer[T f32.Real] struct {
-	heads, keyHeads         int
-	contentDim              int // n
-	rotaryDim, valueDim     int // p and v
-	interleaved             bool
-	scale, normEps          T
-	frequencies             [][]float64
-	query, queryDown        f32.General[T]
-	rotaryKey, downK, downV f32.General[T]
-	upK, upV, norm          f32.General[T]
-	Output                  f32.General[T] // [d × H·v]
+	heads, keyHeads          int
+	contentDim               int // n
+	rotaryDim, valueDim      int // p and v
+	interleaved              bool
+	scale, normEps, queryEps T
+	frequencies              [][]float64
+	query, queryDown         f32.General[T]
+	queryNorm                f32.General[T]
+	rotaryKey, downK, downV  f32.General[T]
+	upK, upV, norm           f32.General[T]
+	Output                   f32.General[T] // [d × H·v]
 }
 
 // New copies weights into a layer.
 func New[T f32.Real](w *Weights) *Layer[T] {
 	l := &Layer[T]{
 		heads: w.Heads, keyHeads: w.KeyHeads, interleaved: w.Interleaved,
-		scale: T(w.Scale), normEps: T(w.NormEps), frequencies: w.Frequencies,
+		scale: T(w.Scale), normEps: T(w.NormEps), queryEps: T(w.QueryEps), frequencies: w.Frequencies,
 		query: f32.From[T](w.Query), queryDown: f32.From[T](w.QueryDown),
 		rotaryKey: f32.From[T](w.Rotary), downK: f32.From[T](w.DownK), downV: f32.From[T](w.DownV),
 		upK: f32.From[T](w.UpK), upV: f32.From[T](w.UpV), Output: f32.From[T](w.Output),
 	}
-	if w.Norm != nil {
-		l.norm = f32.From[T](mat.NewDense(1, len(w.Norm), w.Norm))
-	}
+	l.norm, l.queryNorm = row[T](w.Norm), row[T](w.QueryNorm)
 	l.rotaryDim = l.rotaryKey.Rows / len(w.Frequencies)
 	l.contentDim = l.query.Rows/l.heads - l.rotaryDim
 	l.valueDim = l.Output.Cols / l.heads
 	return l
 }
 
+// row returns v as a matrix of one row, empty if v is.
+func row[T f32.Real](v []float64) f32.General[T] {
+	if len(v) == 0 {
+		return f32.General[T]{}
+	}
+	return f32.From[T](mat.NewDense(1, len(v), v))
+}
+
 // Tensors lists the tensors that are not empty, always in the same order.
 func (l *Layer[T]) Tensors() []Tensor[T] {
 	var all []Tensor[T]
 	for _, t := range []Tensor[T]{
-		{"query", l.query}, {"query down", l.queryDown}, {"rotary key", l.rotaryKey},
+		{"query", l.query}, {"query down", l.queryDown}, {"query norm", l.queryNorm}, {"rotary key", l.rotaryKey},
 		{"down", l.downK}, {"value down", l.downV}, {"key up", l.upK}, {"value up", l.upV},
 		{"latent norm", l.norm}, {"output", l.Output},
 	} {
@@ -93,7 +103,7 @@ func (l *Layer[T]) Tensors() []Tensor[T] {
 // Twin returns a layer of the same form whose tensors are zero, to hold gradients.
 func (l *Layer[T]) Twin() *Layer[T] {
 	g := *l
-	g.query, g.queryDown, g.rotaryKey = l.query.Like(), l.queryDown.Like(), l.rotaryKey.Like()
+	g.query, g.queryDown, g.queryNorm, g.rotaryKey = l.query.Like(), l.queryDown.Like(), l.queryNorm.Like(), l.rotaryKey.Like()
 	g.downK, g.downV, g.norm = l.downK.Like(), l.downV.Like(), l.norm.Like()
 	g.upK, g.upV, g.Output = l.upK.Like(), l.upV.Like(), l.Output.Like()
 	return &g
@@ -117,6 +127,9 @@ func (l *Layer[T]) Weights(w *Weights) *Weights {
 	healed.UpK, healed.UpV, healed.Output = l.upK.Dense(), l.upV.Dense(), l.Output.Dense()
 	if w.Norm != nil {
 		healed.Norm = l.norm.Dense().RawRowView(0)
+	}
+	if w.QueryNorm != nil {
+		healed.QueryNorm = l.queryNorm.Dense().RawRowView(0)
 	}
 	return &healed
 }

@@ -20,12 +20,12 @@ type Batch[T f32.Real] struct {
 type Pass[T f32.Real] struct {
 	layer            *Layer[T]
 	batch            Batch[T]
-	queryLatents     f32.General[T] // of compressed queries, else empty
+	queryLatents     f32.General[T] // of compressed queries, after their norm; else empty
+	queryNorm        normed[T]
 	queries          f32.General[T] // of all heads, rotated
 	rotaryKeys       f32.General[T] // rotated
 	latentK, latentV f32.General[T] // after the norm
-	unit             f32.General[T] // the latent in the norm before its weight; empty without a norm
-	scales           []T            // [N]: what the norm multiplies each token's latent by
+	latentNorm       normed[T]
 	contentKeys      f32.General[T]
 	values           f32.General[T]
 	Mixed            f32.General[T] // the values that the heads attend to
@@ -37,7 +37,11 @@ func (l *Layer[T]) Forward(b Batch[T]) *Pass[T] {
 	p := &Pass[T]{layer: l, batch: b, Output: f32.NewOf[T](b.X.Rows, l.Output.Rows)}
 	if l.queryDown.Rows > 0 {
 		p.queryLatents = p.project(l.queryDown)
-		p.queries = times(l.query, p.queryLatents)
+		p.queryNorm = norm(p.queryLatents, l.queryNorm.Data, l.queryEps)
+		p.queries = f32.NewOf[T](l.query.Rows, b.X.Rows)
+		l.eachPart(func(part func(f32.General[T]) f32.General[T]) {
+			f32.Product(part(p.queries), blas.NoTrans, part(l.query), blas.NoTrans, part(p.queryLatents), 1, 0)
+		})
 	} else {
 		p.queries = p.project(l.query)
 	}
@@ -47,9 +51,7 @@ func (l *Layer[T]) Forward(b Batch[T]) *Pass[T] {
 	if l.downV.Rows > 0 {
 		p.latentV = p.project(l.downV)
 	}
-	if l.norm.Rows > 0 {
-		p.normalise()
-	}
+	p.latentNorm = norm(p.latentK, l.norm.Data, l.normEps)
 	p.contentKeys, p.values = times(l.upK, p.latentK), times(l.upV, p.latentV)
 	p.turn(p.queries, p.rotaryKeys, 1)
 	p.Mixed = f32.NewOf[T](l.Output.Cols, b.X.Rows)
@@ -90,26 +92,13 @@ func (p *Pass[T]) eachHead(n int, f func(a *attention[T], h int)) {
 	})
 }
 
-// normalise replaces the latent by what its norm makes of it, and keeps what the backward
-// pass needs.
-func (p *Pass[T]) normalise() {
-	squares := make([]float64, p.batch.X.Rows)
-	for i := range p.latentK.Rows {
-		for t, v := range p.latentK.Row(i) {
-			squares[t] += float64(v) * float64(v)
-		}
-	}
-	p.scales = make([]T, len(squares))
-	for t, s := range squares {
-		p.scales[t] = T(1 / math.Sqrt(s/float64(p.latentK.Rows)+float64(p.layer.normEps)))
-	}
-	p.unit = p.latentK.Like()
-	for i := range p.latentK.Rows {
-		w, c, u := p.layer.norm.Data[i], p.latentK.Row(i), p.unit.Row(i)
-		for t, v := range c {
-			u[t] = v * p.scales[t]
-			c[t] = w * u[t]
-		}
+// eachPart calls f for every part of compressed queries that is projected up by itself: for all
+// of them at once, or for each head. It gives f a function that selects the part's rows of a
+// matrix of queries, of their projection, or of what is compressed.
+func (l *Layer[T]) eachPart(f func(part func(f32.General[T]) f32.General[T])) {
+	parts := l.queryDown.Rows / l.query.Cols
+	for i := range parts {
+		f(func(m f32.General[T]) f32.General[T] { return m.RowsFrom(i*m.Rows/parts, m.Rows/parts) })
 	}
 }
 

@@ -28,6 +28,7 @@ type QLora int
 const (
 	QLoraNone  QLora = 0  // in one step
 	QLoraExact QLora = -1 // through as many floats as the input has, exactly, for engines that need q_lora_rank
+	QLoraNorm  QLora = -2 // through the queries of all heads before the source's norm of all of them, exactly
 )
 
 // Rank returns the rank that the query is compressed to, or 0 if it is not compressed.
@@ -54,8 +55,11 @@ func NewDeepseek(s family.Shape, o mla.Options, norm LatentNorm, residual float6
 		MLA: family.MLA{KVLoraRank: o.Rank, RopeDim: o.RopeDims, NopeDim: s.HeadDim, ValueDim: s.HeadDim, LatentEps: Eps},
 	}
 	d.QLoraRank = q.Rank()
-	if q == QLoraExact {
+	switch q {
+	case QLoraExact:
 		d.QLoraRank = s.Hidden
+	case QLoraNorm:
+		d.QLoraRank = s.Heads * s.HeadDim
 	}
 	return d
 }

@@ -51,9 +51,14 @@ func (w *deepseekWriter) norms() error {
 
 // queryNorm writes q_a_layernorm and decides the factors that make it linear, in the same
 // way. A q_a of full rank is then a power of two times the identity, which every type holds
-// exactly.
+// exactly. A norm that the source has is written as it is, behind a q_a that is scaled, in powers
+// of two, for the ε that the engine has there.
 func (w *deepseekWriter) queryNorm() error {
 	norm := w.open(family.QANorm)
+	if w.layer.QueryNorm != nil {
+		w.queryA, w.qFix = math.Exp2(math.Round(math.Log2(w.LatentEps/w.layer.QueryEps)/2))/w.input, 1
+		return writeVector(norm, w.layer.QueryNorm)
+	}
 	square, most := w.layer.MeanInput, w.layer.MostInput
 	if w.layer.QueryDown != nil {
 		square, most = 1, w.layer.MostLatent

@@ -28,8 +28,8 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 		t.RopeTheta = d.WrittenTheta(d.maths.RopeTheta)
 	}
 	t.MLA, t.Config, t.Source = &d.MLA, nil, nil
-	t.Rope, t.Window, t.Biases, t.OutputBias, t.HeadNorms = d.maths.RopeScaling, family.Window{}, d.biased, false, false
-	t.RotaryDims, t.Still = 0, nil
+	t.Rope, t.Window, t.Biases, t.OutputBias = d.maths.RopeScaling, family.Window{}, d.biased, false
+	t.HeadNorms, t.WideNorms, t.RotaryDims, t.Still = false, false, 0, nil
 	return &t
 }
 

@@ -54,6 +54,9 @@ func (w *deepseekWriter) query() error {
 				return err
 			}
 			content, rotary = w.withBias(h, content, rotary)
+			if w.layer.QueryNorm != nil {
+				out.from = h * w.shape.HeadDim // each head has its own part of the compressed query
+			}
 			if err := out.rows(content, scale, 1, w.NopeDim); err != nil {
 				return err
 			}

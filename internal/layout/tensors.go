@@ -2,10 +2,11 @@ package layout
 
 import "gonum.org/v1/gonum/mat"
 
-// rowWriter writes rows of one width to a tensor. It fills rows up with zeros.
+// rowWriter writes rows of one width to a tensor. It fills them up with zeros, before and after.
 type rowWriter struct {
 	sink Sink
 	row  []float64
+	from int // the column where values begin
 }
 
 // write writes one row, multiplied by scale.
@@ -14,7 +15,7 @@ func (r *rowWriter) write(values []float64, scale float64) error {
 		r.row[j] = 0
 	}
 	for j, v := range values {
-		r.row[j] = v * scale
+		r.row[r.from+j] = v * scale
 	}
 	return r.sink.WriteFloats(r.row)
 }

@@ -57,7 +57,8 @@ func (a *Attention) NewFitTrial() (*FitTrial, error) {
 // after: the error that a whole healing leaves on other tokens lies between the two.
 // Errors are those of Convert and heal.Fit.
 func (t *FitTrial) Loss(ctx context.Context, o Options, steps int) (float64, error) {
-	o.KeyWeight = 1 // healing makes up for what another weight would win (design §5)
+	o.QueryNorm = false // the sample's targets are of queries whose norm is a constant
+	o.KeyWeight = 1     // healing makes up for what another weight would win (design §5)
 	l, err := t.Copy().Convert(o)
 	if err != nil {
 		return 0, err

@@ -15,7 +15,7 @@ import (
 type Heads interface {
 	// Query returns the projections to the content query and to the rotary query of head h,
 	// [n × d] and [p × d]. If the query is compressed they project from that, and have
-	// q_lora_rank columns. A projection that would have no rows is nil. It is an error if the
+	// q_lora_rank columns, or with a norm between those of the head's own part. A projection that would have no rows is nil. It is an error if the
 	// source cannot be read.
 	Query(h int) (content, rotary *mat.Dense, err error)
 	// Output returns rows of W_o, [to−from × H·D]. It is an error if the source cannot be
@@ -31,6 +31,7 @@ type sharedForm struct {
 	key        *rope.SharedKey
 	rest       []rope.Rest      // [H]
 	compressed *lowrank.Factors // those of the stacked queries, [H·D × d]; nil if they are not compressed
+	normed     bool             // queries are what they are compressed to
 }
 
 // Query returns the projections of head h, [D × d] and [dr × d], or with q_lora_rank
@@ -38,10 +39,15 @@ type sharedForm struct {
 func (f *sharedForm) Query(h int) (content, rotary *mat.Dense, err error) {
 	s := f.source.Shape()
 	var q *mat.Dense
-	if f.compressed != nil {
+	switch {
+	case f.normed:
+		q = identity(s.HeadDim)
+	case f.compressed != nil:
 		q = block(f.compressed.Up, h, s.HeadDim)
-	} else if q, err = f.source.Query(h); err != nil {
-		return nil, nil, err
+	default:
+		if q, err = f.source.Query(h); err != nil {
+			return nil, nil, err
+		}
 	}
 	var turned mat.Dense
 	turned.Mul(block(f.key.Expand, s.KVHead(h), s.HeadDim).T(), q)
@@ -73,6 +79,15 @@ func (f *perHeadForm) Query(h int) (content, rotary *mat.Dense, err error) {
 
 // Output returns rows of the source's W_o.
 func (f *perHeadForm) Output(from, to int) (*mat.Dense, error) { return f.source.OutputRows(from, to) }
+
+// identity returns the identity of order n.
+func identity(n int) *mat.Dense {
+	m := mat.NewDense(n, n, nil)
+	for i := range n {
+		m.Set(i, i, 1)
+	}
+	return m
+}
 
 // block returns block k of the rows of m, in blocks of n rows.
 func block(m *mat.Dense, k, n int) *mat.Dense {

@@ -42,12 +42,15 @@ func (l *Layer) Weights() (*latent.Weights, error) {
 	H, D, r := s.Heads, s.HeadDim, l.Down.RawMatrix().Rows
 	dr := l.Rotary.RawMatrix().Rows
 	w := &latent.Weights{
-		Heads: H, KeyHeads: H, QueryDown: l.QueryDown, Rotary: l.Rotary, DownK: l.Down,
+		Heads: H, KeyHeads: H, QueryDown: l.QueryDown, QueryNorm: l.QueryNorm, QueryEps: l.QueryEps, Rotary: l.Rotary, DownK: l.Down,
 		UpK: mat.NewDense(H*D, r, nil), UpV: mat.NewDense(H*D, r, nil),
 		Frequencies: [][]float64{l.Key.Frequencies}, Interleaved: true, Scale: 1 / math.Sqrt(float64(D)),
 	}
 	width := s.Hidden
-	if l.QueryDown != nil {
+	switch {
+	case l.QueryNorm != nil:
+		width = D
+	case l.QueryDown != nil:
 		width = l.QueryDown.RawMatrix().Rows
 	}
 	w.Query = mat.NewDense(H*(D+dr), width, nil)
@@ -74,12 +77,12 @@ func (l *Layer) Replace(w *latent.Weights) error {
 	if w.Norm == nil {
 		normalise(w.DownK, input, w.UpK, w.UpV)
 	}
-	if w.QueryDown != nil {
+	if w.QueryDown != nil && w.QueryNorm == nil {
 		normalise(w.QueryDown, input, w.Query)
 	}
 	l.Heads = healedForm{w}
 	l.Down, l.UpK, l.UpV, l.Norm = w.DownK, w.UpK, w.UpV, w.Norm
-	l.Rotary, l.QueryDown = w.Rotary, w.QueryDown
+	l.Rotary, l.QueryDown, l.QueryNorm = w.Rotary, w.QueryDown, w.QueryNorm
 	return l.bound()
 }
 

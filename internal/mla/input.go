@@ -17,11 +17,13 @@ type Attention struct {
 	Stats       *calib.Layer // of its activations
 	Frequencies []float64    // [J]: ω_i, in radians per token
 	moments     *rope.Moments
-	rest        []rope.Rest    // [H]: factors of the content queries
-	sample      []f32.Matrix   // attention inputs of some windows, [T × d] each
-	layer       int            // its number
-	biases      *family.Biases // nil if there are none
-	normError   float64        // see calib.WithoutHeadNorms
+	rest        []rope.Rest       // [H]: factors of the content queries
+	sample      []f32.Matrix      // attention inputs of some windows, [T × d] each
+	layer       int               // its number
+	biases      *family.Biases    // nil if there are none
+	normed      calib.Projections // the same with the norms of its queries, see calib.WithoutHeadNorms
+	normError   calib.NormError
+	normEps     float64 // ε of these norms
 }
 
 // Copy returns a copy whose stack may be overwritten, for Convert to use up.
@@ -81,24 +83,24 @@ func (in Input) analyse(p calib.Projections, sums *calib.Sums, n int) (*Attentio
 // without data if sums is nil. P gives the weights of the layer. Errors are those of reading
 // the weights, and those of calib.Observed.
 func Analyse(p calib.Projections, sums *calib.Sums, shrinkage float64, m *family.Model, n int) (*Attention, error) {
-	p, normError, err := calib.WithoutHeadNorms(p, sums)
+	linear, normError, err := calib.WithoutHeadNorms(p, sums)
 	if err != nil {
 		return nil, err
 	}
-	stack, err := p.KeyValue()
+	stack, err := linear.KeyValue()
 	if err != nil {
 		return nil, err
 	}
-	a := &Attention{Projections: p, Stack: stack, Frequencies: m.Frequencies(n), layer: n, normError: normError}
-	a.biases, err = p.Biases()
+	a := &Attention{Projections: linear, Stack: stack, Frequencies: m.Frequencies(n), layer: n, normed: p, normError: normError, normEps: m.NormEps}
+	a.biases, err = linear.Biases()
 	if err != nil {
 		return nil, err
 	}
 	if sums == nil {
-		a.Stats, err = calib.DataFree(p, stack, m.MaxPositions)
+		a.Stats, err = calib.DataFree(linear, stack, m.MaxPositions)
 	} else {
 		a.sample = sums.Sample
-		a.Stats, err = calib.Observed(p, stack, sums, shrinkage)
+		a.Stats, err = calib.Observed(linear, stack, sums, shrinkage)
 	}
 	if err != nil {
 		return nil, err

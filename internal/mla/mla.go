@@ -51,6 +51,7 @@ type Options struct {
 	Weights   Weights
 	Split     bool // with PerHead: keys and values are factored apart, each at half the rank
 	QueryRank int  // q_lora_rank, 0 if the query is not compressed
+	QueryNorm bool // queries pass the norm that the source's pass, which is one of all heads together
 
 	// KeyWeight is κ, by which the loss from errors of keys is multiplied beyond its first
 	// order (design §5). Zero means the best one on a sample, or 1 where there is none.
@@ -148,12 +149,17 @@ type Layer struct {
 	// square of 1; queries are then projected up from that.
 	QueryDown *mat.Dense
 
+	// QueryNorm, [q], has the weights of a norm with ε = QueryEps that the compressed query
+	// passes, of which each head projects up its own part; nil if there is no norm.
+	QueryNorm []float64
+	QueryEps  float64
+
 	// Constants are the biases that stay, nil if none do.
 	Constants *Constants
 
 	// BiasError is the root mean square error of the functional that takes the place of
 	// the constant 1 of biases. NormError is the relative root mean square error of queries
-	// and keys that a constant in the place of their norms makes. Both are 0 where nothing
+	// and keys that a constant in the place of their norms makes, of keys alone with QueryNorm. Both are 0 where nothing
 	// is folded.
 	BiasError, NormError float64
 
@@ -192,7 +198,7 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layer{Source: a, Key: key, KeyWeight: o.KeyWeight, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError}
+	l := &Layer{Source: a, Key: key, KeyWeight: o.KeyWeight, Rotary: a.takeRotation(a.Stack, key), NormError: a.normError.All}
 	a.placeBiases(l, o.Bias)
 	factors, err := lowrank.Factor(a.problem(a.Stack, o.Weights, o.KeyWeight), o.Rank)
 	a.Stack = nil
@@ -211,6 +217,10 @@ func (a *Attention) Convert(o Options) (*Layer, error) {
 	}
 	heads := &sharedForm{source: a.Projections, key: key, rest: a.rest}
 	l.Heads = heads
+	if o.QueryNorm {
+		heads.normed = true
+		return l, a.normQuery(l)
+	}
 	if o.QueryRank > 0 {
 		heads.compressed, err = a.compressQuery(o)
 		if err != nil {

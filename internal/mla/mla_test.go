@@ -294,3 +294,42 @@ func scoreLoss(t *testing.T, m *family.Model, l *Layer) float64 {
 	}
 	return lost / all
 }
+
+// TestQueryNorm: queries behind a norm of all heads together are those of the source.
+func TestQueryNorm(t *testing.T) {
+	m := testmodel.Open(t, "../../testdata/stock/olmoe")
+	l := convert(t, m, Options{Rank: 16, RopeDims: 8, RopeTheta: m.RopeTheta, QueryNorm: true})
+	a, D := m.Attention(0), m.HeadDim
+	norms, err := a.HeadNorms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(2, 9))
+	for range 10 {
+		x := vector(m.Hidden, rng)
+		compressed := times(l.QueryDown, x)
+		square := mat.Dot(compressed, compressed) / float64(m.Heads*D)
+		for h := range m.Heads {
+			w, err := a.Query(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, rotary, err := l.Heads.Query(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, part := times(w, x), mat.NewVecDense(D, nil)
+			for i := range D {
+				scale := norms.Query[h*D+i] / math.Sqrt(square+m.NormEps)
+				want.SetVec(i, want.AtVec(i)*scale)
+				part.SetVec(i, compressed.AtVec(h*D+i)*l.QueryNorm[h*D+i]/math.Sqrt(square+l.QueryEps))
+			}
+			turned := times(block(l.Key.Expand, 0, D).T(), want)
+			for _, c := range []struct{ got, want mat.Vector }{{times(content, part), want}, {times(rotary, part), turned}} {
+				if !mat.EqualApprox(c.got, c.want, 1e-12) {
+					t.Errorf("head %d: %v, want %v", h, c.got, c.want)
+				}
+			}
+		}
+	}
+}

@@ -32,3 +32,23 @@ func (a *Attention) compressQuery(o Options) (*lowrank.Factors, error) {
 	normalise(f.Down, a.Stats.Input, f.Up)
 	return f, nil
 }
+
+// normQuery has the queries of l pass the source's own norm. What is compressed are then the
+// source's queries before that norm.
+func (a *Attention) normQuery(l *Layer) error {
+	s := a.Shape()
+	norms, err := a.normed.HeadNorms()
+	if err != nil {
+		return err
+	}
+	l.QueryDown = mat.NewDense(s.Heads*s.HeadDim, s.Hidden, nil)
+	for h := range s.Heads {
+		q, err := a.normed.Query(h)
+		if err != nil {
+			return err
+		}
+		stackInto(l.QueryDown, h*s.HeadDim, q)
+	}
+	l.QueryNorm, l.QueryEps, l.NormError = norms.Query, a.normEps, a.normError.Keys
+	return nil
+}

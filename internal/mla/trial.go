@@ -115,7 +115,7 @@ func (t *Trial) Loss(o Options) (float64, error) {
 
 // best returns the κ that loses least, and its loss.
 func (t *Trial) best(o Options) (weight, loss float64, err error) {
-	o.QueryRank = 0 // a trial uses the source's queries, so that compressing them would be in vain
+	o.QueryRank, o.QueryNorm = 0, false // a trial uses the source's queries, so that compressing them would be in vain
 	weight, loss = keyWeights[0], math.Inf(1)
 	for _, w := range keyWeights {
 		o.KeyWeight = w

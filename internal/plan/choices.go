@@ -139,6 +139,9 @@ func preset(r Request, m *family.Model) *Choices {
 	if c.form == layout.FormDeepseek && c.bias == mla.BiasHF && m.Biases && c.qLora == layout.QLoraNone {
 		c.qLora = layout.QLoraExact // the class adds a bias to compressed queries alone
 	}
+	if c.form == layout.FormDeepseek && m.WideNorms && (r.QLora == nil || *r.QLora == layout.QLoraExact) {
+		c.qLora = layout.QLoraNorm
+	}
 	return c
 }
 
@@ -159,8 +162,14 @@ func (c *Choices) aim() error {
 		}
 		return nil
 	}
-	if c.target.RunsGGUF() && c.asked.QLora == nil && !engine.Lite(c.model.Layers, c.model.Vocab) {
-		c.qLora = layout.QLoraExact // llama.cpp looks for compressed queries in such a model
+	if c.target.RunsGGUF() && c.asked.QLora == nil {
+		lite := engine.Lite(c.model.Layers, c.model.Vocab)
+		switch {
+		case !lite && c.qLora == layout.QLoraNone:
+			c.qLora = layout.QLoraExact // llama.cpp looks for compressed queries in such a model
+		case lite:
+			c.qLora = layout.QLoraNone // and in such a one it does not
+		}
 	}
 	if c.oneTarget() == "" {
 		return nil
@@ -291,6 +300,6 @@ func (c *Choices) Maths(s Sizes) mla.Options {
 	return mla.Options{
 		PerHead: c.form == layout.FormReference, Method: c.method, Shrinkage: s.Shrinkage, Rank: s.Rank, RopeDims: s.RopeDims, RopeTheta: s.Theta, RopeScaling: s.Scaling, FreqFold: c.asked.FreqFold,
 		Select: c.selected, Rankings: c.rankings, Threshold: c.asked.Threshold,
-		Weights: c.weights, Split: c.asked.SVD == SVDSplit, QueryRank: c.qLora.Rank(), Bias: c.bias, Heal: c.heal, HealOrder: c.HealOrder(), Distill: c.asked.Distill,
+		Weights: c.weights, Split: c.asked.SVD == SVDSplit, QueryRank: c.qLora.Rank(), QueryNorm: c.qLora == layout.QLoraNorm, Bias: c.bias, Heal: c.heal, HealOrder: c.HealOrder(), Distill: c.asked.Distill,
 	}
 }

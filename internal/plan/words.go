@@ -87,9 +87,11 @@ func (c *Choices) referenceWords() []option.Setting {
 func (c *Choices) deepseekWords() []option.Setting {
 	words := []option.Setting{option.LatentNorm.Is(c.norm)}
 	switch {
+	case c.model.WideNorms && c.qLora == layout.QLoraNone:
+		words = append(words, option.QLora.Is("none"))
 	case c.qLora == layout.QLoraExact:
 		words = append(words, option.QLora.Is("exact"))
-	case c.qLora != layout.QLoraNone:
+	case c.qLora.Rank() > 0:
 		words = append(words, option.QLora.Is(c.qLora.Rank()))
 	}
 	if c.bias == mla.BiasHF && c.model.Biases {

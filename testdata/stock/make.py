@@ -37,6 +37,8 @@ MODELS = {
     "dots1": dict(model_type="dots1", norm_topk_prob=True, first_k_dense_replace=1, **{**EXPERTS, "n_shared_experts": 2}),
     "mixtral": dict(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2, intermediate_size=24),
     "qwen3_moe": dict(model_type="qwen3_moe", num_experts=8, num_experts_per_tok=3, moe_intermediate_size=16, norm_topk_prob=True),
+    "olmoe": dict(model_type="olmoe", head_dim=None, num_experts=8, num_experts_per_tok=3, intermediate_size=16),
+    "minimax_m2": dict(model_type="minimax_m2", rotary_dim=8, num_local_experts=8, num_experts_per_tok=3, intermediate_size=16, rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5)),
     "granitemoe": dict(
         model_type="granitemoe", head_dim=None, num_local_experts=8, num_experts_per_tok=3, intermediate_size=16,
         embedding_multiplier=3.0, logits_scaling=1.5, residual_multiplier=0.7, attention_multiplier=0.3,

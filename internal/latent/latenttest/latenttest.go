@@ -24,6 +24,7 @@ type Form struct {
 	keyHeads, rotaryKeys   int
 	content, rotary, value int
 	split, norm, compress  bool
+	queryNorm              bool
 	interleaved            bool
 }
 
@@ -32,6 +33,7 @@ var Forms = map[string]Form{
 	"shared rotary key":           {keyHeads: 4, rotaryKeys: 1, content: 5, rotary: 4, value: 3, interleaved: true},
 	"shared, latent norm":         {keyHeads: 4, rotaryKeys: 1, content: 5, rotary: 4, value: 3, norm: true, interleaved: true},
 	"shared, compressed query":    {keyHeads: 4, rotaryKeys: 1, content: 5, rotary: 4, value: 3, compress: true, interleaved: true},
+	"shared, query norm":          {keyHeads: 4, rotaryKeys: 1, content: 5, rotary: 4, value: 3, queryNorm: true, interleaved: true},
 	"shared, all":                 {keyHeads: 4, rotaryKeys: 1, content: 4, rotary: 6, value: 5, compress: true, norm: true, interleaved: true},
 	"rotary key per KV head":      {keyHeads: 2, rotaryKeys: 2, content: 5, rotary: 4, value: 9},
 	"per KV head, split":          {keyHeads: 2, rotaryKeys: 2, content: 6, rotary: 2, value: 8, split: true},
@@ -51,6 +53,10 @@ func (f Form) Weights(rng *rand.Rand) *latent.Weights {
 	columns := d
 	if f.compress {
 		columns, w.QueryDown = queryRank, Random(rng, queryRank, d, 0.4)
+	}
+	if f.queryNorm { // heads of 3 dimensions
+		columns, w.QueryDown = 3, Random(rng, heads*3, d, 0.4)
+		w.QueryNorm, w.QueryEps = Random(rng, 1, heads*3, 1).RawRowView(0), 0.1
 	}
 	w.Query = Random(rng, heads*(f.content+f.rotary), columns, 0.5)
 	if f.content > 0 {
