@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,19 @@ func (b *bench) engines() []engine {
 		{name: "llama.cpp", script: "with_llama.py", interpreter: filepath.Join(llama, "bin/python"), converter: filepath.Join(llama, "source/llama.cpp"), conversions: []conversion{exact, forLlama}},
 		{name: "vLLM on CPU", script: "with_vllm.py", interpreter: filepath.Join(vllm, "bin/python"), conversions: []conversion{padded}},
 	}
+}
+
+// asked lists the engines to try: all, or the one that is named.
+func (b *bench) asked() ([]engine, error) {
+	all := b.engines()
+	if b.only == "" {
+		return all, nil
+	}
+	i := slices.IndexFunc(all, func(e engine) bool { return e.name == b.only })
+	if i < 0 {
+		return nil, fmt.Errorf("no engine is called %q", b.only)
+	}
+	return all[i : i+1], nil
 }
 
 // missing says why e cannot be tried; it is empty if e can.

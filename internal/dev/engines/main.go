@@ -23,6 +23,7 @@ type bench struct {
 	installed string // folder of the other engines
 	scripts   string // folder of the Python programs
 	work      string // folder for what is made on the way
+	only      string // engine to try alone; empty for all
 
 	text    string  // what the engines read
 	windows [][]int // its beginning as tokens
@@ -39,7 +40,8 @@ func main() {
 	flag.StringVar(&b.scripts, "scripts", "internal/dev/engines/py", "folder of the Python programs")
 	text := flag.String("text", "testdata/real/wikitext2-test.txt", "what the engines read")
 	calibrate := flag.String("calibrate", "testdata/real/wikitext2-valid.txt", "text to calibrate on")
-	flag.StringVar(&b.work, "work", "", "folder for what is made on the way")
+	flag.StringVar(&b.work, "work", "", "folder for what is made on the way; statistics that are there are used again")
+	flag.StringVar(&b.only, "only", "", "engine to try alone")
 	flag.Parse()
 	failed, err := b.run(*text, *calibrate)
 	switch {
@@ -54,6 +56,10 @@ func main() {
 
 // run tries every engine, prints the table, and returns how many of its lines have failed.
 func (b *bench) run(text, calibrate string) (failed int, err error) {
+	engines, err := b.asked()
+	if err != nil {
+		return 0, err
+	}
 	if err := os.MkdirAll(b.work, 0o755); err != nil {
 		return 0, err
 	}
@@ -65,7 +71,7 @@ func (b *bench) run(text, calibrate string) (failed int, err error) {
 	}
 	fmt.Printf("bounds: %g nats a token on average, %g for the worst, %d of %d tokens written alike, %g %% of the cache\n\n", meanBound, worstBound, leastAlike, write, 100*cacheBound)
 	fmt.Printf(form, "engine", "model", "cache", "perplexity", "verify", "mean", "worst", "alike", "")
-	for _, e := range b.engines() {
+	for _, e := range engines {
 		if why := e.missing(); why != "" {
 			fmt.Printf("%-24s left out: %s\n", e.name, why)
 			continue

@@ -14,7 +14,9 @@ import time
 import urllib.request
 
 TOOLS = os.path.join(sys.prefix, "build/bin")  # where install has compiled them
-EXACT = ["-ctk", "f32", "-ctv", "f32", "-fa", "off"]
+# Nothing is rounded, and there is one thread: several wait for one another by turning, which
+# takes a busy machine more time than the work.
+HOW = ["-ctk", "f32", "-ctv", "f32", "-fa", "off", "-t", "1", "-tb", "1"]
 
 
 def read(request, folder):
@@ -23,7 +25,7 @@ def read(request, folder):
     with open(text, "w") as f:
         f.write(request["text"])
     subprocess.run([f"{TOOLS}/llama-perplexity", "-m", request["model"], "-f", text, "-c", str(length), "-b", str(length),
-                    "--chunks", str(len(request["windows"])), "--kl-divergence-base", logits, *EXACT], check=True)
+                    "--chunks", str(len(request["windows"])), "--kl-divergence-base", logits, *HOW], check=True)
     with open(logits, "rb") as f:
         assert f.read(8) == b"_logits_"
         length, vocab, count = struct.unpack("<3i", f.read(12))
@@ -54,7 +56,7 @@ def serve(request, log):
     body = json.dumps({"prompt": request["windows"][0][:request["prompt"]], "n_predict": request["write"], "temperature": 0,
                        "ignore_eos": True, "return_tokens": True}).encode()
     ask = urllib.request.Request(f"http://127.0.0.1:{port}/completion", body, {"Content-Type": "application/json"})
-    server = subprocess.Popen([f"{TOOLS}/llama-server", "-m", request["model"], "--port", str(port), "-c", "2048", "-np", "1", "-lv", "4", *EXACT],
+    server = subprocess.Popen([f"{TOOLS}/llama-server", "-m", request["model"], "--port", str(port), "-c", "2048", "-np", "1", "-lv", "4", *HOW],
                               stdout=log, stderr=log)
     try:
         while server.poll() is None:
