@@ -43,33 +43,35 @@ func digestFile(ctx context.Context, path string, in fsys.Input) (*Digests, erro
 	for _, t := range f.tensors {
 		t.file = f
 	}
-	return f.digest(ctx, func(string) bool { return false })
-}
-
-// digest reads the file and returns its digests. It leaves out the tensors that known
-// reports, whose digests the caller has already.
-func (f *file) digest(ctx context.Context, known func(tensor string) bool) (*Digests, error) {
-	header, err := DigestReader(ctx, io.NewSectionReader(f.f, 0, f.data))
+	header, err := f.digestHeader(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d := &Digests{Header: header, Tensors: make(map[string]string, len(f.asStored()))}
+	tensors, err := DigestTensors(ctx, f.asStored())
+	return &Digests{header, tensors}, err
+}
+
+// digestHeader returns the digest of the header with its length and padding.
+func (f *file) digestHeader(ctx context.Context) (string, error) {
+	return DigestReader(ctx, io.NewSectionReader(f.f, 0, f.data))
+}
+
+// DigestTensors reads tensors, several at a time, and returns the digests by their names.
+func DigestTensors(ctx context.Context, tensors []*Tensor) (map[string]string, error) {
+	digests := make(map[string]string, len(tensors))
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, t := range f.asStored() {
-		if known(t.Name) {
-			continue
-		}
+	for _, t := range tensors {
 		group.Go(func() error {
 			sum, err := DigestReader(ctx, t.Data())
 			mu.Lock()
 			defer mu.Unlock()
-			d.Tensors[t.Name] = sum
+			digests[t.Name] = sum
 			return err
 		})
 	}
-	return d, group.Wait()
+	return digests, group.Wait()
 }
 
 // asStored lists the tensors as the file has them.
@@ -96,7 +98,7 @@ func (s *Source) Identities(ctx context.Context) ([]Identity, error) {
 		if err != nil {
 			return nil, err
 		}
-		header, err := DigestReader(ctx, io.NewSectionReader(f.f, 0, f.data))
+		header, err := f.digestHeader(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -112,18 +114,31 @@ type WeightsDigest struct {
 	*Digests
 }
 
-// Digests returns the digests of the source's files. It leaves out the tensors that known
-// reports by the names that they have in the file, whose digests the caller has already.
-func (s *Source) Digests(ctx context.Context, known func(tensor string) bool) ([]WeightsDigest, error) {
+// Stored lists the tensors of all files as the files have them: of GGUF files those that are in
+// them, and not what they show.
+func (s *Source) Stored() (all []*Tensor) {
+	for _, f := range s.files {
+		all = append(all, f.asStored()...)
+	}
+	return all
+}
+
+// Digests returns the digests of the source's files, given those of all tensors by the names that
+// they have there.
+func (s *Source) Digests(ctx context.Context, tensors map[string]string) ([]WeightsDigest, error) {
 	var all []WeightsDigest
 	for _, f := range s.files {
 		info, err := f.f.Stat()
 		if err != nil {
 			return nil, err
 		}
-		d, err := f.digest(ctx, known)
+		header, err := f.digestHeader(ctx)
 		if err != nil {
 			return nil, err
+		}
+		d := &Digests{Header: header, Tensors: make(map[string]string, len(f.asStored()))}
+		for _, t := range f.asStored() {
+			d.Tensors[t.Name] = tensors[t.Name]
 		}
 		all = append(all, WeightsDigest{filepath.Base(f.path), info.Size(), d})
 	}

@@ -86,7 +86,6 @@ type run struct {
 	constants []calib.Constant            // see mla.Input
 	warned    map[*checkpoint.Tensor]bool // under mu
 
-	inputs     []checkpoint.WeightsDigest
 	statistics []checkpoint.FileDigest
 
 	clock clock

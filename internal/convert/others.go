@@ -37,7 +37,7 @@ func (r *run) writeOthers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := r.manifest(append(digests, more...))
+	text, err := r.manifest(ctx, append(digests, more...))
 	if err != nil {
 		return err
 	}

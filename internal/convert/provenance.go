@@ -3,6 +3,8 @@ package convert
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/family"
@@ -41,29 +43,77 @@ func (r *run) copies() map[string]string {
 	return names
 }
 
-// digestInputs computes the digests of the source's files, but for what is copied:
-// that is digested as it is written.
-func (r *run) digestInputs(ctx context.Context) (err error) {
-	copied := r.copies()
-	r.inputs, err = r.Source.Source.Digests(ctx, func(name string) bool { return copied[name] != "" })
-	return err
-}
-
-// addCopies adds the digests of what was copied to those of the source.
-func (r *run) addCopies() {
-	for from, to := range r.copies() {
-		for _, in := range r.inputs {
-			if in.File == r.Source.Source.Lookup(from).File() {
-				in.Tensors[from] = r.shards[r.planned[to].Shard].digests.Tensors[to]
+// owners says with which shard the digest of a tensor of the source is kept: with the first that
+// something is made of it for.
+func (r *run) owners() map[string]int {
+	owners := make(map[string]int)
+	for _, t := range slices.Backward(r.Tensors) {
+		switch t.Action {
+		case plan.Zero:
+		case plan.Compute:
+			for _, a := range r.Source.AttentionTensors() {
+				owners[r.Source.Weight(family.InLayer(t.Layer, a.Name)).Stored()] = t.Shard
 			}
+		default:
+			owners[t.Weight.Stored()] = t.Shard
 		}
 	}
+	return owners
+}
+
+// inputs lists for each shard the tensors of the source whose digests are kept with it. What is
+// copied is digested as it is written; what no shard is made of belongs to each in turn.
+func (r *run) inputs() [][]*checkpoint.Tensor {
+	inputs, owners, copied := make([][]*checkpoint.Tensor, len(r.shards)), r.owners(), r.copies()
+	for i, t := range r.Source.Source.Stored() {
+		if copied[t.Name] != "" {
+			continue
+		}
+		shard, owned := owners[t.Name]
+		if !owned {
+			shard = i % len(inputs)
+		}
+		inputs[shard] = append(inputs[shard], t)
+	}
+	return inputs
+}
+
+// digestInputs computes the digests of what the shards that are to be written are made of.
+func (r *run) digestInputs(ctx context.Context) (err error) {
+	for i, inputs := range r.inputs() {
+		s := r.shards[i]
+		if s.digests != nil {
+			continue
+		}
+		if s.inputs, err = checkpoint.DigestTensors(ctx, inputs); err != nil {
+			return err
+		}
+		if err := r.finished(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sources returns the digests of the source's files.
+func (r *run) sources(ctx context.Context) ([]checkpoint.WeightsDigest, error) {
+	tensors := make(map[string]string)
+	for _, s := range r.shards {
+		maps.Copy(tensors, s.inputs)
+	}
+	for from, to := range r.copies() {
+		tensors[from] = r.shards[r.planned[to].Shard].digests.Tensors[to]
+	}
+	return r.Source.Source.Digests(ctx, tensors)
 }
 
 // manifest returns the text of the manifest, given the digests of the files beside
 // the weights.
-func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
-	r.addCopies()
+func (r *run) manifest(ctx context.Context, others []checkpoint.FileDigest) ([]byte, error) {
+	inputs, err := r.sources(ctx)
+	if err != nil {
+		return nil, err
+	}
 	about := conversion{Source: r.Source, Target: r.Target, Cache: r.Cache, Result: &r.result}
 	for _, f := range r.Layout.Facts(r.Source, r.Target) {
 		about.Sizes = append(about.Sizes, fact(f))
@@ -73,7 +123,7 @@ func (r *run) manifest(others []checkpoint.FileDigest) ([]byte, error) {
 		return nil, err
 	}
 	m := manifest.Manifest{
-		Program: r.Version, Command: r.command(), Inputs: r.inputs, Statistics: r.statistics,
+		Program: r.Version, Command: r.command(), Inputs: inputs, Statistics: r.statistics,
 		Conversion: conversion, Engines: r.Loaders(), Whole: r.Whole, Files: others,
 	}
 	for _, s := range r.shards {

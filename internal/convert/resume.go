@@ -42,6 +42,7 @@ type layerRecord struct {
 type shardRecord struct {
 	File string `json:"file"`
 	*checkpoint.Digests
+	Inputs map[string]string `json:"inputs"` // see shard
 }
 
 // fingerprint is all that the bytes of the output depend on. A file of the source
@@ -205,7 +206,7 @@ func (r *run) adopt(ctx context.Context, rec *shardRecord) (bool, error) {
 		if err != nil || !reflect.DeepEqual(got, rec.Digests) {
 			return false, err
 		}
-		s.left, s.digests = 0, got
+		s.left, s.digests, s.inputs = 0, got, rec.Inputs
 		return true, nil
 	}
 	return false, nil

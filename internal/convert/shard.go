@@ -19,7 +19,8 @@ import (
 type shard struct {
 	file    string
 	writer  *checkpoint.Writer  // nil once it is complete
-	left    int                 // tensors that are not, under run.mu
+	left    int                 // tensors that are not complete, and one for the inputs, under run.mu
+	inputs  map[string]string   // digests of tensors of the source by their names, see run.inputs
 	digests *checkpoint.Digests // once it is, from this run or an earlier one
 }
 
@@ -31,7 +32,7 @@ func (r *run) open(ctx context.Context) error {
 		r.planned[t.Name] = t
 	}
 	for i, s := range r.Shards {
-		r.shards = append(r.shards, &shard{file: s.File, left: len(specs[i])})
+		r.shards = append(r.shards, &shard{file: s.File, left: len(specs[i]) + 1})
 	}
 	records, err := r.resume(ctx)
 	if err != nil {
@@ -118,8 +119,8 @@ func (r *run) abandon() error {
 	return errors.Join(errs...)
 }
 
-// tensor is a tensor being written. Closing the last of a shard puts the shard on
-// the disk.
+// tensor is a tensor being written. Closing the last of a shard whose inputs are digested puts
+// the shard on the disk.
 type tensor struct {
 	*checkpoint.TensorWriter
 	run   *run
@@ -137,14 +138,19 @@ func (t *tensor) Close() error {
 	if err := t.TensorWriter.Close(); err != nil {
 		return err
 	}
-	t.run.mu.Lock()
-	t.shard.left--
-	last := t.shard.left == 0
-	t.run.mu.Unlock()
+	return t.run.finished(t.shard)
+}
+
+// finished counts a tensor of a shard, or its inputs, as done.
+func (r *run) finished(s *shard) error {
+	r.mu.Lock()
+	s.left--
+	last := s.left == 0
+	r.mu.Unlock()
 	if !last {
 		return nil
 	}
-	return t.run.complete(t.shard)
+	return r.complete(s)
 }
 
 // complete puts a shard on the disk, then that it is there.
@@ -155,7 +161,7 @@ func (r *run) complete(s *shard) error {
 		return err
 	}
 	s.digests = w.Digests()
-	return errors.Join(r.journal.Add(record{Shard: &shardRecord{s.file, s.digests}}), r.journal.Sync())
+	return errors.Join(r.journal.Add(record{Shard: &shardRecord{s.file, s.digests, s.inputs}}), r.journal.Sync())
 }
 
 // kept reports whether a tensor that is still to be written is there from an
