@@ -119,8 +119,13 @@ func (o *Output) CheckSpace(bytes int64) error {
 	if o.staged == nil && !o.resume {
 		free += size(o.work)
 	}
-	if free < bytes {
-		return &SpaceError{Folder: o.base.Path(), Needed: bytes, Free: free}
+	return enoughSpace(o.base.Path(), bytes, free)
+}
+
+// enoughSpace is a SpaceError if less is free in a folder than needed.
+func enoughSpace(folder string, needed, free int64) error {
+	if free < needed {
+		return &SpaceError{Folder: folder, Needed: needed, Free: free}
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ const (
 	exitNoSpace     = 6
 	exitThreshold   = 7
 	exitMisread     = 8
+	exitAgain       = 75  // EX_TEMPFAIL of sysexits.h
 	exitSignal      = 128 // plus the number of the signal
 )
 
@@ -40,6 +41,7 @@ EXIT STATUS
   6    no space left
   7    verification past its threshold
   8    a model that an engine loads, but computes wrongly
+  75   nothing is wrong, try again: parts are missing, or memory here
   130  interrupted (129: hung up, 141: output closed, 143: terminated)
 `
 
@@ -149,7 +151,7 @@ calibrate on makes it better.`,
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newCheck(), newFamilies())
+	root.AddCommand(newConvert(), newInspect(), newCalibrate(), newVerify(), newPlan(), newPart(), newFinalize(), newCheck(), newFamilies())
 	root.SetGlobalNormalizationFunc(normalise)
 	root.SetFlagErrorFunc(unknownFlag)
 	addCompletion(root)
@@ -186,6 +188,7 @@ var exitStatuses = map[fault.Kind]int{
 	fault.Usage:       exitUsage,
 	fault.Threshold:   exitThreshold,
 	fault.Misread:     exitMisread,
+	fault.Again:       exitAgain,
 }
 
 // exitStatus is the exit status of an error.

@@ -79,6 +79,27 @@ again.`,
   mha2mla convert --resume --max-shard-size 1GB model/ converted/`,
 	}
 	takes(cmd, "IN", "OUT")
+	conversionFlags(cmd, &o, &calibrate)
+	f := cmd.Flags()
+	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be written and write nothing")
+	f.BoolVarP(&verbose, "verbose", "v", false, "say where the time went")
+	f.BoolVar(&o.Resume, "resume", false, "go on where an interrupted run stopped, and leave what is done if this one is")
+	ranksFlag(cmd, &ranks)
+	jobsFlag(cmd, &o.Jobs)
+	memoryFlag(cmd, &o.Memory)
+	output := uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		if err := setConversion(&o, args, calibrate); err != nil {
+			return err
+		}
+		return runConvert(cmd.Context(), output(), o, verbose, ranks)
+	})
+	return cmd
+}
+
+// conversionFlags adds the flags that say what a conversion is, and on what. Calibrate becomes
+// the value of --calibrate.
+func conversionFlags(cmd *cobra.Command, o *job.Conversion, calibrate *string) {
 	sizeFlags(cmd, &o.Request)
 	f := cmd.Flags()
 	wishFor(f, &o.LatentNorm, "latent-norm", "N", string(layout.NormLinear), "what the norm on the latent does: linear (exact), rms (for fine-tuning)", layout.NormLinear, layout.NormRMS)
@@ -92,33 +113,32 @@ again.`,
 	wish(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text that statistics are of: its output projection in closed form (output), all of it in so many steps, or auto: as long as it helps; none: not at all (default output, where there is text)", pointerTo(healSteps)).choices = []string{heal.None.String(), heal.Output.String(), heal.Auto.String()}
 	wishFor(f, &o.HealOrder, "heal-order", "O", "", "what layers are healed on: own (the source's stream, each layer by itself), sequential (what the healed layers before make of the text), both (own, and then W_o sequential); both unless --heal output, which is sequential", heal.Orders()...)
 	wish(f, &o.Distill, "distill", "STEPS", "", "after that train all layers together, in so many steps, to predict what the source predicts", positive)
-	dataFlags(cmd, &o.Data, &calibrate)
+	dataFlags(cmd, &o.Data, calibrate)
 	wish(f, &o.MaxKL, "max-kl", "X", "", "write nothing and exit with status 7 if the divergence on text held out is above X nats per token", pointerTo(nonNegativeNumber))
 	configFlag(cmd, &o.Config, "config")
-	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be written and write nothing")
-	f.BoolVarP(&verbose, "verbose", "v", false, "say where the time went")
 	f.BoolVar(&o.Force, "force", false, "replace OUT if it exists")
-	f.BoolVar(&o.Resume, "resume", false, "go on where an interrupted run stopped, and leave what is done if this one is")
-	ranksFlag(cmd, &ranks)
-	jobsFlag(cmd, &o.Jobs)
-	flag(f, &o.Memory, "memory", "SIZE", "", "memory to stay below, as far as one layer allows (default: what the machine has free)", size)
-	output := uiFlags(cmd)
-	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		if err := o.Check(); err != nil {
-			return err
-		}
-		setCalibrate(&o.Data, calibrate)
-		o.In, o.Out, o.Version, o.Build, o.Words = args[0], args[1], version(), build, flagWords
-		return runConvert(cmd.Context(), output(), o, verbose, ranks)
-	})
-	return cmd
+}
+
+// memoryFlag adds --memory.
+func memoryFlag(cmd *cobra.Command, memory *int64) {
+	flag(cmd.Flags(), memory, "memory", "SIZE", "", "memory to stay below, as far as one layer allows (default: what the machine has free)", size)
+}
+
+// setConversion says what the arguments IN and OUT, and the value of --calibrate, mean.
+func setConversion(o *job.Conversion, args []string, calibrate string) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	setCalibrate(&o.Data, calibrate)
+	o.In, o.Out, o.Version, o.Build, o.Words = args[0], args[1], version(), build, flagWords
+	if o.Out == "" {
+		return &usageError{what: "OUT is empty", tip: "name a directory, or a .safetensors or .gguf file"}
+	}
+	return nil
 }
 
 // runConvert converts and prints the outcome.
 func runConvert(ctx context.Context, u *ui, o job.Conversion, verbose bool, ranks int) error {
-	if o.Out == "" {
-		return &usageError{what: "OUT is empty", tip: "name a directory, or a .safetensors or .gguf file"}
-	}
 	done, err := o.Run(ctx, u)
 	if err != nil {
 		return err

@@ -18,7 +18,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/distill"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/heal"
-	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
@@ -34,6 +33,8 @@ type Options struct {
 	Distiller  *distill.Distiller // trains all layers together when they are converted; nil: nobody does
 	StatsFiles []string           // that they are from
 	Text       *Text              // that they are of; nil: nobody knows
+	Constants  []calib.Constant   // see mla.Input; nil: Run finds them if it needs them
+	Parts      *checkpoint.Parts  // that have made the shards, for Run to join; nil: Run makes them
 	Done       func()             // called when they are not needed any more; nil: nobody cares
 	Force      bool               // replace what exists
 	Output     *checkpoint.Output // reserved for it; nil: Run does so itself, as Force says
@@ -79,12 +80,12 @@ type run struct {
 	planned map[string]plan.Tensor
 	begin   *fingerprint
 	earlier []*layerRecord // [layers] from the run that is resumed; nil: none
-	journal *journal.Journal
+	ledger  ledger
+	total   int64 // bytes of the shards that it is about
 
 	trained *trainingRecord // the state of the training that was kept last, by this run or the one that is resumed; nil: none
 
-	constants []calib.Constant            // see mla.Input
-	warned    map[*checkpoint.Tensor]bool // under mu
+	warned map[*checkpoint.Tensor]bool // under mu
 
 	statistics []checkpoint.FileDigest
 
@@ -126,11 +127,15 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 	if err := out.Declare(p.Files()); err != nil {
 		return nil, err
 	}
-	r := &run{Plan: p, Options: o, out: out, warned: make(map[*checkpoint.Tensor]bool), planned: make(map[string]plan.Tensor)}
-	r.earlier = make([]*layerRecord, p.Source.Layers)
-	r.result.Layers, r.result.Text = make([]LayerResult, p.Source.Layers), o.Text
+	whole := &wholeLedger{out: out}
+	r := newRun(p, o, whole)
+	r.out = out
+	if o.Parts != nil {
+		joining := &joiningLedger{wholeLedger{out: out}, o.Parts}
+		whole, r.ledger = &joining.wholeLedger, joining
+	}
 	if err := r.write(ctx); err != nil {
-		return nil, errors.Join(err, r.keep())
+		return nil, errors.Join(err, whole.keep(r))
 	}
 	r.result.Timing = r.clock.Timing
 	if err := r.unchanged(); err != nil {
@@ -142,6 +147,14 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 	return &r.result, out.Commit()
 }
 
+// newRun prepares to carry out p.
+func newRun(p *plan.Plan, o Options, l ledger) *run {
+	r := &run{Plan: p, Options: o, ledger: l, warned: make(map[*checkpoint.Tensor]bool), planned: make(map[string]plan.Tensor)}
+	r.earlier = make([]*layerRecord, p.Source.Layers)
+	r.result.Layers, r.result.Text = make([]LayerResult, p.Source.Layers), o.Text
+	return r
+}
+
 // unchanged is an error if an input is no longer what it was.
 func (r *run) unchanged() error {
 	if err := r.Source.Source.Unchanged(); err != nil || r.Stats == nil {
@@ -150,9 +163,11 @@ func (r *run) unchanged() error {
 	return r.Stats.Unchanged()
 }
 
-// write writes every file under its temporary name.
-func (r *run) write(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, r.abandon()) }()
+// identify finds out all that the bytes of the output depend on.
+func (r *run) identify(ctx context.Context) (err error) {
+	if r.Parts != nil {
+		return r.recognise(ctx)
+	}
 	for _, path := range r.StatsFiles {
 		d, err := checkpoint.DigestFile(ctx, path)
 		if err != nil {
@@ -163,16 +178,32 @@ func (r *run) write(ctx context.Context) (err error) {
 	slices.SortFunc(r.statistics, func(a, b checkpoint.FileDigest) int { // they are added up, so that their order means nothing
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.SHA, b.SHA))
 	})
+	r.begin, err = r.fingerprint(ctx)
+	return err
+}
+
+// makeShards writes the shards, and no other file.
+func (r *run) makeShards(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if r.Stats == nil && r.Maths.FoldsBiases(r.Source) {
-		r.constants, err = sample.Constants(ctx, r.Source, func() string { return r.out.Scratch("made") }, r.Preparing)
+	if r.Constants == nil && r.Stats == nil && r.Maths.FoldsBiases(r.Source) {
+		var err error
+		r.Constants, err = sample.Constants(ctx, r.Source, func() string { return r.out.Scratch("made") }, r.Preparing)
 		if err != nil {
 			return err
 		}
 	}
-	if err := r.work(ctx); err != nil {
+	return r.work(ctx)
+}
+
+// write writes every file under its temporary name.
+func (r *run) write(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, r.abandon()) }()
+	if err := r.identify(ctx); err != nil {
+		return err
+	}
+	if err := r.makeShards(ctx); err != nil {
 		return err
 	}
 	if r.Healer != nil {
@@ -184,27 +215,6 @@ func (r *run) write(ctx context.Context) (err error) {
 		return err
 	}
 	return context.Cause(ctx)
-}
-
-// keep leaves what was done for a later run to resume, if that is worth anything.
-func (r *run) keep() error {
-	if r.trained != nil {
-		return nil
-	}
-	for _, s := range r.shards {
-		if s.digests != nil {
-			return nil
-		}
-	}
-	for _, l := range r.result.Layers {
-		if l.Heal != nil {
-			return nil
-		}
-	}
-	if r.journal == nil { // what an earlier run has left was not touched
-		return nil
-	}
-	return r.out.Forget()
 }
 
 // work converts all layers and copies everything else.
@@ -291,7 +301,7 @@ func (r *run) converted(ctx context.Context, n int) (layout.Converted, error) {
 func (r *run) closed(n int) (layout.Converted, error) {
 	weights := &timedReads{Projections: r.Source.Attention(n), clock: &r.clock}
 	start := time.Now()
-	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method, Shrinkage: r.Maths.Shrinkage, Constants: r.constants}.ReadFrom(weights, n)
+	attention, err := mla.Input{Model: r.Source, Stats: r.Stats, Method: r.Maths.Method, Shrinkage: r.Maths.Shrinkage, Constants: r.Constants}.ReadFrom(weights, n)
 	if err != nil {
 		return nil, mla.Explain(n, err)
 	}
@@ -319,14 +329,10 @@ func (r *run) writeLayer(n int, layer layout.Converted) error {
 	return err
 }
 
-// note puts down what was found out about a layer; at once on the disk if that took
-// long.
+// note puts down what was found out about a layer; at once on the disk if that took long.
 func (r *run) note(found *layerRecord) error {
 	r.result.Layers[found.Layer] = found.LayerResult
-	if err := r.journal.Add(record{Layer: found}); err != nil || found.Heal == nil {
-		return err
-	}
-	return r.journal.Sync()
+	return r.ledger.note(record{Layer: found}, found.Heal != nil)
 }
 
 // advance reports bytes written.
@@ -335,7 +341,7 @@ func (r *run) advance(bytes int64) {
 	defer r.mu.Unlock()
 	r.done += bytes
 	if r.Progress != nil {
-		r.Progress(r.done, r.Bytes)
+		r.Progress(r.done, r.total)
 	}
 }
 

@@ -83,10 +83,7 @@ func (k *keeper) Keep(step int, state func(n int) []byte) error {
 		}
 	}
 	k.trained = now
-	if err := k.journal.Add(record{Training: now}); err != nil {
-		return err
-	}
-	return k.journal.Sync()
+	return k.ledger.note(record{Training: now}, true)
 }
 
 // Kept returns the state of all layers that an earlier run has kept last, if it is as it was

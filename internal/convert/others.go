@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/export"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/manifest"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/rope"
 )
@@ -41,7 +42,10 @@ func (r *run) writeOthers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.out.WriteFile(r.Manifest, text)
+	if err := r.out.WriteFile(r.Manifest, text); err != nil || r.Parts == nil {
+		return err
+	}
+	return r.Parts.Write(joinedFile, []byte(manifest.Digest(text)))
 }
 
 // writeAll writes files beside the weights and returns their digests.

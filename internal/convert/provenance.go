@@ -82,7 +82,7 @@ func (r *run) inputs() [][]*checkpoint.Tensor {
 func (r *run) digestInputs(ctx context.Context) (err error) {
 	for i, inputs := range r.inputs() {
 		s := r.shards[i]
-		if s.digests != nil {
+		if s.kept() {
 			continue
 		}
 		if s.inputs, err = checkpoint.DigestTensors(ctx, inputs); err != nil {

@@ -3,17 +3,13 @@ package convert
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"reflect"
 	"runtime"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 	"github.com/mha2mla/mha2mla/internal/fault"
-	"github.com/mha2mla/mha2mla/internal/fsys"
-	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
@@ -78,8 +74,16 @@ func (e *ResumeError) Remedy() option.Text {
 // against is an error that names the first difference from what an earlier run
 // was.
 func (f *fingerprint) against(old *fingerprint) error {
-	differs := func(what, then, now any) error {
-		return &ResumeError{option.Textf("%s was %v and is %v", what, then, now)}
+	if what := f.difference(old); !what.Empty() {
+		return &ResumeError{what}
+	}
+	return nil
+}
+
+// difference says what the first difference from another fingerprint is; empty if there is none.
+func (f *fingerprint) difference(old *fingerprint) option.Text {
+	differs := func(what, then, now any) option.Text {
+		return option.Textf("%s was %v and is %v", what, then, now)
 	}
 	switch {
 	case f.Program != old.Program:
@@ -91,18 +95,18 @@ func (f *fingerprint) against(old *fingerprint) error {
 	}
 	for i, now := range f.Source {
 		if then := old.Source[i]; now != then {
-			return &ResumeError{option.Textf("the file %q of the source has changed since", then.File)}
+			return option.Textf("the file %q of the source has changed since", then.File)
 		}
 	}
 	switch {
 	case !reflect.DeepEqual(f.Statistics, old.Statistics):
-		return &ResumeError{option.Plain("the statistics are others")}
+		return option.Plain("the statistics are others")
 	case f.Healing != old.Healing:
-		return &ResumeError{option.Plain("the tokens to heal on are others")}
+		return option.Plain("the tokens to heal on are others")
 	case f.Plan != old.Plan:
-		return &ResumeError{option.Textf("the plan differs: the configuration of the source, the rankings or %v", option.MaxShard)}
+		return option.Textf("the plan differs: the configuration of the source, the rankings or %v", option.MaxShard)
 	}
-	return nil
+	return option.Text{}
 }
 
 // fingerprint returns that of the run.
@@ -148,87 +152,27 @@ func (r *run) learned() tokens.Windows {
 	return nil
 }
 
-// resume finds out what of an earlier run can stay, and returns the records of it
-// for a journal of this run. Nothing is taken on trust: a shard stays if every byte
-// of it is as the journal says.
-func (r *run) resume(ctx context.Context) ([]record, error) {
-	var err error
-	if r.begin, err = r.fingerprint(ctx); err != nil {
-		return nil, err
-	}
-	kept := []record{{Begin: r.begin}}
-	folder, name := r.out.Journal()
-	old, err := journal.Read[record](folder, name)
-	if errors.Is(err, journal.ErrDamaged) {
-		r.warn("the journal of the earlier run is damaged; starting from the beginning")
-	} else if err != nil {
-		return nil, err
-	}
-	if len(old) > 0 && old[0].Begin != nil {
-		if err := r.begin.against(old[0].Begin); err != nil {
-			return nil, err
-		}
-	} else {
-		old = nil
-	}
-	var files []string
-	for _, rec := range old {
-		switch {
-		case rec.Layer != nil && rec.Layer.Layer >= 0 && rec.Layer.Layer < len(r.earlier):
-			r.earlier[rec.Layer.Layer] = rec.Layer
-			kept = append(kept, rec)
-		case rec.Training != nil:
-			r.trained = rec.Training
-			kept = append(kept, rec)
-		case rec.Shard != nil:
-			whole, err := r.adopt(ctx, rec.Shard)
-			if err != nil {
-				return nil, err
-			}
-			if whole {
-				kept, files = append(kept, rec), append(files, rec.Shard.File)
-			}
-		}
-	}
-	return kept, r.out.Retain(files)
-}
-
-// adopt takes over a shard of an earlier run if it is whole.
-func (r *run) adopt(ctx context.Context, rec *shardRecord) (bool, error) {
-	for _, s := range r.shards {
-		if s.file != rec.File {
-			continue
-		}
-		got, err := r.out.Digest(ctx, s.file)
-		if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*checkpoint.FormatError)) || errors.As(err, new(*fsys.UnsafeError)) {
-			return false, nil // gone, or not what a run writes
-		}
-		if err != nil || !reflect.DeepEqual(got, rec.Digests) {
-			return false, err
-		}
-		s.left, s.digests, s.inputs = 0, got, rec.Inputs
-		return true, nil
-	}
-	return false, nil
-}
-
 // layerOf is the layer of which the conversion makes t, if one does.
 func (r *run) layerOf(t plan.Tensor) (layer int, ok bool) {
 	return t.Layer, t.Action == plan.Compute
 }
 
-// keptLayer reports whether all of layer n is there from an earlier run, and if so
-// takes over what was found out about it. A layer of which one tensor lies in a
-// shard that is to be written is converted again.
+// keptLayer reports whether there is nothing to be made of layer n, and takes over what was found
+// out about it. A layer of which one tensor lies in a shard that is to be written is converted
+// again.
 func (r *run) keptLayer(n int) bool {
+	elsewhere := false
+	for _, t := range r.Tensors {
+		if of, ok := r.layerOf(t); ok && of == n {
+			if !r.kept(t) {
+				return false
+			}
+			elsewhere = r.shards[t.Shard].elsewhere
+		}
+	}
 	old := r.earlier[n]
 	if old == nil {
-		return false
-	}
-	for _, t := range r.Tensors {
-		if of, ok := r.layerOf(t); ok && of == n && !r.kept(t) {
-			return false
-		}
+		return elsewhere // who makes it finds out about it
 	}
 	r.result.Layers[n] = old.LayerResult
 	r.result.Layers[n].Ranking = old.Ranking

@@ -10,7 +10,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/export"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/gguf"
-	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -22,9 +21,14 @@ type shard struct {
 	left    int                 // tensors that are not complete, and one for the inputs, under run.mu
 	inputs  map[string]string   // digests of tensors of the source by their names, see run.inputs
 	digests *checkpoint.Digests // once it is, from this run or an earlier one
+
+	elsewhere bool // another process makes it, or has made it
 }
 
-// open decides which shards of an earlier run stay, and creates the others.
+// kept reports whether the shard is not to be written, now or any more.
+func (s *shard) kept() bool { return s.elsewhere || s.digests != nil }
+
+// open decides which shards are to be written, and creates them.
 func (r *run) open(ctx context.Context) error {
 	specs := make([][]checkpoint.Spec, len(r.Shards))
 	for _, t := range r.Tensors {
@@ -34,24 +38,24 @@ func (r *run) open(ctx context.Context) error {
 	for i, s := range r.Shards {
 		r.shards = append(r.shards, &shard{file: s.File, left: len(specs[i]) + 1})
 	}
-	records, err := r.resume(ctx)
-	if err != nil {
-		return err
-	}
-	if err := r.room(); err != nil {
-		return err
-	}
-	folder, name := r.out.Journal()
-	if r.journal, err = journal.Create(folder, name, records); err != nil {
+	if err := r.ledger.begin(ctx, r); err != nil {
 		return err
 	}
 	metadata := map[string]string{"format": "pt", "mha2mla": r.Version, checkpoint.MetadataConfig: string(r.Config)}
 	for i, s := range r.shards {
-		if s.digests != nil {
+		if !s.elsewhere {
+			r.total += r.Shards[i].Bytes
+		}
+	}
+	for i, s := range r.shards {
+		switch {
+		case s.elsewhere:
+			continue
+		case s.digests != nil:
 			r.advance(r.Shards[i].Bytes)
 			continue
 		}
-		f, err := r.out.Create(s.file)
+		f, err := r.ledger.create(s.file)
 		if err != nil {
 			return err
 		}
@@ -78,17 +82,17 @@ const (
 	roomShard  = 4 << 10
 )
 
-// room makes sure that there is room for what will be written.
-func (r *run) room() error {
+// room is how many bytes will be written.
+func (r *run) room() (int64, error) {
 	need := int64(roomBeside + roomTensor*len(r.Tensors) + (roomShard+len(r.Config))*(len(r.shards)+1))
 	for i, s := range r.shards {
-		if s.digests == nil {
+		if !s.kept() {
 			need += r.Shards[i].Bytes
 		}
 	}
 	keys, _, err := gguf.Header(r.Keys, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	need += int64(len(keys))
 	for _, t := range r.Tensors {
@@ -101,10 +105,10 @@ func (r *run) room() error {
 			need += info.Size()
 		}
 	}
-	return r.out.CheckSpace(need)
+	return need, nil
 }
 
-// abandon closes the shards as they are, and the journal.
+// abandon closes the shards as they are, and the ledger.
 func (r *run) abandon() error {
 	var errs []error
 	for _, s := range r.shards {
@@ -113,10 +117,7 @@ func (r *run) abandon() error {
 			s.writer = nil
 		}
 	}
-	if r.journal != nil {
-		errs = append(errs, r.journal.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.ledger.close())...)
 }
 
 // tensor is a tensor being written. Closing the last of a shard whose inputs are digested puts
@@ -161,15 +162,14 @@ func (r *run) complete(s *shard) error {
 		return err
 	}
 	s.digests = w.Digests()
-	return errors.Join(r.journal.Add(record{Shard: &shardRecord{s.file, s.digests, s.inputs}}), r.journal.Sync())
+	return r.ledger.shard(r, &shardRecord{s.file, s.digests, s.inputs})
 }
 
-// kept reports whether a tensor that is still to be written is there from an
-// earlier run.
-func (r *run) kept(t plan.Tensor) bool { return r.shards[t.Shard].digests != nil }
+// kept reports whether a tensor is there from an earlier run, or is another process's to make.
+func (r *run) kept(t plan.Tensor) bool { return r.shards[t.Shard].kept() }
 
 // sink takes a tensor of a layer. What belongs to a shard that is complete, because
-// the layer lies in two of them, goes nowhere.
+// the layer lies in several, goes nowhere.
 func (r *run) sink(name string) layout.Sink {
 	if keys, values, ok := export.Parts(name); ok && r.Keys != nil {
 		m := r.Target.MLA

@@ -9,6 +9,7 @@ type Kind int
 // more than a failure of the machine.
 const (
 	Failed      Kind = iota // input or output failed; an error that says no kind is of this one, too
+	Again                   // nothing is wrong, and it may succeed later or elsewhere
 	NoSpace                 // a disk is full
 	Unsupported             // a model is sound and cannot be converted, or an engine does not load it
 	Misread                 // an engine loads a model and computes something else

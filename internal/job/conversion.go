@@ -23,8 +23,8 @@ type Conversion struct {
 
 	Version string // of the program, for the files' metadata
 	// Build tells the program from others of the same version; nil or empty if the version does.
-	Build func(ctx context.Context) string
-	Words option.Words // in which the output says how it was made; nil: plain ones
+	Build func(ctx context.Context) string `json:"-"`
+	Words option.Words                     `json:"-"` // in which the output says how it was made; nil: plain ones
 }
 
 // Data says what a conversion goes by beside the weights.
@@ -52,5 +52,5 @@ type run struct {
 	Conversion
 	View
 	model  *family.Model
-	output *checkpoint.Output // reserved; nil: in a dry run
+	output *checkpoint.Output // reserved; nil: in a dry run, and for parts
 }

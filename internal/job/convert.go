@@ -18,8 +18,8 @@ import (
 // convert carries the plan out, healing if layers are to be healed, and has the output
 // measured before it is published.
 func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o convert.Options) (*convert.Result, error) {
-	o.Stats, o.StatsFiles, o.Text, o.Done = stats.Reader, stats.files, stats.text, stats.done
-	o.Output, o.Version, o.Build, o.Words, o.Warn = r.output, r.Version, r.Build, r.Words, func(message string) { r.Warn(option.Plain(message)) }
+	r.fill(&o, stats)
+	o.Output = r.output
 	o.Measure = r.measure(stats.held)
 	if p.Maths.Trains() && len(stats.windows) < 2 {
 		return nil, plan.Misuse("one window of tokens is not enough to learn from: some are held out").
@@ -50,6 +50,12 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 	}
 	o.Preparing = r.preparing()
 	return convert.Run(ctx, p, o)
+}
+
+// fill sets those options that all parts of a conversion have alike.
+func (r *run) fill(o *convert.Options, stats *statistics) {
+	o.Stats, o.StatsFiles, o.Text, o.Done = stats.Reader, stats.files, stats.text, stats.done
+	o.Version, o.Build, o.Words, o.Warn = r.Version, r.Build, r.Words, func(message string) { r.Warn(option.Plain(message)) }
 }
 
 // keepEvery is how much of a training is lost at most when it is killed.

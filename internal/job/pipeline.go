@@ -33,22 +33,13 @@ func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) 
 }
 
 // stages are what a conversion consists of: choose → statistics → search → plan → convert,
-// which publishes, too. It chooses first what statistics have no say in, so that what cannot
-// be is refused before they take time.
+// which publishes, too.
 func (r *run) stages(ctx context.Context) (*Outcome, error) {
-	foreseen, share, err := r.foresee()
-	if err != nil {
-		return nil, err
-	}
-	stats, err := r.statistics(ctx, share)
+	choices, stats, err := r.prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer stats.done()
-	choices, err := r.choose(foreseen, share, stats)
-	if err != nil {
-		return nil, err
-	}
 	layers := r.Limits.budget()
 	sizes, err := r.search(ctx, search.Task{
 		Input: mla.Input{Model: r.model, Stats: stats.Reader}, Choices: choices, Budget: layers, Held: stats.held, Temp: r.numbered("rehearsal"),
@@ -56,6 +47,40 @@ func (r *run) stages(ctx context.Context) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	done, err := r.plan(choices, sizes, stats)
+	if err != nil {
+		return nil, err
+	}
+	if r.DryRun {
+		done.Foretold, err = r.foretell(ctx, done.Plan, stats)
+		return done, err
+	}
+	done.Result, err = r.convert(ctx, done.Plan, stats, convert.Options{Budget: layers})
+	return done, err
+}
+
+// prepare makes the choices and gathers the statistics, which the caller has to give up. It
+// chooses first what statistics have no say in, so that what cannot be is refused before they
+// take time.
+func (r *run) prepare(ctx context.Context) (*plan.Choices, *statistics, error) {
+	foreseen, share, err := r.foresee()
+	if err != nil {
+		return nil, nil, err
+	}
+	stats, err := r.statistics(ctx, share)
+	if err != nil {
+		return nil, nil, err
+	}
+	choices, err := r.choose(foreseen, share, stats)
+	if err != nil {
+		stats.done()
+		return nil, nil, err
+	}
+	return choices, stats, nil
+}
+
+// plan plans the output out, and says what is worth knowing of it.
+func (r *run) plan(choices *plan.Choices, sizes plan.Sizes, stats *statistics) (*Outcome, error) {
 	p, err := plan.New(r.Out, choices, sizes)
 	if err != nil {
 		return nil, err
@@ -63,13 +88,7 @@ func (r *run) stages(ctx context.Context) (*Outcome, error) {
 	if p.Cache.Saving < 0 {
 		r.Warn(option.Textf("the cache grows from %d to %d floats per token and layer", p.Cache.Before, p.Cache.After))
 	}
-	done := &Outcome{Plan: p, Memory: r.outcomeMemory(p, stats), Text: stats.text, Calibrated: stats.Reader != nil, Unmade: stats.unmade}
-	if r.DryRun {
-		done.Foretold, err = r.foretell(ctx, p, stats)
-		return done, err
-	}
-	done.Result, err = r.convert(ctx, p, stats, convert.Options{Budget: layers})
-	return done, err
+	return &Outcome{Plan: p, Memory: r.outcomeMemory(p, stats), Text: stats.text, Calibrated: stats.Reader != nil, Unmade: stats.unmade}, nil
 }
 
 // foresee makes the choices that can be made before there are statistics. It returns also the

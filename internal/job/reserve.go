@@ -20,17 +20,22 @@ func (c Conversion) reserve(m *family.Model) (output *checkpoint.Output, err err
 	} else {
 		output, err = convert.Reserve(m, c.Out, c.Replace)
 	}
+	return output, noFolder(c.Out, err)
+}
+
+// noFolder is err, in other words if it says that there is no folder for the output out.
+func noFolder(out string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, plan.Misuse("the folder of OUT %q does not exist", c.Out).Try("create it first")
+		return plan.Misuse("the folder of OUT %q does not exist", out).Try("create it first")
 	}
-	return output, err
+	return err
 }
 
 // checkSpace makes sure that there is room for the weights, as far as their sizes are
 // known yet. A run that is resumed may have most of them.
 func (r *run) checkSpace(choices *plan.Choices) error {
 	sizes := choices.Sizes()
-	if r.DryRun || r.Resume || !sizes.Planned() {
+	if r.output == nil || r.Resume || !sizes.Planned() {
 		return nil
 	}
 	p, err := plan.New(r.Out, choices, sizes)

@@ -28,13 +28,9 @@ type Journal struct {
 // Create writes a journal that begins with the given records. It replaces a journal of the
 // same name, which stays whole until the new one is on the disk.
 func Create[T any](in fsys.Folder, name string, records []T) (*Journal, error) {
-	var text []byte
-	for _, r := range records {
-		line, err := encode(r)
-		if err != nil {
-			return nil, err
-		}
-		text = append(text, line...)
+	text, err := Encode(records)
+	if err != nil {
+		return nil, err
 	}
 	draft := name + ".draft"
 	if err := fsys.RemoveAll(in, draft); err != nil {
@@ -54,6 +50,18 @@ func Create[T any](in fsys.Folder, name string, records []T) (*Journal, error) {
 		return nil, err
 	}
 	return &Journal{f: f}, nil
+}
+
+// Encode returns the content of a journal of the given records.
+func Encode[T any](records []T) (text []byte, err error) {
+	for _, r := range records {
+		line, err := encode(r)
+		if err != nil {
+			return nil, err
+		}
+		text = append(text, line...)
+	}
+	return text, nil
 }
 
 // Add appends a record. Only Sync puts it on the disk. Several goroutines may call Add at

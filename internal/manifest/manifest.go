@@ -49,6 +49,15 @@ func (m Manifest) Encode() ([]byte, error) {
 	return substitute(text, blank, checkpoint.DigestBytes(text)), nil
 }
 
+// Digest returns the digest that the text of a manifest says of itself; empty if it is none.
+func Digest(text []byte) string {
+	var m Manifest
+	if json.Unmarshal(text, &m) != nil {
+		return ""
+	}
+	return m.SHA
+}
+
 // substitute replaces the last occurrence of old in text.
 func substitute(text []byte, old, new string) []byte {
 	at := bytes.LastIndex(text, []byte(old))

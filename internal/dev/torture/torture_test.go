@@ -90,8 +90,8 @@ type job struct {
 // severalShards makes three shards of model, so that layers lie in two.
 const severalShards = 24e3
 
-// run converts m to out.
-func (j job) run(m *family.Model, out string) error {
+// request is what the job asks for.
+func (j job) request() plan.Request {
 	o := plan.Request{Rank: 8, RopeDims: 4, Theta: 100, Select: rope.High, Weights: mla.WeightsNone}
 	if j.reference {
 		o.Layout, o.Theta, o.Select = layout.FormReference, 0, rope.ByNorm
@@ -102,11 +102,16 @@ func (j job) run(m *family.Model, out string) error {
 	if j.maxShard > 0 {
 		o.MaxShard = j.maxShard
 	}
+	return o
+}
+
+// run converts m to out.
+func (j job) run(m *family.Model, out string) error {
 	output, err := convert.Reserve(m, out, j.replace)
 	if err != nil {
 		return err
 	}
-	p, err := pipeline.Plan(context.Background(), mla.Input{Model: m}, out, o, plan.Data{})
+	p, err := pipeline.Plan(context.Background(), mla.Input{Model: m}, out, j.request(), plan.Data{})
 	if err != nil {
 		return err
 	}

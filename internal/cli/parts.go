@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/job"
+)
+
+func newPart() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "part",
+		Short: "Make a part of a conversion that was planned",
+		Long: `part makes a part of what plan has planned: search comes first, once, and
+convert as often as there are shares. See mha2mla plan --help.`,
+		Example: `  mha2mla part search converted/
+  mha2mla part convert 0/2 converted/`,
+		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPartSearch(), newPartConvert())
+	return cmd
+}
+
+// partFlags adds the flags that every part of a conversion has. The function returned says what
+// the part is.
+func partFlags(cmd *cobra.Command) func(out string) job.Part {
+	var p job.Part
+	jobsFlag(cmd, &p.Jobs)
+	memoryFlag(cmd, &p.Memory)
+	return func(out string) job.Part {
+		p.Out, p.Version, p.Build, p.Words = out, version(), build, flagWords
+		return p
+	}
+}
+
+func newPartSearch() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "search [flags] OUT",
+		Short: "Find what all parts have in common",
+		Long: `part search finds the sizes that plan has left open, and puts them down in
+OUT.parts. Without it no part converts anything. It runs once, on one machine;
+if it has run already, it does nothing.`,
+		Example: `  mha2mla part search converted/`,
+	}
+	takes(cmd, "OUT")
+	part, output := partFlags(cmd), uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		return part(args[0]).Search(cmd.Context(), output())
+	})
+	return cmd
+}
+
+func newPartConvert() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "convert [flags] I/N OUT",
+		Short: "Make some of the files of an output",
+		Long: `part convert makes share I, counted from 0, of N shares of the files of OUT, and
+leaves them in OUT.parts. Files that are there already are not made again, so
+that a part which was killed goes on with what is left, and N may be another
+the next time. Several may make the same at a time: all make the same bytes.`,
+		Example: `  mha2mla part convert 3/16 converted/`,
+		Args:    exactly("I/N", "OUT"),
+	}
+	part, output := partFlags(cmd), uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		s, err := share(args[0])
+		if err != nil {
+			return err
+		}
+		u := output()
+		made, err := part(args[1]).Convert(cmd.Context(), u, s)
+		if err != nil {
+			return err
+		}
+		said := struct {
+			Made int `json:"files_made"`
+		}{made}
+		return u.result(said, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%d file(s) made\n", made)
+			return err
+		})
+	})
+	return cmd
+}
+
+// share parses I/N.
+func share(text string) (s convert.Share, err error) {
+	number, of, both := strings.Cut(text, "/")
+	s.Number, err = strconv.Atoi(number)
+	if err == nil {
+		s.Of, err = strconv.Atoi(of)
+	}
+	if !both || err != nil || s.Number < 0 || s.Number >= s.Of {
+		return s, &usageError{what: fmt.Sprintf("%q is not I/N with 0 ≤ I < N", text), tip: "the first of sixteen shares is 0/16"}
+	}
+	return s, nil
+}
+
+// patienceWithFiles is how long a shared file system may take to show a file to another machine,
+// unless the user knows better. NFS keeps what it knows of a folder for up to 60 s (acdirmax in
+// nfs(5)).
+const patienceWithFiles = "90s"
+
+func newFinalize() *cobra.Command {
+	var dryRun bool
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "finalize [flags] OUT",
+		Short: "Join the parts of a conversion that was planned",
+		Long: `finalize joins what parts have made when all is there. Every byte is checked,
+and OUT appears whole or not at all. If files are missing it says which, and
+exits with status 75. A file that is damaged counts as missing, and a part makes
+it again. If OUT is joined already, it does nothing.`,
+		Example: `  mha2mla finalize converted/
+  mha2mla finalize --dry-run converted/`,
+	}
+	takes(cmd, "OUT")
+	f := cmd.Flags()
+	f.BoolVar(&dryRun, "dry-run", false, "say what is missing, and join nothing")
+	flag(f, &wait, "wait", "TIME", patienceWithFiles, "wait so long for files that a shared file system may not show yet", duration)
+	part, output := partFlags(cmd), uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		p, u := part(args[0]), output()
+		if dryRun {
+			missing, err := p.Missing(cmd.Context(), u)
+			if err != nil {
+				return err
+			}
+			return u.result(missing, func(w io.Writer) error { return printMissing(w, missing) })
+		}
+		done, err := p.Join(cmd.Context(), u, wait)
+		switch {
+		case err != nil:
+			return err
+		case done == nil:
+			u.remark(fmt.Sprintf("%q is joined already", p.Out))
+			return nil
+		}
+		return printConverted(u, planned{Plan: done.Plan, Memory: done.Memory, Text: done.Text}, done)
+	})
+	return cmd
+}
+
+// duration parses a time that is not negative, such as 90s.
+func duration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a time such as 90s", text)
+	}
+	return d, nil
+}
+
+// printMissing prints what is missing: tasks in the form that sbatch takes, if a script was
+// printed for them.
+func printMissing(w io.Writer, m *job.Missing) (err error) {
+	if len(m.Tasks) > 0 {
+		_, err = fmt.Fprintf(w, "--array=%s\n", m.Array())
+	} else {
+		_, err = fmt.Fprintf(w, "%d of %d files are missing\n", len(m.Files), m.Of)
+	}
+	return err
+}

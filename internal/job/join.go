@@ -1,0 +1,157 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/convert"
+	"github.com/mha2mla/mha2mla/internal/fault"
+	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/manifest"
+	"github.com/mha2mla/mha2mla/internal/option"
+)
+
+// Missing says which files no part has made. Its fields are JSON output.
+type Missing struct {
+	Files []string `json:"missing_files"`
+	Of    int      `json:"files"`
+	Tasks []int    `json:"missing_tasks,omitempty"` // of the script that was printed that make them; nil: none was
+}
+
+// Array lists the tasks as the flag --array of sbatch takes them; empty if there are none.
+func (m *Missing) Array() string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(m.Tasks)), ","), "[]")
+}
+
+// missingError says what is missing for an output to be joined.
+type missingError struct{ *Missing }
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("%d of %d files are missing, %q first", len(e.Files), e.Of, e.Files[0])
+}
+
+// Kind says that it may succeed later.
+func (e *missingError) Kind() fault.Kind { return fault.Again }
+
+// Hint says which tasks have to run again.
+func (e *missingError) Hint() string {
+	if len(e.Tasks) == 0 {
+		return "run the parts that have not ended well again"
+	}
+	return "run these tasks again: " + e.Array()
+}
+
+// Missing finds out which files nobody has made yet.
+func (p Part) Missing(ctx context.Context, v View) (m *Missing, err error) {
+	w, err := p.open(ctx, v)
+	if err != nil {
+		return nil, again(err)
+	}
+	defer w.close(&err)
+	done, _, err := w.common()
+	if err != nil {
+		return nil, err
+	}
+	shards, err := convert.Missing(done.Plan, w.parts)
+	return w.missing(&convert.MissingError{Plan: done.Plan, Shards: shards}), err
+}
+
+// missing says what shards are missing, and which tasks make them.
+func (w *work) missing(e *convert.MissingError) *Missing {
+	m := &Missing{Of: len(e.Plan.Shards)}
+	for _, i := range e.Shards {
+		m.Files = append(m.Files, e.Plan.Shards[i].File)
+	}
+	for n := range w.asked.Tasks {
+		share := convert.Share{Number: n, Of: w.asked.Tasks}
+		for _, i := range e.Shards {
+			if share.Has(e.Plan, i) {
+				m.Tasks = append(m.Tasks, n)
+				break
+			}
+		}
+	}
+	return m
+}
+
+// Join puts together what parts have made, and publishes the output. If files are missing it waits
+// for them so long, because a shared file system may only not show them yet. The outcome is nil if
+// they were joined before.
+func (p Part) Join(ctx context.Context, v View, wait time.Duration) (done *Outcome, err error) {
+	joined, err := p.joined()
+	if err != nil {
+		return nil, err
+	}
+	if !joined {
+		if done, err = p.join(ctx, v, wait); err != nil {
+			return nil, again(err)
+		}
+	}
+	if err := checkpoint.RemoveParts(fsys.OS{}, p.Out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		v.Warn(option.Textf("%q is complete, and %q is left over: %v", p.Out, checkpoint.PartsOf(p.Out), err))
+	}
+	return done, nil
+}
+
+// joined reports whether the output is there already, joined.
+func (p Part) joined() (there bool, err error) {
+	parts, err := checkpoint.OpenParts(fsys.OS{}, p.Out, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		m, err := manifest.Read(p.Out)
+		return err == nil && m != nil, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, parts.Close()) }()
+	return convert.Joined(p.Out, parts)
+}
+
+// join joins.
+func (p Part) join(ctx context.Context, v View, wait time.Duration) (done *Outcome, err error) {
+	w, err := p.open(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close(&err)
+	done, o, err := w.common()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.await(ctx, done, wait); err != nil {
+		return nil, err
+	}
+	if w.output, err = convert.Reserve(w.model, w.Out, checkpoint.Replace{Force: w.Force, Resume: true}); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.output.Discard()) }()
+	done.Result, err = w.convert(ctx, done.Plan, w.stats, o)
+	var missing *convert.MissingError
+	if errors.As(err, &missing) {
+		err = &missingError{w.missing(missing)}
+	}
+	return done, err
+}
+
+// await waits until every file has been made. It is a missingError if that takes too long.
+func (w *work) await(ctx context.Context, done *Outcome, wait time.Duration) error {
+	for until := time.Now().Add(wait); ; {
+		shards, err := convert.Missing(done.Plan, w.parts)
+		if err != nil || len(shards) == 0 {
+			return err
+		}
+		if !time.Now().Before(until) {
+			return &missingError{w.missing(&convert.MissingError{Plan: done.Plan, Shards: shards})}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(min(time.Second, time.Until(until))):
+		}
+	}
+}
