@@ -130,22 +130,28 @@ it again. If OUT is joined already, it does nothing.`,
 		p, u := part(args[0]), output()
 		if dryRun {
 			missing, err := p.Missing(cmd.Context(), u)
-			if err != nil {
-				return err
-			}
-			return u.result(missing, func(w io.Writer) error { return printMissing(w, missing) })
+			return unlessJoined(u, p, err, missing == nil, func() error {
+				return u.result(missing, func(w io.Writer) error { return printMissing(w, missing) })
+			})
 		}
 		done, err := p.Join(cmd.Context(), u, wait)
-		switch {
-		case err != nil:
-			return err
-		case done == nil:
-			u.remark(fmt.Sprintf("%q is joined already", p.Out))
-			return nil
-		}
-		return printConverted(u, planned{Plan: done.Plan, Memory: done.Memory, Text: done.Text}, done)
+		return unlessJoined(u, p, err, done == nil, func() error {
+			return printConverted(u, planned{Plan: done.Plan, Memory: done.Memory, Text: done.Text}, done)
+		})
 	})
 	return cmd
+}
+
+// unlessJoined calls say, unless there is an error, or the output was joined before.
+func unlessJoined(u *ui, p job.Part, err error, joined bool, say func() error) error {
+	switch {
+	case err != nil:
+		return err
+	case joined:
+		u.remark(fmt.Sprintf("%q is joined already", p.Out))
+		return nil
+	}
+	return say()
 }
 
 // duration parses a time that is not negative, such as 90s.

@@ -25,6 +25,6 @@ all)
 	search=$(submit "$0" search)
 	convert=$(submit --dependency="afterok:$search" --array="0-{{.Last}}" "$0" convert)
 	;;
-again) convert=$(submit --array="$2" "$0" convert) ;;
+again) convert=$(submit --array="${2:?name the tasks, as in 3,7}" "$0" convert) ;;
 esac
 submit --dependency="afterany:$convert" "$0" finalize

@@ -46,8 +46,11 @@ func (e *missingError) Hint() string {
 	return "run these tasks again: " + e.Array()
 }
 
-// Missing finds out which files nobody has made yet.
+// Missing finds out which files nobody has made yet; nil if the output is joined already.
 func (p Part) Missing(ctx context.Context, v View) (m *Missing, err error) {
+	if joined, err := p.joined(); joined || err != nil {
+		return nil, err
+	}
 	w, err := p.open(ctx, v)
 	if err != nil {
 		return nil, again(err)
