@@ -116,6 +116,7 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 		c.sums.Tokens += float64(o.x.Rows)
 		c.moments.add(c.sums.Input, o.x, nil)
 		c.moments.add(c.sums.Attended, o.x, o.attended)
+		o.addCrosses(c.sums)
 		theirs := o.sums.vectors()
 		for name, v := range c.sums.vectors() {
 			addTo(v, theirs[name])
@@ -131,8 +132,9 @@ type observation struct {
 	wide     bool
 	x        f32.Matrix // [T × d]
 	byHead   []*headSums
-	attended []float64 // [T]: Σ_h Σ_s a_st²
-	sums     Sums      // all but the moments, which are computed from x and attended
+	attended []float64  // [T]: Σ_h Σ_s a_st²
+	sums     Sums       // all but the moments, which are computed from x and attended
+	q, k     f32.Matrix // [T × H·D] and [T × G·D]: queries and keys as their norms leave them; empty without
 }
 
 // newObservation returns an observation of a window of that many tokens, with sums of
@@ -140,6 +142,7 @@ type observation struct {
 func newObservation(c *collector, tokens int) *observation {
 	o := &observation{roots: c.roots, eps: c.eps, wide: c.wide, byHead: make([]*headSums, len(c.roots)), sums: *c.sums}
 	o.sums.Input, o.sums.Attended = nil, nil
+	o.sums.QueryCross, o.sums.KeyCross, o.sums.AttendedCross = nil, nil, nil
 	o.attended = make([]float64, tokens)
 	for _, v := range o.sums.fields() {
 		*v = make([]float64, len(*v))

@@ -178,7 +178,9 @@ func shapes(m *family.Model, window int) map[string][]int64 {
 		"distances": {int64(window)}, "scores": {H}, "values": {H}, "head_distances": {H * int64(window)},
 	}
 	if m.HeadNorms {
+		D := int64(m.HeadDim)
 		all["query_rms"], all["key_rms"] = []int64{rmsSums * H}, []int64{rmsSums * G}
+		all["query_cross"], all["key_cross"], all["attended_cross"] = []int64{H * D * d}, []int64{G * D * d}, []int64{G * D * d}
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package calib
 import (
 	"math"
 
+	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
@@ -15,24 +16,25 @@ import (
 // r and the sum of r².
 const rmsSums = 2
 
-// linear makes a layer with norms on queries and keys look like one without: a constant,
-// E[r]/E[r²], takes the place of 1/r, by which the norm of a head multiplies (design
-// §8). It is the nearest one in least squares. With the mean of 1/r instead, the
-// divergence is a third higher on random models of small heads.
+// linear makes a layer with norms on queries and keys look like one without (design §8). With
+// data, a linear map of the input takes their place, see nearest. Without, a constant takes the
+// place of 1/r, by which the norm of a head multiplies.
 type linear struct {
 	Projections
-	query, key []float64 // [H] and [G]: these constants
 	norms      *family.HeadNorms
+	query, key []float64  // [H] and [G]: these constants
+	queries    *mat.Dense // [H·D × d]: these maps, before the weights of the norm; nil without data
+	keys       *mat.Dense // [G·D × d]
 }
 
-// NormError is the relative error that constants in the place of norms make, root mean square
-// over heads: of queries and keys, and of keys alone.
+// NormError is the relative error that linear queries and keys make in the place of norms, root
+// mean square over heads: of both, and of keys alone.
 type NormError struct{ All, Keys float64 }
 
 // WithoutHeadNorms returns p with the norms on queries and keys, if there are any, folded
-// into the weights as constants (design §8). Wrong says what error this makes. If sums is nil,
-// the error is not known and 0, and the constants are those of inputs that RMSNorm alone
-// describes. Errors are those of reading the weights.
+// into the weights (design §8). Wrong says what error this makes of the tokens in sums. If sums
+// is nil, the error is not known and 0, and inputs are those that RMSNorm alone describes. Errors
+// are those of reading the weights.
 func WithoutHeadNorms(p Projections, sums *Sums) (without Projections, wrong NormError, err error) {
 	norms, err := p.HeadNorms()
 	if err != nil || norms == nil {
@@ -42,22 +44,88 @@ func WithoutHeadNorms(p Projections, sums *Sums) (without Projections, wrong Nor
 	if sums == nil {
 		return l, wrong, l.expect()
 	}
-	s := p.Shape()
-	for _, part := range []struct {
-		sums      []float64
-		constants *[]float64
-	}{{sums.QueryRMS, &l.query}, {sums.KeyRMS, &l.key}} {
-		for at := 0; at < len(part.sums); at += rmsSums {
-			m := mean(part.sums[at:at+rmsSums], sums.Tokens)
-			*part.constants = append(*part.constants, m[0]/m[1])
-			off := 1 - m[0]*m[0]/m[1]
-			wrong.All += off / float64(s.Heads+s.KVHeads)
-			if part.constants == &l.key {
-				wrong.Keys += off / float64(s.KVHeads)
-			}
+	wrong, err = l.fit(sums)
+	return l, wrong, err
+}
+
+// fit sets the maps to those that are nearest on the tokens of sums.
+func (l *linear) fit(sums *Sums) (wrong NormError, err error) {
+	s := l.Shape()
+	l.query, l.key = constants(sums.QueryRMS), constants(sums.KeyRMS)
+	plain := mat.NewSymDense(s.Hidden, nil)
+	plain.ScaleSym(1/sums.Tokens, sums.Input)
+	queries := mat.NewDense(s.Heads*s.HeadDim, s.Hidden, nil)
+	for h, factor := range l.query {
+		q, err := l.Projections.Query(h)
+		if err != nil {
+			return wrong, err
 		}
+		to := queries.Slice(h*s.HeadDim, (h+1)*s.HeadDim, 0, s.Hidden).(*mat.Dense)
+		to.Scale(factor, q)
 	}
-	return l, NormError{math.Sqrt(max(0, wrong.All)), math.Sqrt(max(0, wrong.Keys))}, nil
+	stack, err := l.Projections.KeyValue()
+	if err != nil {
+		return wrong, err
+	}
+	keys := stack.Slice(0, s.KVHeads*s.HeadDim, 0, s.Hidden).(*mat.Dense)
+	for g, factor := range l.key {
+		to := keys.Slice(g*s.HeadDim, (g+1)*s.HeadDim, 0, s.Hidden).(*mat.Dense)
+		to.Scale(factor, to)
+	}
+	var off, offKeys float64
+	l.queries, off = nearest(queries, mean(sums.QueryCross, sums.Tokens), plain)
+	l.keys, offKeys = nearest(keys, sums.keyCross(), inputMoments(sums))
+	h, g := float64(s.Heads), float64(s.KVHeads)
+	return NormError{math.Sqrt((h*off + g*offKeys) / (h + g)), math.Sqrt(offKeys)}, nil
+}
+
+// constants returns what stands for 1/r in each head, E[r]/E[r²] by the sums of r and r². It is
+// the nearest in least squares. With the mean of 1/r instead, the divergence is a third higher on
+// random models of small heads.
+func constants(sums []float64) (all []float64) {
+	for at := 0; at < len(sums); at += rmsSums {
+		all = append(all, sums[at]/sums[at+1])
+	}
+	return all
+}
+
+// keyCross returns E[n xᵀ] of the keys over the inputs that inputMoments is about.
+func (s *Sums) keyCross() []float64 {
+	if s.Attended == nil {
+		return mean(s.KeyCross, s.Tokens)
+	}
+	both := mean(s.KeyCross, s.Tokens/(1-attendedPart))
+	addTo(both, mean(s.AttendedCross, total(s.Values)/attendedPart))
+	return both
+}
+
+// nearest returns the linear map of inputs x that is nearest in least squares to n, which has a
+// mean square of 1, and its mean square error. Cross is E[n xᵀ], [n × d], and c is E[x xᵀ]. The map
+// differs from rows, [n × d], a map that is known to be near, only as far as data shows it to:
+// rows + (cross − rows·C)(C + λI)⁻¹.
+func nearest(rows *mat.Dense, cross []float64, c *mat.SymDense) (*mat.Dense, float64) {
+	n, d := rows.Dims()
+	var left, change mat.Dense
+	left.Mul(rows, c)
+	target := mat.NewDense(n, d, cross)
+	left.Sub(target, &left)
+	lifted := mat.NewSymDense(d, nil)
+	lifted.CopySym(c)
+	for j := range d {
+		lifted.SetSym(j, j, c.At(j, j)+Shrinkage*mat.Trace(c)/float64(d))
+	}
+	var chol mat.Cholesky
+	if chol.Factorize(lifted) && chol.SolveTo(&change, left.T()) == nil {
+		rows.Add(rows, change.T())
+	}
+	left.Mul(rows, c)
+	left.Sub(&left, target)
+	left.Sub(&left, target)
+	off := 1.0
+	for i := range n {
+		off += mat.Dot(rows.RowView(i), left.RowView(i)) / float64(n)
+	}
+	return rows, max(0, off)
 }
 
 // expect sets the constants to 1/√E[r²], computed with C = diag(γ²).
@@ -107,10 +175,16 @@ func (l *linear) inverses(sizes []float64) []float64 {
 
 // Query returns the projection to the queries of a head, [D × d], norm included.
 func (l *linear) Query(h int) (*mat.Dense, error) {
+	D, d := l.Shape().HeadDim, l.Shape().Hidden
+	weights := l.norms.Query[h*D : (h+1)*D]
+	if l.queries != nil {
+		q := mat.DenseCopyOf(l.queries.Slice(h*D, (h+1)*D, 0, d))
+		scaleRows(q, weights, 1)
+		return q, nil
+	}
 	q, err := l.Projections.Query(h)
 	if err == nil {
-		D := l.Shape().HeadDim
-		scaleRows(q, l.norms.Query[h*D:(h+1)*D], l.query[h])
+		scaleRows(q, weights, l.query[h])
 	}
 	return q, err
 }
@@ -122,7 +196,13 @@ func (l *linear) KeyValue() (*mat.Dense, error) {
 		return nil, err
 	}
 	D, d := l.Shape().HeadDim, l.Shape().Hidden
+	if l.keys != nil {
+		stack.Slice(0, len(l.key)*D, 0, d).(*mat.Dense).Copy(l.keys)
+	}
 	for g, factor := range l.key {
+		if l.keys != nil {
+			factor = 1
+		}
 		scaleRows(stack.Slice(g*D, (g+1)*D, 0, d).(*mat.Dense), l.norms.Key[g*D:(g+1)*D], factor)
 	}
 	return stack, nil
@@ -136,29 +216,30 @@ func scaleRows(m *mat.Dense, weights []float64, factor float64) {
 	}
 }
 
-// heads adds up the root mean squares of queries and keys before their norms.
+// heads adds up the root mean squares of queries and keys before their norms, and keeps what the
+// norms make of them before their weights.
 func (o *observation) heads(q, k f32.Matrix, headDim int) {
-	if o.wide {
-		addRMS(o.sums.QueryRMS, q, q.Cols, o.eps)
-		addRMS(o.sums.KeyRMS, k, k.Cols, o.eps)
+	if len(o.sums.QueryRMS) == 0 {
 		return
 	}
-	addRMS(o.sums.QueryRMS, q, headDim, o.eps)
-	addRMS(o.sums.KeyRMS, k, headDim, o.eps)
+	queries, keys := headDim, headDim // columns that are normed together
+	if o.wide {
+		queries, keys = q.Cols, k.Cols
+	}
+	o.q, o.k = q.Clone(), k.Clone()
+	norm(o.sums.QueryRMS, o.q, queries, o.eps)
+	norm(o.sums.KeyRMS, o.k, keys, o.eps)
 }
 
-// addRMS adds the root mean squares of all tokens of m, [T × heads·D], to sums, [heads·rmsSums].
-// Each is one of so many columns, of a head or of all. Sums is empty where there are no norms.
-func addRMS(sums []float64, m f32.Matrix, columns int, eps float64) {
-	if len(sums) == 0 {
-		return
-	}
+// norm divides all tokens of m, [T × heads·D], by their root mean squares over so many columns
+// each, those of a head or of all, and adds these to sums, [heads·rmsSums].
+func norm(sums []float64, m f32.Matrix, columns int, eps float64) {
 	share := len(sums) * columns / m.Cols // those sums that have the same columns
 	for at := 0; at < len(sums); at += share {
 		from := at / share * columns
 		for t := range m.Rows {
-			square := 0.0
-			for _, v := range m.Data[t*m.Stride+from : t*m.Stride+from+columns] {
+			row, square := m.Data[t*m.Stride+from:t*m.Stride+from+columns], 0.0
+			for _, v := range row {
 				square += float64(v) * float64(v)
 			}
 			r := math.Sqrt(square/float64(columns) + eps)
@@ -166,6 +247,31 @@ func addRMS(sums []float64, m f32.Matrix, columns int, eps float64) {
 				sums[head] += r
 				sums[head+1] += r * r
 			}
+			for i := range row {
+				row[i] = float32(float64(row[i]) / r)
+			}
 		}
 	}
+}
+
+// addCrosses adds the products of queries and keys with the inputs to sums.
+func (o *observation) addCrosses(sums *Sums) {
+	if o.q.Rows == 0 {
+		return
+	}
+	add := func(to []float64, n f32.Matrix) {
+		part := f32.New(n.Cols, o.x.Cols)
+		f32.Product(part, blas.Trans, n, blas.NoTrans, o.x, 1, 0)
+		for i, v := range part.Data {
+			to[i] += float64(v)
+		}
+	}
+	add(sums.QueryCross, o.q)
+	add(sums.KeyCross, o.k)
+	for t, w := range o.attended {
+		for i, v := range o.k.Row(t) {
+			o.k.Data[t*o.k.Stride+i] = float32(w) * v
+		}
+	}
+	add(sums.AttendedCross, o.k)
 }

@@ -21,5 +21,9 @@ func Memory(m *family.Model, t Text) int64 {
 	head := 4 * T * (2*f32.QueriesAtOnce + int64(m.HeadDim))
 	mlp := 4 * forward.TokensAtOnce * (d + 2*f)
 	through := 4*T*(4*d+2*queries+2*keys) + head + mlp
+	if m.HeadNorms { // products with the inputs, and what is multiplied
+		sums += 8 * (queries + 2*keys) * d
+		seen += windowsAtOnce * T * 4 * (queries + keys)
+	}
 	return layer + sums + streams + seen + through*int64(min(windowsAtOnce, runtime.GOMAXPROCS(0)))
 }

@@ -32,6 +32,11 @@ type Sums struct {
 	// and keys have no norms.
 	QueryRMS, KeyRMS []float64
 
+	// QueryCross, [H·D·d], and KeyCross, [G·D·d], are Σ n xᵀ over the inputs x, with n what the
+	// norm of queries or keys makes of them before its weights; AttendedCross, [G·D·d], is that
+	// of keys weighted as in Attended. They are empty where there are no norms.
+	QueryCross, KeyCross, AttendedCross []float64
+
 	// Sample holds the attention inputs of some windows as they are, [T × d] each,
 	// to try a conversion on.
 	Sample []f32.Matrix
@@ -48,6 +53,8 @@ func newSums(m *family.Model, window int) *Sums {
 	}
 	if m.HeadNorms {
 		sums.QueryRMS, sums.KeyRMS = make([]float64, rmsSums*s.Heads), make([]float64, rmsSums*s.KVHeads)
+		sums.QueryCross = make([]float64, s.Heads*s.HeadDim*s.Hidden)
+		sums.KeyCross, sums.AttendedCross = make([]float64, s.KVHeads*s.HeadDim*s.Hidden), make([]float64, s.KVHeads*s.HeadDim*s.Hidden)
 	}
 	return sums
 }
@@ -58,6 +65,7 @@ func (s *Sums) fields() map[string]*[]float64 {
 		"input_sum": &s.Mean, "query_norms": &s.QueryNorms, "key_norms": &s.KeyNorms,
 		"distances": &s.Distances, "scores": &s.Scores, "values": &s.Values, "head_distances": &s.HeadDistances,
 		"query_rms": &s.QueryRMS, "key_rms": &s.KeyRMS,
+		"query_cross": &s.QueryCross, "key_cross": &s.KeyCross, "attended_cross": &s.AttendedCross,
 	}
 }
 

@@ -34,16 +34,16 @@ func (r *Result) Approximations(p *plan.Plan, calibrated bool) []Approximation {
 		add(option.Textf("%v folds them by what a text has; %v keeps them exactly, for Transformers alone", text, exactly),
 			"biases are folded into the weights by %d tokens that the model made, for want of data: what stands for their constant is off by %.0f %% in layer %d, the worst (root mean square, on these tokens)", sample.ConstantTokens, 100*bias, layer)
 	}
-	norms := "the norms on queries and keys are constants of each head now"
+	norms, constants := "the norms on queries and keys are", "constants"
 	if p.Maths.QueryNorm {
-		norms = "the norm on keys is a constant of each head now"
+		norms, constants = "the norm on keys is", "a constant"
 	}
 	norm, layer := r.worst(func(l LayerResult) float64 { return l.NormError })
 	switch {
 	case norm > 0:
-		add(option.Text{}, "%s: these are off by %.0f %% in layer %d, the worst (root mean square)", norms, 100*norm, layer)
+		add(option.Text{}, "%s linear now: off by %.0f %% in layer %d, the worst (root mean square)", norms, 100*norm, layer)
 	case p.Source.HeadNorms:
-		add(option.Textf("%v measures the constants", text), "%s, as expected without data; how far off is not measured", norms)
+		add(option.Textf("%v finds what is nearer", text), "%s %s of each head now, as expected without data; how far off is not measured", norms, constants)
 	}
 	if p.Target.MLA == nil {
 		return all

@@ -22,7 +22,7 @@ var qwen2 = Family{
 var qwen3 = Family{
 	Type: "qwen3", Class: "Qwen3ForCausalLM",
 	Models: "Qwen3, dense",
-	How:    option.Plain("the norms on queries and keys become constants of each head, calibrated or expected: an approximation"),
+	How:    option.Plain("the norms on queries and keys become linear, as is nearest on a text, or constants of each head without statistics: an approximation"),
 	Exact:  Approximated,
 	read: func(f *fields, m *Model) error {
 		m.HeadNorms = true

@@ -5,7 +5,7 @@ import "github.com/mha2mla/mha2mla/internal/option"
 // These families have a norm over the queries of all heads together, and one over the keys.
 
 // wideNorms says what becomes of these norms.
-var wideNorms = option.Plain("the norm over the queries of all heads stays a norm, that over their keys becomes a constant of each head: an approximation")
+var wideNorms = option.Plain("the norm over the queries of all heads stays a norm, that over their keys becomes linear as in Qwen3: an approximation")
 
 // olmoe is OlmoeForCausalLM, whose experts are DeepSeek-V2's.
 var olmoe = Family{
