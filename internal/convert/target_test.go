@@ -22,9 +22,6 @@ import (
 func TestTarget(t *testing.T) {
 	for _, q := range []layout.QLora{layout.QLoraNone, layout.QLoraExact, 32} {
 		for _, e := range engine.All.Each() {
-			if e.RunsGGUF() && q == layout.QLoraNone {
-				continue // refused
-			}
 			m := testmodel.Llama{KVHeads: 1, Eps: 1e-4}.Open(t)
 			out := converted(t, m, plan.Request{RopeDims: 8, Rank: 16, QLora: new(q), Target: e})
 			gain := 1.0

@@ -153,6 +153,7 @@ func TestRules(t *testing.T) {
 		"no content keys":           {func(m *testmodel.Llama) { m.Latent.NopeDim = 0 }, by("vllm", "kernel", "llama.cpp mlx-lm ollama", "nope!")},
 		"odd rotary key":            {func(m *testmodel.Llama) { m.Latent.RopeDims = 63 }, by("hf llama.cpp mlx-lm ollama", "pairs!", "vllm sglang", "pairs! kernel")},
 		"query not compressed":      {func(m *testmodel.Llama) { m.Latent.QRank = 0 }, by("llama.cpp ollama", "query!")},
+		"query compressed to 0":     {func(m *testmodel.Llama) { m.Latent.QRank, m.Config["q_lora_rank"] = 0, 0 }, by("hf sglang", "query~", "vllm mlx-lm", "query!")},
 		"27 layers, compressed":     {func(m *testmodel.Llama) { m.Layers = 27 }, by("llama.cpp ollama", "query!")},
 		"27 layers":                 {func(m *testmodel.Llama) { m.Layers, m.Latent.QRank = 27, 0 }, nil},
 		"gelu":                      {config("hidden_act", "gelu"), by("vllm sglang", "activation!", "llama.cpp mlx-lm ollama", "activation~")},

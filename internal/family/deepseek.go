@@ -53,7 +53,7 @@ func readDeepseek(f *fields, m *Model) error {
 		ValueDim:   f.integer("v_head_dim", 0),
 		LatentEps:  f.number(LatentEpsKey, LatentEps),
 	}
-	if f.Has("q_lora_rank") {
+	if rank, _ := f.Text("q_lora_rank"); f.Has("q_lora_rank") && string(rank) != "0" { // llama.cpp alone has 0 for null
 		m.MLA.QLoraRank = f.integer("q_lora_rank", 0)
 	}
 	m.HeadDim = m.MLA.NopeDim + m.MLA.RopeDim

@@ -57,6 +57,8 @@ func of(kind, class string, more map[string]any) testmodel.Llama {
 // withLayers returns m with that many layers.
 func withLayers(m testmodel.Llama, n int) testmodel.Llama { m.Layers = n; return m }
 
+func withQuery(m testmodel.Llama, rank int) testmodel.Llama { m.Config["q_lora_rank"] = rank; return m }
+
 // ahead is a GLM-4.5-Air whose last layer predicts further tokens.
 func ahead() testmodel.Llama {
 	m := of("glm4_moe", "Glm4MoeForCausalLM", nil)
@@ -90,6 +92,9 @@ func TestRead(t *testing.T) {
 		"default scaling":       {testmodel.Llama{Config: map[string]any{"rope_scaling": map[string]any{"type": "default"}}}, func(m *family.Model) bool { return true }},
 		"latent, yarn": {latent("yarn", 1, 1), func(m *family.Model) bool {
 			return m.Rope.Kind == "yarn" && m.Rope.Factor == 4 && m.Rope.High == 32 && m.Rope.Low == 1 && math.Abs(m.Rope.Attention-1-0.1*math.Log(4)) < 1e-15
+		}},
+		"latent, a query of 0": {withQuery(latent("default", 0, 0), 0), func(m *family.Model) bool {
+			return m.MLA.QLoraRank == 0 && m.Weight("model.layers.0.self_attn.q_proj.weight") != nil
 		}},
 		"latent, default": {latent("default", 0, 0), func(m *family.Model) bool { return m.Rope == nil }},
 		"EXAONE's own keys": {testmodel.Llama{Kind: "exaone", Config: map[string]any{"num_hidden_layers": nil, "num_layers": 2, "rms_norm_eps": nil, "layer_norm_epsilon": 1e-4, "hidden_act": nil, "activation_function": "silu"}}, func(m *family.Model) bool {

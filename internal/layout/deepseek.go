@@ -42,6 +42,7 @@ type Deepseek struct {
 	Residual       float64     // R, factor of the residual stream, on o_proj
 	NormEps        float64     // the rms_norm_eps that is written
 	gguf           bool        // it is marked as a model for GGUF files alone
+	tied           bool        // the embedding is the head, too
 	biased         bool        // biases are written where Transformers has them
 	zeros          bool        // the source has no MLP beside its experts, and one of zeros is written
 	maths          mla.Options // that a layer is converted with
@@ -81,8 +82,15 @@ func (d *Deepseek) Amplify(gain float64) {
 }
 
 // MarkGGUF marks the model as one for GGUF files alone, so that engines which would load it
-// and compute something else stop. Where yarn scales RoPE there is no place for the mark.
+// and compute something else stop. Where yarn scales RoPE there is no place for the mark. A
+// query that is projected in one step is written as a q_lora_rank of 0, which llama.cpp takes
+// in a model of any size, and null it does not.
 func (d *Deepseek) MarkGGUF() { d.gguf = true }
+
+// TieHead leaves the head out, for a source that ties it to the embedding and an engine that
+// does so, too. The norm before it makes up for the factor of the residual stream, which the
+// embedding has.
+func (d *Deepseek) TieHead() { d.tied = true }
 
 // KeepBiases makes the layout write biases where Transformers' class has them (design §8).
 // That class has none for the queries, whose biases come through one more channel of the

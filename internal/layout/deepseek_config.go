@@ -26,7 +26,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 	c.Delete(foreignKeys...)
 	c.Delete(source.Folded()...)
 	var qRank, scaling any
-	if d.QLoraRank > 0 {
+	if d.QLoraRank > 0 || d.gguf {
 		qRank = d.QLoraRank
 	}
 	switch s := d.maths.RopeScaling; {
@@ -47,7 +47,7 @@ func (d *Deepseek) Configure(source, target *family.Model) *family.Config {
 		{"rope_theta", target.RopeTheta},
 		{"rope_scaling", scaling},
 		{"attention_bias", d.biased},
-		{"tie_word_embeddings", false},
+		{"tie_word_embeddings", d.tied},
 		{"kv_lora_rank", d.KVLoraRank},
 		{"q_lora_rank", qRank},
 		{"qk_nope_head_dim", d.NopeDim},

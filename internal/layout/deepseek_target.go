@@ -23,7 +23,7 @@ func (d *Deepseek) Target(source *family.Model) *family.Model {
 	}
 	t.KVHeads = source.Heads
 	t.HeadDim = d.NopeDim + d.RopeDim
-	t.NormEps, t.TiedHead = d.NormEps, false
+	t.NormEps, t.TiedHead = d.NormEps, d.tied
 	if d.maths.RopeTheta > 0 {
 		t.RopeTheta = d.WrittenTheta(d.maths.RopeTheta)
 	}
@@ -51,8 +51,9 @@ func (d *Deepseek) TypedAs(name string) (string, bool) {
 // ε compute what the source's did (design §6).
 func (d *Deepseek) ResidualScale() float64 { return d.Residual }
 
-// OwnHead returns true, because vLLM never ties the head to the embedding.
-func (d *Deepseek) OwnHead() bool { return true }
+// OwnHead returns true unless the one engine that the model is for ties the head to the
+// embedding. vLLM never does.
+func (d *Deepseek) OwnHead() bool { return !d.tied }
 
 // Facts lists the sizes.
 func (d *Deepseek) Facts(source, target *family.Model) []Fact {

@@ -165,10 +165,10 @@ func (c *Choices) aim() error {
 	if c.target.RunsGGUF() && c.asked.QLora == nil {
 		lite := engine.Lite(c.model.Layers, c.model.Vocab)
 		switch {
-		case !lite && c.qLora == layout.QLoraNone:
-			c.qLora = layout.QLoraExact // llama.cpp looks for compressed queries in such a model
 		case lite:
-			c.qLora = layout.QLoraNone // and in such a one it does not
+			c.qLora = layout.QLoraNone // llama.cpp does not look for compressed queries in such a model
+		case c.norm == layout.NormRMS && c.qLora == layout.QLoraNone:
+			c.qLora = layout.QLoraExact // it looks for q_lora_rank, which is null in what is fine-tuned elsewhere
 		}
 	}
 	if c.oneTarget() == "" {

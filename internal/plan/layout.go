@@ -41,9 +41,18 @@ func (c *Choices) layout(s Sizes, rankFile string) (layout.Layout, error) {
 		if e.RunsGGUF() && d.LatentNorm == layout.NormLinear {
 			d.Amplify(llamaGain)
 			d.MarkGGUF()
+			if c.tied() {
+				d.TieHead()
+			}
 		}
 	}
 	return d, c.padded(d, s)
+}
+
+// tied reports whether the source computes logits with its embedding. Some families multiply
+// the one and not the other.
+func (c *Choices) tied() bool {
+	return c.model.TiedHead && c.model.Weight(family.Head).Factor == c.model.Weight(family.Embedding).Factor
 }
 
 // rankFile returns the name of the file of rankings that lies beside the output.

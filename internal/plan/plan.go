@@ -192,12 +192,15 @@ func (p *Plan) listTensors() {
 			p.Tensors = append(p.Tensors, Tensor{Spec: spec, Action: Compute, Layer: n})
 		}
 	}
+	tied := p.Source.TiedHead && !p.Layout.OwnHead()
 	for _, w := range p.Source.Weights() {
 		switch {
 		case replaced[w.Name]:
-		case w.Name == family.Head && p.Source.TiedHead && !p.Layout.OwnHead():
+		case w.Name == family.Head && tied:
 		case w.Name == family.Embedding || family.Returns(w.Name): // they write to the residual stream
 			p.carry(w, p.Residual)
+		case w.Name == family.FinalNorm && tied:
+			p.carry(w, 1/p.Residual) // the head behind it is the embedding, which has the factor of the stream
 		default:
 			p.carry(w, 1)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/engine"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -32,6 +33,34 @@ func TestAdvice(t *testing.T) {
 		}
 		if loaders := strings.Join(p.Loaders(), " "); target == engine.All && loaders != "hf vllm sglang mlx-lm" {
 			t.Errorf("loaded by %s, want hf vllm sglang mlx-lm", loaders)
+		}
+	}
+}
+
+// TestTiedHead: for llama.cpp a head that is the embedding is left out, and the norm before
+// it takes back the factor of the residual stream. One with a factor of its own is written.
+func TestTiedHead(t *testing.T) {
+	for name, c := range map[string]struct {
+		make   testmodel.Llama
+		target engine.Engine
+		tied   bool
+	}{
+		"tied":                {testmodel.Llama{KVHeads: 2}, engine.LlamaCPP, true},
+		"tied, for Ollama":    {testmodel.Llama{KVHeads: 2}, engine.Ollama, true},
+		"tied, for another":   {testmodel.Llama{KVHeads: 2}, engine.VLLM, false},
+		"not tied":            {testmodel.Llama{KVHeads: 2, Untied: true}, engine.LlamaCPP, false},
+		"multiplied by other": {testmodel.Llama{KVHeads: 2, Kind: "granite"}, engine.LlamaCPP, false},
+	} {
+		p := newPlan(t, c.make.Open(t), "out", plan.Request{Target: c.target})
+		if written := find(p, family.Head) != nil; written == c.tied || p.Target.TiedHead != c.tied {
+			t.Errorf("%s: head written: %v, tied in the target: %v", name, written, p.Target.TiedHead)
+		}
+		want := 0.0 // it is copied
+		if c.tied {
+			want = 1 / p.Residual
+		}
+		if norm := find(p, family.FinalNorm); norm.Factor != want {
+			t.Errorf("%s: the last norm is multiplied by %v, want %v", name, norm.Factor, want)
 		}
 	}
 }
