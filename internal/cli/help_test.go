@@ -77,6 +77,10 @@ func TestExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	llama, err := filepath.Abs("../llamacpp/testdata/llama.f16.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
 	made := t.TempDir()
 	in := func(name string) string { return filepath.Join(made, name) }
 	must := func(args ...string) {
@@ -101,7 +105,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, from := range map[string]string{
-		"model": stories, "model.stats": in("first.stats"), "in.safetensors": filepath.Join(stories, "model.safetensors"), "in.config.json": filepath.Join(stories, "config.json"),
+		"model": stories, "model.gguf": llama, "model.stats": in("first.stats"), "in.safetensors": filepath.Join(stories, "model.safetensors"), "in.config.json": filepath.Join(stories, "config.json"),
 	} {
 		if err := os.Symlink(from, in(name)); err != nil {
 			t.Fatal(err)
@@ -115,6 +119,7 @@ func TestExamples(t *testing.T) {
 			}
 			line, _, _ = strings.Cut(strings.TrimSpace(line), "  ") // before what is said of it
 			line, _, _ = strings.Cut(line, "|")
+			line, _, _ = strings.Cut(line, " >")
 			args := strings.Fields(fitting.Replace(line))
 			t.Run(strings.Join(args[1:], " "), func(t *testing.T) { runExample(t, made, args[1:]) })
 		}
@@ -134,6 +139,21 @@ func firstIDs(t *testing.T, path string, n int) []int {
 	return ids[:n]
 }
 
+// before returns what must have been done in a folder for an example of a conversion in parts.
+func before(args []string) []string {
+	stages := []string{"plan --calibrate none --cache 32 model converted", "part search converted", "part convert 0/1 converted"}
+	switch {
+	case args[0] == "part" && args[1] == "search":
+		return stages[:1]
+	case args[0] == "part":
+		return stages[:2]
+	case args[0] == "finalize":
+		return stages
+	default:
+		return nil
+	}
+}
+
 // runExample runs the program on args in a folder of its own, in which there is what is in another,
 // but for what the example makes.
 func runExample(t *testing.T, made string, args []string) {
@@ -149,6 +169,11 @@ func runExample(t *testing.T, made string, args []string) {
 			if err := os.Symlink(filepath.Join(made, e.Name()), e.Name()); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+	for _, stage := range before(args) {
+		if status, _, stderr := run(strings.Fields(stage)...); status != exitDone {
+			t.Fatalf("%s: exit status %d\n%s", stage, status, stderr)
 		}
 	}
 	if status, _, stderr := run(args...); status != exitDone {

@@ -25,7 +25,7 @@ type sizes struct {
 	Scale        float32 `json:"routed_scaling_factor"`
 	FirstDense   uint32  `json:"first_k_dense_replace"`
 	Vocab        uint32  `json:"vocab_size"`
-	QLoraRank    uint32  `json:"q_lora_rank"`
+	QLoraRank    *uint32 `json:"q_lora_rank"`
 	KVLoraRank   uint32  `json:"kv_lora_rank"`
 	NopeDim      uint32  `json:"qk_nope_head_dim"`
 	RopeDim      uint32  `json:"qk_rope_head_dim"`
@@ -114,8 +114,8 @@ func (s *sizes) common() (m gguf.Metadata) {
 func (s *sizes) latent() (m gguf.Metadata) {
 	of(&m, "leading_dense_block_count", s.FirstDense)
 	of(&m, "vocab_size", s.Vocab)
-	if s.QLoraRank > 0 {
-		of(&m, "attention.q_lora_rank", s.QLoraRank)
+	if r := s.QLoraRank; r != nil { // 0 says that queries are not compressed (design §6)
+		of(&m, "attention.q_lora_rank", *r)
 	}
 	of(&m, "attention.kv_lora_rank", s.KVLoraRank)
 	of(&m, "attention.key_length_mla", s.NopeDim+s.RopeDim)

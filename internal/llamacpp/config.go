@@ -129,8 +129,10 @@ func latent(k *keys, t *tensors) *config {
 		LayerFrequency: 1, Scale: k.number("expert_weights_scale", 1), Scoring: "sigmoid",
 	}
 	d.NopeDim = k.integer("attention.key_length_mla", -1) - d.RopeDim
-	if rank := k.integer("attention.q_lora_rank", 0); rank > 0 {
-		d.QLoraRank = &rank
+	v, there, err := k.Uint(k.of("attention.q_lora_rank"))
+	if v, there = keep(k, v, there, err); there {
+		rank := int64(v)
+		d.QLoraRank = &rank // 0 says that queries are not compressed
 	}
 	if k.err == nil && (d.NopeDim <= 0 || d.ValueDim <= 0 || d.KVLoraRank <= 0) {
 		k.err = fmt.Errorf("heads of %d dimensions that do not rotate and %d of values, on a latent of %d", d.NopeDim, d.ValueDim, d.KVLoraRank)
