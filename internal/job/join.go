@@ -10,7 +10,6 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
-	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/manifest"
 	"github.com/mha2mla/mha2mla/internal/option"
@@ -28,15 +27,11 @@ func (m *Missing) Array() string {
 	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(m.Tasks)), ","), "[]")
 }
 
-// missingError says what is missing for an output to be joined.
-type missingError struct{ *Missing }
-
-func (e *missingError) Error() string {
-	return fmt.Sprintf("%d of %d files are missing, %q first", len(e.Files), e.Of, e.Files[0])
+// missingError says besides which tasks of the script make what is missing.
+type missingError struct {
+	*convert.MissingError
+	*Missing
 }
-
-// Kind says that it may succeed later.
-func (e *missingError) Kind() fault.Kind { return fault.Again }
 
 // Hint says which tasks have to run again.
 func (e *missingError) Hint() string {
@@ -136,7 +131,7 @@ func (p Part) join(ctx context.Context, v View, wait time.Duration) (done *Outco
 	done.Result, err = w.convert(ctx, done.Plan, w.stats, o)
 	var missing *convert.MissingError
 	if errors.As(err, &missing) {
-		err = &missingError{w.missing(missing)}
+		err = &missingError{missing, w.missing(missing)}
 	}
 	return done, err
 }
@@ -149,7 +144,8 @@ func (w *work) await(ctx context.Context, done *Outcome, wait time.Duration) err
 			return err
 		}
 		if !time.Now().Before(until) {
-			return &missingError{w.missing(&convert.MissingError{Plan: done.Plan, Shards: shards})}
+			missing := &convert.MissingError{Plan: done.Plan, Shards: shards}
+			return &missingError{missing, w.missing(missing)}
 		}
 		select {
 		case <-ctx.Done():

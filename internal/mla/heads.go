@@ -15,8 +15,8 @@ import (
 type Heads interface {
 	// Query returns the projections to the content query and to the rotary query of head h,
 	// [n × d] and [p × d]. If the query is compressed they project from that, and have
-	// q_lora_rank columns, or with a norm between those of the head's own part. A projection that would have no rows is nil. It is an error if the
-	// source cannot be read.
+	// q_lora_rank columns, or with a norm between those of the head's own part. A projection that
+	// would have no rows is nil. It is an error if the source cannot be read.
 	Query(h int) (content, rotary *mat.Dense, err error)
 	// Output returns rows of W_o, [to−from × H·D]. It is an error if the source cannot be
 	// read.

@@ -159,8 +159,8 @@ type Layer struct {
 
 	// BiasError is the root mean square error of the functional that takes the place of
 	// the constant 1 of biases. NormError is the relative root mean square error of queries
-	// and keys that a constant in the place of their norms makes, of keys alone with QueryNorm. Both are 0 where nothing
-	// is folded.
+	// and keys that linear ones in the place of their norms make, of keys alone with QueryNorm.
+	// Both are 0 where nothing is folded.
 	BiasError, NormError float64
 
 	KeyWeight float64 // κ as it was used, see Options
