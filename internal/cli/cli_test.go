@@ -24,7 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mha2mla": func() { os.Exit(Main()) }})
+	testscript.Main(m, map[string]func(){
+		"mha2mla":      func() { os.Exit(Main()) },
+		"mha2mla-peak": func() { os.Exit(mainWithPeak()) },
+	})
 }
 
 // TestScripts runs the sessions in testdata/script.

@@ -2,16 +2,49 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 )
+
+// runForPeak runs the program in a process of its own and returns what it printed, and its peak
+// memory in bytes.
+func runForPeak(tb testing.TB, args ...string) ([]byte, float64) {
+	tb.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dir := tb.TempDir()
+	program := filepath.Join(dir, "mha2mla-peak") // the name under which TestMain runs mainWithPeak
+	if err := os.Symlink(self, program); err != nil {
+		tb.Fatal(err)
+	}
+	left := filepath.Join(dir, "status")
+	cmd := exec.Command(program, args...)
+	cmd.Env, cmd.Stderr = append(os.Environ(), peakFile+"="+left), os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		tb.Fatalf("%q: %v", args, err)
+	}
+	status, err := os.ReadFile(left)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, line, found := strings.Cut(string(status), "VmHWM:")
+	var kilobytes float64
+	if _, err := fmt.Sscan(line, &kilobytes); !found || err != nil {
+		tb.Fatalf("no peak in %q: %v", status, err)
+	}
+	return text, 1024 * kilobytes
+}
 
 // BenchmarkConvertMemory converts a checkpoint of more than 2 GB in a process of
 // its own and reports that process's peak memory beside what is allowed: 300 MB,
@@ -39,22 +72,10 @@ func BenchmarkConvertMemory(b *testing.B) {
 	}
 	allowed := 300e6 + 3*float64(attention) + float64(largest)
 
-	self, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	program := filepath.Join(dir, "mha2mla") // the name under which TestMain runs the program
-	if err := os.Symlink(self, program); err != nil {
-		b.Fatal(err)
-	}
 	peak := 0.0
 	for b.Loop() {
-		cmd := exec.Command(program, "convert", "-q", "--calibrate", "none", "--force", dir, filepath.Join(dir, "out"))
-		cmd.Stderr = os.Stderr
-		if err := cmd.Run(); err != nil {
-			b.Fatal(err)
-		}
-		peak = max(peak, 1024*float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss))
+		_, p := runForPeak(b, "convert", "-q", "--calibrate", "none", "--force", dir, filepath.Join(dir, "out"))
+		peak = max(peak, p)
 	}
 	b.ReportMetric(peak/1e6, "peak-MB")
 	b.ReportMetric(allowed/1e6, "allowed-MB")
@@ -70,14 +91,6 @@ func TestMemoryEstimate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("converts layers of a size that counts")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "mha2mla")
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
 	for name, c := range map[string]struct {
 		model testmodel.Llama
 		flags []string
@@ -90,18 +103,13 @@ func TestMemoryEstimate(t *testing.T) {
 		c.model.Layers, c.model.Vocab = 1, 100
 		dir := c.model.Write(t)
 		args := append([]string{"convert", "--calibrate", "none", "--json", "--jobs", "1", "--rope-dims", "32", "--rope-theta", "1000"}, c.flags...)
-		cmd := exec.Command(program, append(args, dir, filepath.Join(dir, "out"))...)
-		text, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		text, peak := runForPeak(t, append(args, dir, filepath.Join(dir, "out"))...)
 		var said struct {
 			Memory float64 `json:"memory_bytes"`
 		}
 		if err := json.Unmarshal(text, &said); err != nil {
 			t.Fatal(err)
 		}
-		peak := 1024 * float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
 		t.Logf("%s: peak memory %.0f MB, estimated %.0f MB", name, peak/1e6, said.Memory/1e6)
 		if ratio := peak / said.Memory; ratio < 0.7 || ratio > 1.3 {
 			t.Errorf("%s: peak memory %.0f MB, estimated %.0f MB", name, peak/1e6, said.Memory/1e6)
