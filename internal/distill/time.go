@@ -20,7 +20,7 @@ func StepTime(ctx context.Context, m *family.Model, w *latent.Weights, window in
 	l := latent.New[float32](w)
 	t := &training{
 		Distiller: &Distiller{Model: m, Windows: tokens.Windows{ids}}, decoder: forward.Decoder{Model: m},
-		layers: []*latent.Layer[float32]{l}, optimisers: []*latent.Adam[float32]{latent.NewAdam(l, spread)},
+		layers: []*latent.Layer[float32]{l}, optimisers: []*latent.Soap[float32]{latent.NewSoap(l)},
 	}
 	var err error
 	t.head, err = newHead(t.decoder)

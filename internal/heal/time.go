@@ -27,7 +27,7 @@ func StepTime(ctx context.Context, w *latent.Weights) (time.Duration, error) {
 		s.Inputs, s.Targets, lengths = append(s.Inputs, draw()), append(s.Targets, draw()), append(lengths, tokensTogether)
 	}
 	t := newTraining(ctx, &s, w, lengths)
-	optimiser, gradient := latent.NewAdam(t.layer, spread), t.layer.Twin()
+	optimiser, gradient := latent.NewSoap(t.layer), t.layer.Twin()
 	start := time.Now()
 	err := t.step(optimiser, gradient, 0)
 	return time.Since(start), err

@@ -39,7 +39,7 @@ func BenchmarkStep(b *testing.B) {
 				upK: fill(s.heads*s.dim, s.rank), upV: fill(s.heads*s.dim, s.rank), Output: fill(s.hidden, s.heads*s.dim),
 			}
 			in := Batch[float32]{X: fill(tokens, s.hidden), Lengths: []int{tokens}}
-			optimiser, gradient := NewAdam(l, 0.999), l.Twin()
+			optimiser, gradient := NewSoap(l), l.Twin()
 			before, n := processorTime(b), 0
 			for b.Loop() {
 				p := l.Forward(in)

@@ -44,6 +44,7 @@ type Weights struct {
 type Tensor[T f32.Real] struct {
 	Name string
 	f32.General[T]
+	heads int // among which its rows are divided, or 1
 }
 
 // Layer is Weights in single or double precision. Tensors that Weights lacks are empty.
@@ -89,9 +90,9 @@ func row[T f32.Real](v []float64) f32.General[T] {
 func (l *Layer[T]) Tensors() []Tensor[T] {
 	var all []Tensor[T]
 	for _, t := range []Tensor[T]{
-		{"query", l.query}, {"query down", l.queryDown}, {"query norm", l.queryNorm}, {"rotary key", l.rotaryKey},
-		{"down", l.downK}, {"value down", l.downV}, {"key up", l.upK}, {"value up", l.upV},
-		{"latent norm", l.norm}, {"output", l.Output},
+		{"query", l.query, l.heads}, {"query down", l.queryDown, 1}, {"query norm", l.queryNorm, 1},
+		{"rotary key", l.rotaryKey, len(l.frequencies)}, {"down", l.downK, 1}, {"value down", l.downV, 1},
+		{"key up", l.upK, l.keyHeads}, {"value up", l.upV, l.keyHeads}, {"latent norm", l.norm, 1}, {"output", l.Output, 1},
 	} {
 		if t.Rows > 0 {
 			all = append(all, t)
