@@ -53,6 +53,8 @@ type Output struct {
 	force  bool     // existing files may be replaced
 	fresh  bool     // folder does not exist yet
 	resume bool     // this run continues what an earlier run left
+	keep   bool     // what is finished stays if this run does not end
+	left   bool     // it has stayed
 
 	id       string      // random name of this attempt
 	base     fsys.Folder // holds the temporary folder; it is folder, or its parent if folder is fresh
@@ -318,10 +320,14 @@ func (o *Output) Discard() error {
 		marked, err := fsys.Exists(o.work, markerFile)
 		resumable, journalErr := fsys.Exists(o.work, journalFile)
 		// Where the folder cannot be read, nobody knows what it holds, so nothing is removed.
-		stay = marked || err != nil || o.resume && (resumable || journalErr != nil)
+		o.left = o.keep && (resumable || journalErr != nil)
+		stay = marked || err != nil || o.left
 	}
 	return o.close(stay)
 }
+
+// Left reports whether Discard has left something that another run can resume.
+func (o *Output) Left() bool { return o.left }
 
 // close gives the temporary folder up. Unless stay is true, it removes what is in it.
 func (o *Output) close(stay bool) error {

@@ -25,6 +25,7 @@ const maxName = 255
 type Replace struct {
 	Force  bool    // replace the output
 	Resume bool    // continue with what an earlier run has left unfinished
+	Keep   bool    // leave what is finished if this run does not end, as one that continues does
 	FS     fsys.FS // the file system to write to; nil: that of the operating system
 }
 
@@ -75,7 +76,7 @@ func (e *CutShortError) Remedy() option.Text {
 // checks of CheckOutput and returns their errors. It returns a BusyError if another process
 // writes the output, and a CutShortError if one died while it replaced it.
 func Reserve(in *Source, folder, main string, r Replace) (*Output, error) {
-	o := &Output{fs: r.FS, in: in, folder: filepath.Clean(folder), path: filepath.Join(folder, main), main: main, whole: main == "", force: r.Force, resume: r.Resume, id: rand.Text()[:12]}
+	o := &Output{fs: r.FS, in: in, folder: filepath.Clean(folder), path: filepath.Join(folder, main), main: main, whole: main == "", force: r.Force, resume: r.Resume, keep: r.Keep || r.Resume, id: rand.Text()[:12]}
 	if o.fs == nil {
 		o.fs = fsys.OS{}
 	}

@@ -66,9 +66,9 @@ next run on OUT that is accepted removes, and what of the old OUT it had set
 aside, it puts back. With --resume it goes on instead: shards that are
 complete and layers that are healed stay, every bit checked, if the source,
 the tokens, the flags and the program are the same; else it refuses. A run
-with --resume that is interrupted or fails leaves what is complete; another
-removes everything. The smaller --max-shard-size, the less is left to be done
-again.`,
+with --resume, or one that heals in steps or distils, leaves what is complete
+if it is interrupted or fails; another removes everything. The smaller
+--max-shard-size, the less is left to be done again.`,
 		Example: `  mha2mla convert --dkv 64 in.safetensors out.safetensors
   mha2mla convert --cache 576 --dtype bf16 model/ converted/
   mha2mla convert --cache 576 model.gguf converted.gguf

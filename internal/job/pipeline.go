@@ -26,7 +26,12 @@ func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) 
 		return nil, err
 	}
 	if output != nil {
-		defer func() { err = errors.Join(err, output.Discard()) }()
+		defer func() {
+			err = errors.Join(err, output.Discard())
+			if ctx.Err() != nil && output.Left() {
+				err = &unfinishedError{err}
+			}
+		}()
 	}
 	r := &run{Conversion: c, View: v, model: model, output: output}
 	return r.stages(ctx)

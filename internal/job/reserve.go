@@ -9,6 +9,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
@@ -18,9 +19,25 @@ func (c Conversion) reserve(m *family.Model) (output *checkpoint.Output, err err
 	if c.DryRun {
 		err = convert.Check(m, c.Out, c.Force)
 	} else {
-		output, err = convert.Reserve(m, c.Out, c.Replace)
+		replace := c.Replace
+		replace.Keep = c.learns()
+		output, err = convert.Reserve(m, c.Out, replace)
 	}
 	return output, noFolder(c.Out, err)
+}
+
+// learns reports whether layers learn in steps, which takes too long to be lost with a run that is
+// interrupted.
+func (c Conversion) learns() bool { return c.Distill > 0 || c.Heal != nil && c.Heal.Least() > 0 }
+
+// unfinishedError says that a run was interrupted, and that another can go on.
+type unfinishedError struct{ error }
+
+func (e *unfinishedError) Unwrap() error { return e.error }
+
+// Remedy says how.
+func (e *unfinishedError) Remedy() option.Text {
+	return option.Textf("what is complete stays; the same command with %v goes on", option.Resume)
 }
 
 // noFolder is err, in other words if it says that there is no folder for the output out.
