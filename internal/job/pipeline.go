@@ -15,7 +15,6 @@ import (
 // through the stages. The output appears whole or not at all.
 func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) {
 	c.Limits.Set()
-	c.Request = c.Request.For(c.Out)
 	model, err := OpenSource(c.In, c.Config)
 	if err != nil {
 		return nil, err
@@ -99,7 +98,7 @@ func (r *run) plan(choices *plan.Choices, sizes plan.Sizes, stats *statistics) (
 // foresee makes the choices that can be made before there are statistics. It returns also the
 // share that text of the model's own will have in these.
 func (r *run) foresee() (choices *plan.Choices, share float64, err error) {
-	choices, err = plan.Choose(r.Request, r.model, plan.Data{})
+	choices, err = plan.Choose(r.Request.For(r.Out), r.model, plan.Data{})
 	if err != nil {
 		return nil, 0, err
 	}
