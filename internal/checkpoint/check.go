@@ -70,7 +70,8 @@ func (e *OwnedError) Hint() string { return "name another output" }
 
 // CheckOutput returns an error if files of the given names must not be written to folder.
 // If whole is true, the folder is the output. Otherwise the first name is the output, and
-// the other files come with it. CheckOutput refuses
+// the other files come with it; parts of an old output in its place count as well. CheckOutput
+// refuses
 //
 //   - a folder without a parent;
 //   - a name that leads, through any link, to a file of in: a SameFileError;
@@ -108,8 +109,15 @@ func checkOutput(files fsys.FS, in *Source, folder string, names []string, whole
 			return err
 		}
 		names = append(stale, names...) // Commit removes the stale ones, so they are checked as well
-	} else if err := belongsElsewhere(folder, names); err != nil {
-		return err
+	} else {
+		if err := belongsElsewhere(folder, names); err != nil {
+			return err
+		}
+		stale, err := oldParts(folder, names)
+		if err != nil {
+			return err
+		}
+		names = slices.Concat(names, stale)
 	}
 	for _, name := range names {
 		if err := checkFile(files, in, filepath.Join(folder, name), force); err != nil {

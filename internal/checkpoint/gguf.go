@@ -17,6 +17,22 @@ import (
 // splitName matches the name of a part of a split GGUF file.
 var splitName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
 
+// PartGGUF returns the path of one of the parts, counted from 1, into which a GGUF file is split
+// whose path is stem but for its extension.
+func PartGGUF(stem string, part, of int) string {
+	return fmt.Sprintf("%s-%05d-of-%05d.gguf", stem, part, of)
+}
+
+// wholeGGUF returns the path of the GGUF file of which the file at path is a part, by its name; path
+// itself if it is none.
+func wholeGGUF(path string) string {
+	name := splitName.FindStringSubmatch(filepath.Base(path))
+	if name == nil {
+		return path
+	}
+	return filepath.Join(filepath.Dir(path), name[1]+".gguf")
+}
+
 // isGGUF reports whether an open file begins as GGUF files do.
 func isGGUF(f fsys.Input) bool {
 	prefix := make([]byte, len(gguf.Magic))
@@ -79,7 +95,7 @@ func (s *Source) presentGGUF() error {
 // whole.
 func (s *Source) openParts(first *file) error {
 	tensors := len(first.gguf.Tensors)
-	count, there, err := first.gguf.Metadata.Uint("split.count")
+	count, there, err := first.gguf.Metadata.Uint(gguf.PartsKey)
 	if err != nil {
 		return malformed(first.path, err)
 	}
@@ -96,7 +112,7 @@ func (s *Source) openParts(first *file) error {
 	for n := range count {
 		f := first
 		if n > 0 {
-			path := filepath.Join(s.Dir, fmt.Sprintf("%s-%05d-of-%05d.gguf", name[1], n+1, count))
+			path := PartGGUF(filepath.Join(s.Dir, name[1]), int(n+1), int(count))
 			f, err = openFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
 				return &FormatError{first.path, fmt.Sprintf("part %q is missing", filepath.Base(path)), "download it again"}
@@ -110,13 +126,13 @@ func (s *Source) openParts(first *file) error {
 			}
 			tensors += len(f.gguf.Tensors)
 		}
-		for key, want := range map[string]uint64{"split.no": n, "split.count": count} {
+		for key, want := range map[string]uint64{gguf.PartKey: n, gguf.PartsKey: count} {
 			if v, _, err := f.gguf.Metadata.Uint(key); err != nil || v != want {
 				return &FormatError{f.path, fmt.Sprintf("key %q is not %d: it is a part of another model, or another part", key, want), "download it again"}
 			}
 		}
 	}
-	if want, there, err := first.gguf.Metadata.Uint("split.tensors.count"); err != nil || there && want != uint64(tensors) {
+	if want, there, err := first.gguf.Metadata.Uint(gguf.PartsTensorsKey); err != nil || there && want != uint64(tensors) {
 		return &FormatError{first.path, fmt.Sprintf("the parts hold %d tensors and should hold %d", tensors, want), "download them again"}
 	}
 	return nil

@@ -21,11 +21,11 @@ type belongings struct {
 	Files   []FileDigest
 }
 
-// belongingsOf reads the manifest of the directory at folder. It returns nothing for a
-// directory without a manifest that can be read as one.
-func belongingsOf(folder string) (belongings, error) {
+// belongingsOf reads the manifest at path. It returns nothing if there is none that can be read
+// as one.
+func belongingsOf(path string) (belongings, error) {
 	var b belongings
-	text, err := ReadFile(filepath.Join(folder, ManifestFile), maxManifest)
+	text, err := ReadFile(path, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*FormatError)) {
 		return b, nil
 	}
@@ -42,7 +42,7 @@ func belongingsOf(folder string) (belongings, error) {
 // another output. That may be the directory itself, or another file of weights whose
 // configuration config.json is.
 func belongsElsewhere(folder string, names []string) error {
-	b, err := belongingsOf(folder)
+	b, err := belongingsOf(filepath.Join(folder, ManifestFile))
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func SharesConfig(file string) (bool, error) {
 // one does not have, unless somebody has edited them, and the configuration and manifest
 // that came with a file of its weights.
 func Leftovers(folder string, names []string) ([]string, error) {
-	b, err := belongingsOf(folder)
+	b, err := belongingsOf(filepath.Join(folder, ManifestFile))
 	if err != nil || !b.Whole {
 		b.Files = nil
 	}
@@ -110,6 +110,28 @@ func Leftovers(folder string, names []string) ([]string, error) {
 		}
 	}
 	return left, err
+}
+
+// oldParts lists the files that an old output leaves in a folder when a new one, which is a file
+// and not a directory, replaces it with files of the given names: of a GGUF file that was split
+// otherwise, the parts and the text for Ollama. The manifest that both have says which these are.
+func oldParts(folder string, names []string) ([]string, error) {
+	manifest := OwnManifest(filepath.Join(folder, names[0]))
+	b, err := belongingsOf(manifest)
+	var old []string
+	for _, w := range b.Weights {
+		if filepath.Ext(w.File) == ".gguf" && filepath.Base(OwnManifest(w.File)) == filepath.Base(manifest) {
+			old = append(old, w.File, OwnModelfile(w.File))
+		}
+	}
+	slices.Sort(old)
+	return slices.DeleteFunc(slices.Compact(old), func(name string) bool {
+		if !PlainName(name) || slices.Contains(names, name) {
+			return true
+		}
+		_, statErr := os.Lstat(filepath.Join(folder, name))
+		return errors.Is(statErr, fs.ErrNotExist)
+	}), err
 }
 
 // Loadable reports whether a loader of a folder may read a file of such a name besides the

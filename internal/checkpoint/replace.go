@@ -116,6 +116,12 @@ func (o *Output) plan() (*exchange, error) {
 		if i >= 0 { // no loader takes shards without the index, so it goes first
 			x.Old = append(slices.Delete(x.Old, i, i+1), IndexFile)
 		}
+	} else {
+		stale, err := oldParts(o.folder, o.names)
+		if err != nil {
+			return nil, err
+		}
+		x.Old = append(stale, x.Old...)
 	}
 	slices.Reverse(x.Old)
 	return x, errors.Join(o.onlyThere(x), o.identify(x))

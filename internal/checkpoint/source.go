@@ -313,11 +313,19 @@ func (s *Source) Without(key, value string) string {
 // alone, which lies beside it.
 func OwnConfig(path string) string { return own(path, ConfigFile) }
 
-// OwnManifest returns the path of the manifest that belongs to one file of weights alone.
-func OwnManifest(path string) string { return own(path, ManifestFile) }
+// OwnManifest returns the path of the manifest that belongs to one file of weights alone:
+// NAME.mha2mla.json for a file NAME.safetensors. Files of other kinds may have the same NAME, so
+// theirs is FILE.mha2mla.json. The parts of a split GGUF file have that of the file which they
+// are parts of.
+func OwnManifest(path string) string {
+	if filepath.Ext(path) == ".safetensors" {
+		return own(path, ManifestFile)
+	}
+	return wholeGGUF(path) + "." + ManifestFile
+}
 
 // OwnModelfile returns the path of the text by which Ollama makes a model of one GGUF file.
-func OwnModelfile(path string) string { return own(path, "Modelfile") }
+func OwnModelfile(path string) string { return own(wholeGGUF(path), "Modelfile") }
 
 func own(path, name string) string {
 	return strings.TrimSuffix(path, filepath.Ext(path)) + "." + name

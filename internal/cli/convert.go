@@ -37,9 +37,11 @@ DeepSeek-V3; --layout mha2mla is for the code of the MHA2MLA authors. IN and
 OUT are .safetensors files, .gguf files or Hugging Face directories. The
 configuration is --config, else config.json beside IN, else the one that IN
 carries; the new one goes beside OUT, and into it. So does a manifest, by
-which verify --integrity finds any change: mha2mla.json, for a file
-NAME.mha2mla.json. A .gguf file is for llama.cpp and Ollama, has all in
-itself, and a NAME.Modelfile beside it.
+which verify --integrity finds any change: mha2mla.json, beside a file
+NAME.safetensors NAME.mha2mla.json, beside others NAME.gguf.mha2mla.json.
+A .gguf file is for llama.cpp and Ollama, has all in itself, and a
+NAME.Modelfile beside it. If --max-shard-size is given and it would be
+larger, it becomes NAME-00001-of-00002.gguf and so on.
 
 What is kept is decided by statistics of what goes through the layers. Unless
 --stats or --calibrate names any, they are of text that the checkpoint makes
@@ -109,7 +111,7 @@ func conversionFlags(cmd *cobra.Command, o *job.Conversion, calibrate *string) {
 	padFlag(f, &o.Request)
 	wish(f, &o.DType, "dtype", "T", "keep", "type to write: keep, f32, bf16, f16, for .gguf files q8_0; keep writes F16 as BF16, and what was quantised as BF16, or in .gguf files as Q8_0", plan.ParseDType).choices = []string{"keep", "f32", "bf16", "f16", "q8_0"}
 	f.BoolVar(&o.Clamp, "clamp", false, "write the largest value of the type, with a warning, for values that do not fit it")
-	wish(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory", size)
+	wish(f, &o.MaxShard, "max-shard-size", "SIZE", "5GB", "size of the largest file of a directory, or part of a GGUF file", size)
 	wish(f, &o.Heal, "heal", "STEPS", "", "better every layer on the text that statistics are of: its output projection in closed form (output), all of it in so many steps, or auto: as long as it helps; none: not at all (default output, where there is text)", pointerTo(healSteps)).choices = []string{heal.None.String(), heal.Output.String(), heal.Auto.String()}
 	wishFor(f, &o.HealOrder, "heal-order", "O", "", "what layers are healed on: own (the source's stream, each layer by itself), sequential (what the healed layers before make of the text), both (own, and then W_o sequential); both unless --heal output, which is sequential", heal.Orders()...)
 	wish(f, &o.Distill, "distill", "STEPS", "", "after that train all layers together, in so many steps, to predict what the source predicts", positive)
@@ -230,6 +232,14 @@ func advise(u *ui, p *plan.Plan) {
 	}
 }
 
+// firstPart names the file that stands for an output which is a file and is split.
+func (p planned) firstPart() string {
+	if p.Whole || len(p.Shards) == 1 {
+		return ""
+	}
+	return fmt.Sprintf(", of which engines are given %s", printable(p.Shards[0].File))
+}
+
 // print prints what was or will be written.
 func (p planned) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -247,7 +257,7 @@ func (p planned) print(w io.Writer) error {
 	if r := p.Ranks; r != nil {
 		fmt.Fprintf(t, "on each of %d ranks\t%d → %d bytes per token (%s)\n", r.Ranks, r.Source, r.Converted, report.Change(r.Saving))
 	}
-	fmt.Fprintf(t, "files\t%d tensors, %s in %d %s file(s)\n", len(p.Tensors), report.Size(p.Bytes), len(p.Shards), p.Container())
+	fmt.Fprintf(t, "files\t%d tensors, %s in %d %s file(s)%s\n", len(p.Tensors), report.Size(p.Bytes), len(p.Shards), p.Container(), p.firstPart())
 	if p.ahead && p.Text != nil {
 		fmt.Fprintf(t, "statistics\t%s\n", p.Text)
 	}

@@ -40,9 +40,9 @@ says of it.
 
 With --integrity, it reads every file of CONVERTED instead and compares it
 with the manifest that convert has written (mha2mla.json, beside a file
-NAME.mha2mla.json): what is changed, missing or there besides is named, by
-tensor where it is one, and the exit status is 4. Names that begin with a dot
-are not looked at.`,
+NAME.safetensors NAME.mha2mla.json, beside others NAME.gguf.mha2mla.json):
+what is changed, missing or there besides is named, by tensor where it is one,
+and the exit status is 4. Names that begin with a dot are not looked at.`,
 		Example: `  mha2mla verify model/ converted/ --tokens ids.json
   mha2mla verify model/ converted/ --tokens ids.json --max-kl 0.1 --json
   mha2mla verify model/ converted/ --tokens ids.json --cache-bits 4

@@ -1,6 +1,8 @@
 package convert_test
 
 import (
+	"errors"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -52,6 +54,58 @@ func TestGGUF(t *testing.T) {
 				t.Errorf("%q, %v", modelfile, err)
 			}
 		})
+	}
+}
+
+// TestParts: a GGUF file that is split has the numbers of one that is not. Its manifest goes by its
+// own name and by those of its parts. What replaces it leaves nothing of it, and does not touch
+// what has a similar name.
+func TestParts(t *testing.T) {
+	m := testmodel.Open(t, madeByLlamaCPP+"llama.f16.gguf")
+	dir, wish := t.TempDir(), plan.Request{Rank: 16, RopeDims: 8}
+	out := filepath.Join(dir, "out.gguf")
+	to := func(wish plan.Request, force bool) error {
+		_, err := convertTo(m, out, wish, convert.Options{Force: force})
+		return err
+	}
+	left := func() string { return strings.Join(slices.Sorted(maps.Keys(files(t, dir))), " ") }
+	if err := to(wish, false); err != nil {
+		t.Fatal(err)
+	}
+	whole := testmodel.Open(t, out)
+	if err := os.WriteFile(filepath.Join(dir, "out-00003-of-00009.gguf"), []byte("mine"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		most int64
+		want string
+	}{
+		{20e3, "out-00001-of-00002.gguf out-00002-of-00002.gguf out-00003-of-00009.gguf out.gguf.mha2mla.json"},
+		{10e3, "out-00001-of-00004.gguf out-00002-of-00004.gguf out-00003-of-00004.gguf out-00003-of-00009.gguf out-00004-of-00004.gguf out.gguf.mha2mla.json"},
+		{0, "out-00003-of-00009.gguf out.Modelfile out.gguf out.gguf.mha2mla.json"},
+	} {
+		wish.MaxShard = c.most
+		if err := to(wish, false); !errors.As(err, new(*checkpoint.ExistsError)) {
+			t.Errorf("without force: %v", err)
+		}
+		if err := to(wish, true); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(); got != c.want {
+			t.Errorf("left %s, want %s", got, c.want)
+		}
+		parts, err := filepath.Glob(filepath.Join(dir, "out-*-of-0000[1-4].gguf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range append(parts, out) {
+			if report, err := manifest.Check(t.Context(), path); err != nil || len(report.Findings) > 0 {
+				t.Errorf("%s: %+v, %v", filepath.Base(path), report, err)
+			}
+		}
+		if c.most > 0 {
+			sameTensors(t, checkpoint.F32, testmodel.Open(t, parts[0]), whole)
+		}
 	}
 }
 

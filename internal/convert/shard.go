@@ -59,17 +59,17 @@ func (r *run) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.writer, err = r.writer(f, specs[i], metadata); err != nil {
+		if s.writer, err = r.writer(f, i, specs[i], metadata); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writer begins a file of weights.
-func (r *run) writer(f fsys.File, specs []checkpoint.Spec, metadata map[string]string) (*checkpoint.Writer, error) {
+// writer begins the file of a shard.
+func (r *run) writer(f fsys.File, shard int, specs []checkpoint.Spec, metadata map[string]string) (*checkpoint.Writer, error) {
 	if r.Keys != nil {
-		return checkpoint.NewGGUFWriter(f, specs, r.Keys)
+		return checkpoint.NewGGUFWriter(f, specs, r.KeysOf(shard))
 	}
 	return checkpoint.NewWriter(f, specs, metadata)
 }

@@ -3,7 +3,6 @@ package convert
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/mha2mla/mha2mla/internal/mla"
 	"github.com/mha2mla/mha2mla/internal/option"
@@ -81,7 +80,7 @@ func (r *run) measureOutput(ctx context.Context) (err error) {
 	}
 	main := ""
 	if !r.Whole {
-		main = filepath.Base(r.Plan.Output)
+		main = r.Shards[0].File
 	}
 	r.result.HeldOut, err = r.Measure(ctx, r.out.Staged(main))
 	return err

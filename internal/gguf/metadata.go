@@ -9,6 +9,14 @@ type Pair struct {
 	Value any
 }
 
+// These are the keys of a part of a split file: which it is, from 0, how many there are, and how
+// many tensors all of them have (ggml-org/llama.cpp: src/llama-arch.cpp, b11434).
+const (
+	PartKey         = "split.no"
+	PartsKey        = "split.count"
+	PartsTensorsKey = "split.tensors.count"
+)
+
 // Metadata holds the pairs of a file in their order.
 type Metadata []Pair
 

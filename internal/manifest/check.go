@@ -37,7 +37,7 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%q %s", f.File, f.What)
 }
 
-// Check reads every file of the output at path, which is a directory or a safetensors file,
+// Check reads every file of the output at path, which is a directory or a file of weights,
 // and compares it with the manifest beside it. It ignores names that begin with a dot, as
 // loaders do. It returns a checkpoint.FormatError if there is no manifest.
 func Check(ctx context.Context, path string) (*Report, error) {
@@ -58,7 +58,7 @@ func Check(ctx context.Context, path string) (*Report, error) {
 	case changed:
 		r.found(filepath.Base(file), "", "was changed")
 	}
-	if folder != path && (len(m.Weights) != 1 || m.Weights[0].File != filepath.Base(path)) {
+	if folder != path && !m.describes(path) {
 		r.found(filepath.Base(file), "", fmt.Sprintf("is not the manifest of %q", filepath.Base(path)))
 	}
 	if err := r.compare(ctx, m, folder); err != nil {

@@ -67,8 +67,8 @@ func substitute(text []byte, old, new string) []byte {
 	return append(append(append([]byte(nil), text[:at]...), new...), text[at+len(old):]...)
 }
 
-// Read returns the manifest of the output at path, which is a directory or a safetensors
-// file. It returns nil if there is no manifest, or if the manifest was changed.
+// Read returns the manifest of the output at path, which is a directory or a file
+// of weights. It returns nil if there is no manifest, or if the manifest was changed.
 func Read(path string) (*Manifest, error) {
 	_, file, err := locate(path)
 	if err != nil {
@@ -81,16 +81,20 @@ func Read(path string) (*Manifest, error) {
 	return m, err
 }
 
-// locate returns the folder of the output at path, and the path of its manifest.
+// locate returns the folder of the output at path, and the path of its manifest. A GGUF file that
+// is split goes by its own name, too, which only its manifest has.
 func locate(path string) (folder, file string, err error) {
 	info, err := os.Stat(path)
-	if err != nil {
-		return "", "", err
-	}
-	if info.IsDir() {
+	if err == nil && info.IsDir() {
 		return path, filepath.Join(path, checkpoint.ManifestFile), nil
 	}
-	return filepath.Dir(path), checkpoint.OwnManifest(path), nil
+	file = checkpoint.OwnManifest(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, unsaid := os.Stat(file); unsaid == nil {
+			err = nil
+		}
+	}
+	return filepath.Dir(path), file, err
 }
 
 // read reads a manifest. The result changed says that the manifest can be read and is not
@@ -115,6 +119,18 @@ func read(path string) (m *Manifest, changed bool, err error) {
 		}
 	}
 	return m, changed, nil
+}
+
+// describes reports whether the manifest is that of the file of weights at path, or of parts which
+// that was split into.
+func (m *Manifest) describes(path string) bool {
+	for _, w := range m.Weights {
+		if w.File == filepath.Base(path) {
+			return true
+		}
+	}
+	_, err := os.Lstat(path)
+	return len(m.Weights) > 1 && errors.Is(err, fs.ErrNotExist)
 }
 
 // names lists the files whose digests the manifest has.

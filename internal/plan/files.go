@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,26 +47,37 @@ func CheckName(out string) error {
 	return nil
 }
 
-// mostShards is the largest number of shards that the five digits in their names can count.
-const mostShards = 99999
+// These are the largest numbers of shards that can be counted: by the five digits in their names,
+// and by the 16 bits that there are in GGUF files.
+const (
+	mostShards = 99999
+	mostParts  = 65535
+)
 
-// countable returns an error if there are more shards than their names can count.
+// countable returns an error if there are more shards than can be counted.
 func (p *Plan) countable() error {
-	if len(p.Shards) > mostShards {
-		return Misuse("%v makes %d files, and their names count no further than %d", option.MaxShard, len(p.Shards), mostShards).Try("raise it")
+	most := mostShards
+	if p.Keys != nil {
+		most = mostParts
+	}
+	if len(p.Shards) > most {
+		return Misuse("%v makes %d files, which are counted no further than %d", option.MaxShard, len(p.Shards), most).Try("raise it")
 	}
 	return nil
 }
 
 // shard spreads the tensors over files of at most the given number of bytes, in the order of
-// their names. A tensor that is larger gets a file for itself. If the output is a file, all
-// tensors go there.
+// their names. A tensor that is larger gets a file for itself. If the output is a safetensors
+// file, all tensors go there; so they do to a GGUF file, unless somebody names a number.
 func (p *Plan) shard(most int64) {
 	p.Shards = []Shard{{}}
+	if !p.Whole && (p.Keys == nil || p.choices.asked.MaxShard == 0) {
+		most = math.MaxInt64
+	}
 	for i := range p.Tensors {
 		t := &p.Tensors[i]
 		last := &p.Shards[len(p.Shards)-1]
-		if p.Whole && last.Tensors > 0 && last.Bytes+t.Bytes() > most {
+		if last.Tensors > 0 && last.Bytes+t.Bytes() > most {
 			p.Shards = append(p.Shards, Shard{})
 			last = &p.Shards[len(p.Shards)-1]
 		}
@@ -75,6 +87,8 @@ func (p *Plan) shard(most int64) {
 	}
 	for i := range p.Shards {
 		switch {
+		case !p.Whole && len(p.Shards) > 1:
+			p.Shards[i].File = checkpoint.PartGGUF(stem(p.Output), i+1, len(p.Shards))
 		case !p.Whole:
 			p.Shards[i].File = filepath.Base(p.Output)
 		case len(p.Shards) == 1:
@@ -83,6 +97,11 @@ func (p *Plan) shard(most int64) {
 			p.Shards[i].File = fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(p.Shards))
 		}
 	}
+}
+
+// stem returns the name of a file without its extension.
+func stem(path string) string {
+	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 }
 
 // Files names every file that the conversion will write, the weights first.
@@ -111,10 +130,10 @@ func (p *Plan) listOthers() (err error) {
 		p.Others = append(p.Others, p.Companions...)
 		p.Others = append(p.Others, CardFile)
 	} else {
-		p.Manifest = filepath.Base(checkpoint.OwnManifest(p.Output))
+		p.Manifest = filepath.Base(checkpoint.OwnManifest(p.Shards[0].File))
 		if p.Keys != nil {
-			p.Modelfile = filepath.Base(checkpoint.OwnModelfile(p.Output))
-			p.Others = []string{p.Modelfile, p.Manifest}
+			p.Modelfile = p.modelfile()
+			p.Others = slices.DeleteFunc([]string{p.Modelfile, p.Manifest}, func(name string) bool { return name == "" })
 			return nil
 		}
 		if config, err = p.configName(); err != nil {

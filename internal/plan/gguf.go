@@ -2,12 +2,14 @@ package plan
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/engine"
 	"github.com/mha2mla/mha2mla/internal/export"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/gguf"
 	"github.com/mha2mla/mha2mla/internal/layout"
 	"github.com/mha2mla/mha2mla/internal/option"
 )
@@ -91,6 +93,33 @@ func (p *Plan) formGGUF() (err error) {
 	most := export.Type([]int64{1, 0}, p.DType.of(p.dtype(family.QProj))) // the type that most numbers have
 	p.Keys, err = export.Metadata(p.Config, most, general, p.choices.vocabulary)
 	return err
+}
+
+// KeysOf returns the keys of one of the GGUF files. Where there are several, the first has all that
+// is said of the model, and each says which it is (tools/gguf-split/gguf-split.cpp of llama.cpp,
+// b11434).
+func (p *Plan) KeysOf(shard int) gguf.Metadata {
+	if len(p.Shards) == 1 {
+		return p.Keys
+	}
+	part := gguf.Metadata{
+		{Key: gguf.PartKey, Value: uint16(shard)},
+		{Key: gguf.PartsKey, Value: uint16(len(p.Shards))},
+		{Key: gguf.PartsTensorsKey, Value: int32(len(p.Tensors))},
+	}
+	if shard > 0 {
+		return part
+	}
+	return slices.Concat(p.Keys, part)
+}
+
+// modelfile returns the name of the text for Ollama; empty if the model is split, which Ollama
+// does not load.
+func (p *Plan) modelfile() string {
+	if len(p.Shards) > 1 {
+		return ""
+	}
+	return filepath.Base(checkpoint.OwnModelfile(p.Output))
 }
 
 // addGGUF adds a tensor under a name and in a shape, in the type that it has in a GGUF file.

@@ -42,7 +42,7 @@ type Plan struct {
 	RankFile   string        `json:"-"` // the one of Others that holds the ranking of rotary pairs
 	Manifest   string        `json:"-"` // the one of Others that says what was written
 	Keys       gguf.Metadata `json:"-"` // of a GGUF file; nil if the output is none
-	Modelfile  string        `json:"-"` // the one of Others that tells Ollama of a GGUF file
+	Modelfile  string        `json:"-"` // the one of Others that tells Ollama of a GGUF file; empty if there is none
 	Maths      mla.Options   `json:"-"`
 	DType      DTypeRule     `json:"-"`
 	Config     []byte        `json:"-"`

@@ -231,6 +231,31 @@ func TestShards(t *testing.T) {
 	}
 }
 
+// TestGGUFParts: a GGUF file is split if a size is named that it would have more than. The first
+// part has all keys, and each says which it is.
+func TestGGUFParts(t *testing.T) {
+	m := testmodel.Open(t, "../llamacpp/testdata/llama.f16.gguf")
+	whole := newPlan(t, m, filepath.Join(t.TempDir(), "o.gguf"), plan.Request{GGUF: true, Target: engine.LlamaCPP})
+	if want := []string{"o.gguf", "o.Modelfile", "o.gguf.mha2mla.json"}; !slices.Equal(whole.Files(), want) || len(whole.KeysOf(0)) != len(whole.Keys) {
+		t.Errorf("not split: %v, want %v", whole.Files(), want)
+	}
+	p := newPlan(t, m, filepath.Join(t.TempDir(), "o.gguf"), plan.Request{GGUF: true, Target: engine.LlamaCPP, MaxShard: 15e3})
+	if want := []string{"o-00001-of-00003.gguf", "o-00002-of-00003.gguf", "o-00003-of-00003.gguf", "o.gguf.mha2mla.json"}; !slices.Equal(p.Files(), want) {
+		t.Errorf("split: %v, want %v", p.Files(), want)
+	}
+	for i := range p.Shards {
+		keys := p.KeysOf(i)
+		if n := len(keys); n != 3 && (i > 0 || n != len(p.Keys)+3) {
+			t.Errorf("part %d has %d keys", i, n)
+		}
+		for key, want := range map[string]any{"split.no": uint16(i), "split.count": uint16(3), "split.tensors.count": int32(len(p.Tensors))} {
+			if got := keys.Value(key); got != want {
+				t.Errorf("part %d: %s is %v, want %v", i, key, got, want)
+			}
+		}
+	}
+}
+
 // TestPadded: the written sizes are the backend's, and the base is such that the
 // slots in use turn as before. Padding that makes the cache larger than the source's is
 // refused unless it is allowed.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/dev/testmodel"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fsys/faultfs"
 )
@@ -17,8 +18,9 @@ type kind struct {
 	name  string
 	out   string // its name
 	job   job
-	old   *job // what is there before; nil: nothing
-	notes bool // and what does not belong to it
+	old   *job   // what is there before; nil: nothing
+	notes bool   // and what does not belong to it
+	in    string // path of the source; empty: that of model
 }
 
 var kinds = []kind{
@@ -29,8 +31,13 @@ var kinds = []kind{
 	{name: "shards", out: "out", job: job{maxShard: severalShards}},
 	{name: "shards, mha2mla layout", out: "out", job: job{maxShard: severalShards, reference: true}},
 	{name: "file, healed", out: "out.safetensors", job: job{heal: true}},
+	{name: "parts of a GGUF file", out: "out.gguf", job: job{maxShard: 10e3}, in: tinyGGUF},
+	{name: "parts of a GGUF file, replaced", out: "out.gguf", job: job{maxShard: 10e3}, old: &job{rank: 12, maxShard: 20e3}, in: tinyGGUF},
 	{name: "shards, replaced", out: "out", job: job{maxShard: severalShards}, old: &job{rank: 12, maxShard: 30e3}, notes: true},
 }
+
+// tinyGGUF is a GGUF file with a vocabulary.
+const tinyGGUF = "../../llamacpp/testdata/llama.f16.gguf"
 
 // scene is a kind of output with what must be found.
 type scene struct {
@@ -42,7 +49,12 @@ type scene struct {
 
 func newScene(t *testing.T, k kind) *scene {
 	t.Helper()
-	s := &scene{kind: k, m: model(t), before: tempDir(t)}
+	s := &scene{kind: k, before: tempDir(t)}
+	if k.in == "" {
+		s.m = model(t)
+	} else {
+		s.m = testmodel.Open(t, k.in)
+	}
 	if k.old != nil {
 		if err := k.old.run(s.m, filepath.Join(s.before, k.out)); err != nil {
 			t.Fatal(err)
@@ -166,6 +178,9 @@ func within(path, out string) bool {
 	parent, base := filepath.Split(out)
 	if path == out || strings.HasPrefix(path, out+"/") || strings.HasPrefix(path, parent+"."+base+".mha2mla-tmp") {
 		return true
+	}
+	if stem, isFile := strings.CutSuffix(out, ".gguf"); isFile {
+		return strings.HasPrefix(path, stem+"-0000") || path == out+".mha2mla.json" || path == stem+".Modelfile" || path == filepath.Clean(parent)
 	}
 	stem, isFile := strings.CutSuffix(out, ".safetensors")
 	return isFile && (path == stem+".mha2mla.json" || path == stem+".config.json" || path == parent+"config.json" || path == filepath.Clean(parent))
