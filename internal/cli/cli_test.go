@@ -77,7 +77,7 @@ func makeLlama(ts *testscript.TestScript, _ bool, args []string) {
 			m.Config = map[string]any{"sliding_window": n}
 			continue
 		}
-		*map[string]*int{"hidden": &m.Hidden, "layers": &m.Layers, "heads": &m.Heads, "kv": &m.KVHeads, "dim": &m.HeadDim, "huge": &huge, "extreme": &extreme, "broken": &broken}[name] = n
+		*map[string]*int{"hidden": &m.Hidden, "layers": &m.Layers, "heads": &m.Heads, "kv": &m.KVHeads, "dim": &m.HeadDim, "vocab": &m.Vocab, "huge": &huge, "extreme": &extreme, "broken": &broken}[name] = n
 	}
 	if huge > 0 {
 		m.Poison = map[string]float64{"model.layers.0.mlp.gate_proj.weight": 1e6}

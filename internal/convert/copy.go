@@ -41,9 +41,21 @@ func (r *run) carried(ctx context.Context, t plan.Tensor) error {
 	case plan.Zero:
 		return r.zeroTensor(ctx, t, make([]byte, copyBytes))
 	case plan.Copy:
-		return r.copyTensor(ctx, t, make([]byte, copyBytes))
+		buf, to := make([]byte, copyBytes), r.tensor(t.Name)
+		for _, w := range t.Weights() {
+			if err := r.copyWeight(ctx, w, to, buf); err != nil {
+				return err
+			}
+		}
+		return to.Close()
 	}
-	return r.convertTensor(ctx, t, copyBytes/8)
+	values, to := make([]float64, min(copyBytes/8, t.Elements())), r.floats(t.Name)
+	for _, w := range t.Weights() {
+		if err := r.convertWeight(ctx, w, t.Factor, to, values); err != nil {
+			return err
+		}
+	}
+	return to.Close()
 }
 
 // zeroTensor writes zeros.
@@ -62,10 +74,10 @@ func (r *run) zeroTensor(ctx context.Context, t plan.Tensor, zeros []byte) error
 	return to.Close()
 }
 
-// copyTensor copies the bytes of a tensor, looking at floats as they pass.
-func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
-	from, to := t.Weight, r.tensor(t.Name)
-	data, look := from.Data(), t.DType.Float()
+// copyWeight copies the bytes of a weight, looking at floats as they pass.
+func (r *run) copyWeight(ctx context.Context, from *family.Weight, to *tensor, buf []byte) error {
+	data, dtype := from.Data(), from.DType()
+	look := dtype.Float()
 	for at := int64(0); at < from.Bytes(); {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -75,8 +87,8 @@ func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
 			return from.ReadError(err)
 		}
 		if look {
-			if i := checkpoint.FirstNonFinite(part, t.DType); i >= 0 {
-				r.warnNonFinite(from, at/t.DType.Size()+int64(i))
+			if i := checkpoint.FirstNonFinite(part, dtype); i >= 0 {
+				r.warnNonFinite(from, at/dtype.Size()+int64(i))
 				look = false // once a tensor
 			}
 		}
@@ -86,15 +98,13 @@ func (r *run) copyTensor(ctx context.Context, t plan.Tensor, buf []byte) error {
 		at += int64(len(part))
 		r.advance(int64(len(part)))
 	}
-	return to.Close()
+	return nil
 }
 
-// convertTensor writes the values of a tensor in another type or times a
-// factor.
-func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) error {
-	from, to := t.Weight, r.floats(t.Name)
-	factor := t.Factor / from.Factor // the weight brings its own
-	values := make([]float64, min(int64(atOnce), from.Elements()))
+// convertWeight writes the values of a weight in another type, or times a factor that contains the
+// weight's own. It uses the room of values.
+func (r *run) convertWeight(ctx context.Context, from *family.Weight, factor float64, to *floats, values []float64) error {
+	factor /= from.Factor
 	look := true
 	for at := int64(0); at < from.Elements(); {
 		if err := context.Cause(ctx); err != nil {
@@ -117,9 +127,9 @@ func (r *run) convertTensor(ctx context.Context, t plan.Tensor, atOnce int) erro
 			return err
 		}
 		at += int64(len(part))
-		r.advance(checkpoint.Spec{DType: t.DType, Shape: []int64{int64(len(part))}}.Bytes())
+		r.advance(checkpoint.Spec{DType: to.Spec().DType, Shape: []int64{int64(len(part))}}.Bytes())
 	}
-	return to.Close()
+	return nil
 }
 
 // warnNonFinite warns of a value that is carried along though it is none, once

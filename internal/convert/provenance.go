@@ -55,7 +55,9 @@ func (r *run) owners() map[string]int {
 				owners[r.Source.Weight(family.InLayer(t.Layer, a.Name)).Stored()] = t.Shard
 			}
 		default:
-			owners[t.Weight.Stored()] = t.Shard
+			for _, w := range t.Weights() {
+				owners[w.Stored()] = t.Shard
+			}
 		}
 	}
 	return owners

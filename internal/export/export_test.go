@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -13,13 +14,17 @@ import (
 // TestMetadata: of a config.json come the keys that the converter of llama.cpp writes, in its
 // order (../llamacpp/testdata/make.py). What the source passes through is that file's own.
 func TestMetadata(t *testing.T) {
-	const folder = "../llamacpp/testdata/deepseek_v3"
-	config, err := os.ReadFile(folder + "/config.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for suffix, dtype := range map[string]checkpoint.DType{".f32": checkpoint.F32, ".f16": checkpoint.F16, ".bf16": checkpoint.BF16, ".q8_0": checkpoint.Q8_0} {
-		text, err := os.ReadFile(folder + suffix + ".gguf")
+	const folder = "../llamacpp/testdata/"
+	for file, dtype := range map[string]checkpoint.DType{
+		"deepseek_v3.f32": checkpoint.F32, "deepseek_v3.f16": checkpoint.F16, "deepseek_v3.bf16": checkpoint.BF16, "deepseek_v3.q8_0": checkpoint.Q8_0,
+		"experts.f32": checkpoint.F32, "experts.q8_0": checkpoint.Q8_0,
+	} {
+		stem, _, _ := strings.Cut(file, ".")
+		config, err := os.ReadFile(folder + stem + "/config.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(folder + file + ".gguf")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,11 +38,11 @@ func TestMetadata(t *testing.T) {
 		}
 		for i, p := range want.Metadata {
 			if i >= len(got) || !reflect.DeepEqual(got[i], p) {
-				t.Errorf("%s: pair %d is %.80v, want %.80v", dtype, i, got[min(i, len(got)-1)], p)
+				t.Errorf("%s: pair %d is %.80v, want %.80v", file, i, got[min(i, len(got)-1)], p)
 			}
 		}
 		if len(got) != len(want.Metadata) {
-			t.Errorf("%s: %d pairs, want %d", dtype, len(got), len(want.Metadata))
+			t.Errorf("%s: %d pairs, want %d", file, len(got), len(want.Metadata))
 		}
 	}
 }

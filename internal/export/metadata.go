@@ -5,6 +5,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/gguf"
+	"github.com/mha2mla/mha2mla/internal/llamacpp"
 )
 
 // sizes holds those members of the configuration of a DeepSeek-V3 that become keys.
@@ -30,6 +31,8 @@ type sizes struct {
 	NopeDim      uint32  `json:"qk_nope_head_dim"`
 	RopeDim      uint32  `json:"qk_rope_head_dim"`
 	ValueDim     uint32  `json:"v_head_dim"`
+	Scoring      string  `json:"scoring_func"`
+	Renorm       bool    `json:"norm_topk_prob"`
 	Scaling      *yarn   `json:"rope_scaling"`
 }
 
@@ -45,10 +48,6 @@ type yarn struct {
 
 // arch is what llama.cpp calls the class that is written.
 const arch = "deepseek2"
-
-// sigmoid is the number of the function by which experts are chosen, of which there are none
-// (gguf-py/gguf/constants.py, ExpertGatingFuncType).
-const sigmoid = 2
 
 // quantisation is the version of the forms of blocks (GGML_QUANT_VERSION).
 const quantisation = 2
@@ -102,7 +101,11 @@ func (s *sizes) common() (m gguf.Metadata) {
 	of(&m, "expert_used_count", s.ExpertsUsed)
 	of(&m, "expert_group_count", s.Groups)
 	of(&m, "expert_group_used_count", s.GroupsUsed)
-	of(&m, "expert_gating_func", uint32(sigmoid))
+	for number, name := range llamacpp.Scorings {
+		if name == s.Scoring {
+			of(&m, "expert_gating_func", number)
+		}
+	}
 	of(&m, "attention.key_length", s.KVLoraRank+s.RopeDim)
 	of(&m, "attention.value_length", s.KVLoraRank)
 	return m
@@ -123,6 +126,9 @@ func (s *sizes) latent() (m gguf.Metadata) {
 	of(&m, "expert_feed_forward_length", s.MoE)
 	of(&m, "expert_shared_count", s.Shared)
 	of(&m, "expert_weights_scale", s.Scale)
+	if s.Renorm {
+		of(&m, "expert_weights_norm", true)
+	}
 	of(&m, "rope.dimension_count", s.RopeDim)
 	if s.Scaling != nil {
 		of(&m, "rope.scaling.yarn_log_multiplier", float32(0.1*s.Scaling.MScale))

@@ -2,6 +2,8 @@ package export
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -9,12 +11,12 @@ import (
 	"github.com/mha2mla/mha2mla/internal/llamacpp"
 )
 
-// Type returns the type in which a tensor is written that asks for the given one. Vectors and
-// norms are F32 (conversion/base.py, prepare_tensors), and rows that are no whole blocks of
+// Type returns the type in which a tensor is written that asks for the given one. Vectors, norms
+// and routers are F32 (conversion/base.py, prepare_tensors), and rows that are no whole blocks of
 // Q8_0 are F16.
-func Type(shape []int64, asked checkpoint.DType) checkpoint.DType {
+func Type(name string, shape []int64, asked checkpoint.DType) checkpoint.DType {
 	switch {
-	case len(shape) <= 1, asked == checkpoint.F64:
+	case len(shape) <= 1, asked == checkpoint.F64, strings.HasSuffix(name, "."+llamacpp.Router+".weight"):
 		return checkpoint.F32
 	case asked == checkpoint.Q8_0 && shape[len(shape)-1]%gguf.Q8Numbers != 0:
 		return checkpoint.F16
@@ -51,6 +53,20 @@ const upward = "self_attn.kv_b_proj.weight"
 func Parts(name string) (keys, values string, ok bool) {
 	prefix, ok := strings.CutSuffix(name, upward)
 	return prefix + llamacpp.ContentKeys + ".weight", prefix + llamacpp.Values + ".weight", ok
+}
+
+// expert matches the names of the tensors of one expert.
+var expert = regexp.MustCompile(`^(.*\.` + regexp.QuoteMeta(llamacpp.Experts) + `)(\d+)\.(.*)$`)
+
+// OfExperts returns the name of the tensor that holds one projection of all experts of a layer, if
+// the named one is that projection of one of them, and which.
+func OfExperts(name string) (all string, number int, ok bool) {
+	found := expert.FindStringSubmatch(name)
+	if found == nil {
+		return "", 0, false
+	}
+	number, err := strconv.Atoi(found[2])
+	return found[1] + found[3], number, err == nil
 }
 
 // Sink takes the values of one tensor, in row-major order.

@@ -15,7 +15,7 @@ import (
 // that checkpoint (../llamacpp/testdata/make.py).
 func TestGGUF(t *testing.T) {
 	for file, kind := range map[string]string{
-		"llama.f16": "llama", "qwen2.f16": "qwen2", "qwen3.f16": "qwen3", "deepseek_v3.f32": "deepseek_v3", "deepseek_v3.f16": "deepseek_v3",
+		"llama.f16": "llama", "qwen2.f16": "qwen2", "qwen3.f16": "qwen3", "deepseek_v3.f32": "deepseek_v3", "deepseek_v3.f16": "deepseek_v3", "experts.f32": "experts",
 	} {
 		t.Run(file, func(t *testing.T) {
 			folder := "../llamacpp/testdata/"

@@ -52,6 +52,7 @@ type deepseekConfig struct {
 	Scale          float64 `json:"routed_scaling_factor"`
 	Scoring        string  `json:"scoring_func"`
 	NormTopK       bool    `json:"norm_topk_prob"`
+	TopKMethod     string  `json:"topk_method"`
 }
 
 // encode returns the text of the configuration.
@@ -126,12 +127,17 @@ func latent(k *keys, t *tensors) *config {
 		FirstDense: k.integer("leading_dense_block_count", 0), Experts: k.integer("expert_count", 0),
 		ExpertsUsed: k.integer("expert_used_count", 0), Groups: k.integer("expert_group_count", 1), GroupsUsed: k.integer("expert_group_used_count", 1),
 		Shared: k.integer("expert_shared_count", 0), MoE: k.integer("expert_feed_forward_length", c.Intermediate),
-		LayerFrequency: 1, Scale: k.number("expert_weights_scale", 1), Scoring: "sigmoid",
+		LayerFrequency: 1, Scale: k.number("expert_weights_scale", 1), Scoring: k.scoring(), TopKMethod: "greedy",
+	}
+	norm, there, err := k.Bool(k.of("expert_weights_norm"))
+	d.NormTopK, _ = keep(k, norm, there, err)
+	if t.stored[fmt.Sprintf("blk.%d.%s", d.FirstDense, storedRouterBias)] != nil {
+		d.TopKMethod = "noaux_tc"
 	}
 	d.NopeDim = k.integer("attention.key_length_mla", -1) - d.RopeDim
-	v, there, err := k.Uint(k.of("attention.q_lora_rank"))
-	if v, there = keep(k, v, there, err); there {
-		rank := int64(v)
+	rank, there, err := k.Uint(k.of("attention.q_lora_rank"))
+	if rank, there = keep(k, rank, there, err); there {
+		rank := int64(rank)
 		d.QLoraRank = &rank // 0 says that queries are not compressed
 	}
 	if k.err == nil && (d.NopeDim <= 0 || d.ValueDim <= 0 || d.KVLoraRank <= 0) {
@@ -139,6 +145,21 @@ func latent(k *keys, t *tensors) *config {
 	}
 	c.deepseekConfig, c.KVHeads, c.RopeScaling = d, c.Heads, scaling(k, t)
 	return c
+}
+
+// Scorings names the functions that make scores of a router's logits, by their numbers
+// (gguf-py/gguf/constants.py of llama.cpp, ExpertGatingFuncType).
+var Scorings = map[uint32]string{1: "softmax", 2: "sigmoid"}
+
+// scoring reads the function that makes scores of a router's logits: where nothing is said,
+// llama.cpp takes a softmax.
+func (k *keys) scoring() string {
+	number := k.integer("expert_gating_func", 1)
+	name := Scorings[uint32(number)]
+	if name == "" && k.err == nil {
+		k.err = &UnsupportedError{fmt.Sprintf("experts that are chosen by function %d are not supported", number), "choose a model whose router is a softmax or a sigmoid"}
+	}
+	return name
 }
 
 // scaling reads the scaling of RoPE, as the rope_scaling of a config.json; nil if there is

@@ -13,7 +13,7 @@ import (
 // FuzzRead: whatever a GGUF file says of a model, reading it neither panics nor promises what
 // cannot be read.
 func FuzzRead(f *testing.F) {
-	for _, name := range []string{"llama.f16", "qwen2.f16", "qwen3.f16", "deepseek_v3.q8_0"} {
+	for _, name := range []string{"llama.f16", "qwen2.f16", "qwen3.f16", "deepseek_v3.q8_0", "experts.q8_0"} {
 		text, err := os.ReadFile("testdata/" + name + ".gguf")
 		if err != nil {
 			f.Fatal(err)

@@ -58,7 +58,24 @@ var inLayer = map[string]string{
 	"mlp.gate_proj":                "ffn_gate",
 	"mlp.up_proj":                  "ffn_up",
 	"mlp.down_proj":                "ffn_down",
+	Router:                         "ffn_gate_inp",
+	"mlp.shared_experts.gate_proj": "ffn_gate_shexp",
+	"mlp.shared_experts.up_proj":   "ffn_up_shexp",
+	"mlp.shared_experts.down_proj": "ffn_down_shexp",
+	Experts + "gate_proj":          "ffn_gate_exps",
+	Experts + "up_proj":            "ffn_up_exps",
+	Experts + "down_proj":          "ffn_down_exps",
 }
+
+// Experts lie one after the other in one tensor. These are the names that the converter of
+// llama.cpp has for it, and those of what chooses experts (conversion/deepseek.py).
+const (
+	Experts = "mlp.experts."
+	Router  = "mlp.gate"
+
+	routerBias       = "mlp.gate.e_score_correction_bias"
+	storedRouterBias = "exp_probs_b.bias"
+)
 
 // llama.cpp splits a kv_b_proj, and transposes the part that makes keys of a latent, head by
 // head, because it multiplies queries by it (conversion/deepseek.py, modify_tensors). These
@@ -82,6 +99,9 @@ func Name(name string) (string, bool) {
 	if !ok || !found || end < 0 {
 		return "", false
 	}
+	if rest == routerBias {
+		return "blk." + layer + "." + storedRouterBias, true
+	}
 	part, ok := inLayer[rest[:end]]
 	return "blk." + layer + "." + part + rest[end:], ok
 }
@@ -100,6 +120,9 @@ func original(name string) (full, part string) {
 	end := strings.LastIndexByte(rest, '.')
 	if !ok || !found || end < 0 || err != nil || strconv.Itoa(number) != layer || number < 0 {
 		return "", ""
+	}
+	if rest == storedRouterBias {
+		return "model.layers." + layer + "." + routerBias, routerBias
 	}
 	for hf, stored := range inLayer {
 		if stored == rest[:end] {
@@ -134,6 +157,8 @@ func (t *tensors) presented(arch architecture, c *config) ([]Tensor, bool) {
 			t.err = &UnsupportedError{fmt.Sprintf("tensor %q is none that a %s has", name, c.Architectures[0]), "name the checkpoint that the file was made of"}
 		case part == ContentKeys:
 			all = append(all, t.joined(name, c))
+		case strings.HasPrefix(part, Experts):
+			all = append(all, t.experts(full, stored, c)...)
 		case arch.permuted && (part == "self_attn.q_proj" || part == "self_attn.k_proj"):
 			all = append(all, t.halved(full, stored, c.HeadDim))
 		default:

@@ -107,3 +107,21 @@ func transpose(dst, src []byte, rows, columns, size int64) {
 		}
 	}
 }
+
+// mostExperts is more experts than any model has.
+const mostExperts = 1 << 16
+
+// experts presents the tensor that holds one projection of all experts as those of each.
+func (t *tensors) experts(name string, stored *gguf.Tensor, c *config) (all []Tensor) {
+	s := stored.Shape
+	if c.deepseekConfig == nil || len(s) != 3 || s[0] != c.Experts || s[0] > mostExperts {
+		t.err = fmt.Errorf("tensor %q has shape %v, and the keys say nothing of so many experts", stored.Name, s)
+		return nil
+	}
+	size, data := s[1]*s[2]*stored.Type.FloatSize(), stored.Floats()
+	for i := range s[0] {
+		own := strings.Replace(name, Experts, fmt.Sprintf("%s%d.", Experts, i), 1)
+		all = append(all, Tensor{own, dtype(stored), s[1:], io.NewSectionReader(data, i*size, size)})
+	}
+	return all
+}

@@ -52,8 +52,6 @@ func (c *Choices) describe() (err error) {
 		return Misuse("a GGUF file has %v and no other", option.Layout.Is(layout.FormDeepseek)).Try(other)
 	case !c.target.RunsGGUF():
 		return Misuse("a GGUF file is for llama.cpp and Ollama, not for %s", c.target).Try("leave %v out, or %s", option.Target, other)
-	case c.model.MoE != nil:
-		return unsupported("GGUF files of models with experts are not written").Try("name a directory for OUT, of which llama.cpp's convert_hf_to_gguf.py makes one")
 	}
 	config := c.model.Config.Clone()
 	config.Delete(config.Constants()...) // which are no JSON
@@ -62,15 +60,24 @@ func (c *Choices) describe() (err error) {
 }
 
 // formGGUF gives the tensors the names and types that they have in a GGUF file, puts the two
-// parts of each kv_b_proj in its place, and lists the keys of the file. It returns an error if
-// llama.cpp has no name for a tensor.
+// parts of each kv_b_proj in its place, and one tensor in the place of those of all experts of a
+// layer. It lists the keys of the file. It returns an error if llama.cpp has no name for a tensor.
 func (p *Plan) formGGUF() (err error) {
 	whole := p.Tensors
 	p.Tensors, p.Bytes = nil, 0
 	m, heads := p.Target.MLA, int64(p.Target.Heads)
+	stacks := make(map[string]int)
 	for _, t := range whole {
 		keys, values, split := export.Parts(t.Name)
+		stack, expert, stacked := export.OfExperts(t.Name)
 		switch {
+		case stacked:
+			at, begun := stacks[stack]
+			if !begun {
+				at, stacks[stack] = len(p.Tensors), len(p.Tensors)
+				p.beginStack(t, stack)
+			}
+			p.Tensors[at].stack(t, expert)
 		case split:
 			p.addGGUF(t, keys, heads, int64(m.KVLoraRank), int64(m.NopeDim))
 			p.addGGUF(t, values, heads, int64(m.ValueDim), int64(m.KVLoraRank))
@@ -90,9 +97,27 @@ func (p *Plan) formGGUF() (err error) {
 	if err != nil {
 		return err
 	}
-	most := export.Type([]int64{1, 0}, p.DType.of(p.dtype(family.QProj))) // the type that most numbers have
+	most := export.Type("", []int64{1, 0}, p.DType.of(p.dtype(family.QProj))) // the type that most numbers have
 	p.Keys, err = export.Metadata(p.Config, most, general, p.choices.vocabulary)
 	return err
+}
+
+// beginStack adds a tensor for one projection of all experts of a layer, of which t is that of one.
+func (p *Plan) beginStack(t Tensor, name string) {
+	experts := p.Target.MoE.Experts
+	t.Experts = make([]*family.Weight, experts)
+	p.addGGUF(t, name, append([]int64{int64(experts)}, t.Shape...)...)
+}
+
+// stack puts the weight of an expert into its place. All are copied, or none is.
+func (t *Tensor) stack(one Tensor, expert int) {
+	t.Experts[expert] = one.Weight
+	if expert == 0 {
+		t.Weight, t.From = one.Weight, one.From
+	}
+	if t.Action == Copy && t.DType != one.Weight.DType() {
+		t.Action, t.Factor = Convert, one.Weight.Factor
+	}
 }
 
 // KeysOf returns the keys of one of the GGUF files. Where there are several, the first has all that
@@ -124,7 +149,7 @@ func (p *Plan) modelfile() string {
 
 // addGGUF adds a tensor under a name and in a shape, in the type that it has in a GGUF file.
 func (p *Plan) addGGUF(t Tensor, name string, shape ...int64) {
-	t.Name, t.Shape, t.DType = name, shape, export.Type(shape, t.DType)
+	t.Name, t.Shape, t.DType = name, shape, export.Type(name, shape, t.DType)
 	if t.Precision == checkpoint.Q8_0 {
 		t.Precision = checkpoint.F32 // a factor for all of a tensor is in the scales of its blocks
 	}

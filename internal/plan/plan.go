@@ -79,12 +79,21 @@ type Tensor struct {
 	Shift  float64 `json:"shift,omitempty"`  // is added before the factor multiplies, for Convert
 	Shard  int     `json:"shard"`            // index into the shards
 
-	Weight *family.Weight `json:"-"` // the weight that is copied, for Copy and Convert; Factor contains its factor
-	Layer  int            `json:"-"` // the layer whose conversion computes the tensor, for Compute
+	Weight  *family.Weight   `json:"-"` // the weight that is copied, for Copy and Convert; Factor contains its factor
+	Experts []*family.Weight `json:"-"` // those of all experts, one after the other; nil: Weight alone
+	Layer   int              `json:"-"` // the layer whose conversion computes the tensor, for Compute
 
 	// Precision is a type that has the numbers as fine as those are among which the tensor stands:
 	// layouts choose factors by it. It is DType but in GGUF files, whose vectors are F32 in any case.
 	Precision checkpoint.DType `json:"-"`
+}
+
+// Weights lists the weights that a tensor is copied or converted from, one after the other.
+func (t Tensor) Weights() []*family.Weight {
+	if t.Experts != nil || t.Weight == nil {
+		return t.Experts
+	}
+	return []*family.Weight{t.Weight}
 }
 
 // Shard is one file of weights to be written.
