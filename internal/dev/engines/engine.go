@@ -57,9 +57,9 @@ func (e engine) missing() string {
 	return ""
 }
 
-// ask has e answer for a model, which is a folder.
+// ask has e answer for a model, which is a folder or for llama.cpp may be a GGUF file.
 func (b *bench) ask(e engine, model string) (answer, error) {
-	if e.converter != "" {
+	if e.converter != "" && filepath.Ext(model) != ".gguf" {
 		var err error
 		if model, err = b.gguf(e, model); err != nil {
 			return answer{}, err

@@ -19,6 +19,7 @@ const (
 type bench struct {
 	program   string // mha2mla
 	model     string // folder of the source
+	packed    string // GGUF file that the source is of; empty: it is not there
 	python    string // Python interpreter that has Transformers and gguf
 	installed string // folder of the other engines
 	scripts   string // folder of the Python programs
@@ -35,6 +36,7 @@ func main() {
 	b := &bench{done: map[string]*measured{}, written: map[string][]int{}}
 	flag.StringVar(&b.program, "program", "", "mha2mla")
 	flag.StringVar(&b.model, "model", "", "folder of SmolLM2-135M-Instruct")
+	flag.StringVar(&b.packed, "gguf", "", "GGUF file of the same model, whose conversion to another is tried, too")
 	flag.StringVar(&b.python, "python", "", "Python interpreter that has Transformers and gguf")
 	flag.StringVar(&b.installed, "installed", "", "folder of the other engines, as the script install leaves it")
 	flag.StringVar(&b.scripts, "scripts", "internal/dev/engines/py", "folder of the Python programs")
@@ -77,6 +79,9 @@ func (b *bench) run(text, calibrate string) (failed int, err error) {
 			continue
 		}
 		failed += b.try(e)
+		if e.converter != "" {
+			failed += b.tryGGUF(e)
+		}
 	}
 	return failed, nil
 }
@@ -116,7 +121,7 @@ func (b *bench) line(e engine, name, model string, s said) bool {
 		return false
 	}
 	which := "conversion"
-	if name == "source" {
+	if name == "source" || name == packedName { // nobody else runs it
 		which = name
 	}
 	if b.written[which] == nil {
