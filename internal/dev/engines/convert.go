@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
@@ -13,8 +14,12 @@ import (
 	"github.com/mha2mla/mha2mla/internal/verify"
 )
 
-// conversion is a way to convert the model. All have a latent of 128 and a rotary key of 64
-// floats, which is half of what SmolLM2-135M caches, and differ in the form alone.
+// sizes are those of all conversions: half of what SmolLM2-135M caches. The base is the one
+// that the search finds for them, and is named to spare every conversion a search.
+var sizes = []string{"--kv-lora-rank", "128", "--rope-dims", "64", "--rope-theta", "100000"}
+
+// conversion is a way to convert the model. All have the same sizes and differ in the form
+// alone.
 type conversion struct {
 	name  string
 	flags []string
@@ -94,8 +99,8 @@ func (b *bench) measure(c conversion) (*measured, error) {
 		return m, nil
 	}
 	m := &measured{dir: b.path("converted" + strconv.Itoa(len(b.done)))}
-	args := append([]string{"convert", "--force", "--kv-lora-rank", "128", "--rope-dims", "64", "--stats", b.path("stats")}, c.flags...)
-	if _, err := b.command(nil, b.program, append(args, b.model, m.dir)...); err != nil {
+	args := slices.Concat([]string{"convert", "--force", "--stats", b.path("stats")}, sizes, c.flags, []string{b.model, m.dir})
+	if _, err := b.command(nil, b.program, args...); err != nil {
 		return nil, err
 	}
 	if err := b.verify(m, b.model); err != nil {
