@@ -1,6 +1,7 @@
 package calib
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/forward"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // windowsAtOnce is how many windows go through a layer before their sums are added up.
@@ -22,8 +24,16 @@ const windowsAtOnce = 8
 // model runs on, for which temp names a file if they do not fit into memory. Progress, if
 // not nil, is told how many layers are done. It is an error if a layer computes
 // activations that are not finite.
-func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, take func(layer int, s *Sums) error, progress func(done, total int64)) (err error) {
-	windows, sample := t.run()
+func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, take func(layer int, s *Sums) error, progress func(done, total int64)) error {
+	return collectChunks(ctx, m, t.chunks(), temp, take, progress)
+}
+
+// collectChunks is Collect for some chunks of a text.
+func collectChunks(ctx context.Context, m *family.Model, chunks []chunk, temp func() string, take func(layer int, s *Sums) error, progress func(done, total int64)) (err error) {
+	var windows tokens.Windows
+	for _, c := range chunks {
+		windows = append(windows, c.windows...)
+	}
 	s, err := forward.NewStreams(windows, m.Hidden, temp)
 	if err != nil {
 		return err
@@ -33,13 +43,17 @@ func Collect(ctx context.Context, m *family.Model, t Text, temp func() string, t
 	if err := s.Embed(d, windows); err != nil {
 		return err
 	}
+	moments, later := newMomenter(m.Hidden), (*Sums)(nil)
+	if len(chunks) > 1 {
+		later = newSums(m, windows.Longest())
+	}
 	for n := range m.Layers {
-		c := &collector{streams: s, kept: len(t.Kept), sampled: sample, sums: newSums(m, t.Kept.Longest()), moments: newMomenter(m.Hidden), eps: m.NormEps, wide: m.WideNorms}
-		sums, err := c.collect(ctx, d, n, len(windows))
+		c := &collector{streams: s, chunks: chunks, sums: newSums(m, windows.Longest()), later: later, moments: moments, eps: m.NormEps, wide: m.WideNorms}
+		total, err := c.collect(ctx, d, n, len(windows))
 		if err != nil {
 			return err
 		}
-		if err := take(n, sums); err != nil {
+		if err := take(n, total); err != nil {
 			return err
 		}
 		if progress != nil {
@@ -68,20 +82,23 @@ func (c *collector) collect(ctx context.Context, d forward.Decoder, n, windows i
 			return nil, err
 		}
 	}
-	if slices.ContainsFunc(append(c.sums.Mean, c.sums.Scores...), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
+	total := cmp.Or(c.total, c.sums) // the latter of a text without windows
+	if slices.ContainsFunc(append(total.Mean, total.Scores...), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
 		return nil, &checkpoint.FormatError{Path: d.Source.Path, What: fmt.Sprintf("layer %d computes activations that are not finite", n)}
 	}
-	return c.sums, nil
+	return total, nil
 }
 
 // collector adds up one layer.
 type collector struct {
 	layer   *forward.Layer
 	streams *forward.Streams
-	kept    int          // how many windows are added up: the first ones
-	sampled []int        // the windows whose inputs are kept
+	chunks  []chunk      // the chunk whose windows come next, and those after it
+	before  int          // how many windows come before that chunk
 	roots   []f32.Matrix // [H]: L of L·Lᵀ = W_o^hᵀ W_o^h, [D × D]
-	sums    *Sums
+	sums    *Sums        // of the chunk so far
+	total   *Sums        // of the chunks before it; nil if there is none
+	later   *Sums        // zero, for all chunks but the first; nil if there is no other
 	moments *momenter
 	eps     float64 // ε of the norms on queries and keys
 	wide    bool    // these are norms of all heads together
@@ -107,22 +124,32 @@ func (c *collector) group(ctx context.Context, from, to int) error {
 		return err
 	}
 	for i, o := range seen {
-		if slices.Contains(c.sampled, from+i) {
-			c.sums.Sample = append(c.sums.Sample, o.x)
-		}
-		if from+i >= c.kept {
-			continue
-		}
-		c.sums.Tokens += float64(o.x.Rows)
-		c.moments.add(c.sums.Input, o.x, nil)
-		c.moments.add(c.sums.Attended, o.x, o.attended)
-		o.addCrosses(c.sums)
-		theirs := o.sums.vectors()
-		for name, v := range c.sums.vectors() {
-			addTo(v, theirs[name])
-		}
+		c.add(from+i, o)
 	}
 	return nil
+}
+
+// add adds window i to the sums of its chunk, and these to those of the chunks before if it is the
+// last one.
+func (c *collector) add(i int, o *observation) {
+	here := c.chunks[0]
+	i -= c.before
+	if slices.Contains(here.sampled, i) {
+		c.sums.Sample = append(c.sums.Sample, o.x)
+	}
+	if i < here.kept {
+		o.addTo(c.sums, c.moments)
+	}
+	if i < len(here.windows)-1 {
+		return
+	}
+	c.chunks, c.before = c.chunks[1:], c.before+len(here.windows)
+	if c.total == nil {
+		c.total, c.sums = c.sums, c.later
+		return
+	}
+	c.total.follow(c.sums)
+	c.sums.clear()
 }
 
 // observation holds the sums of one window.
@@ -148,6 +175,18 @@ func newObservation(c *collector, tokens int) *observation {
 		*v = make([]float64, len(*v))
 	}
 	return o
+}
+
+// addTo adds the window to sums.
+func (o *observation) addTo(sums *Sums, moments *momenter) {
+	sums.Tokens += float64(o.x.Rows)
+	moments.add(sums.Input, o.x, nil)
+	moments.add(sums.Attended, o.x, o.attended)
+	o.addCrosses(sums)
+	theirs := o.sums.vectors()
+	for name, v := range sums.vectors() {
+		addTo(v, theirs[name])
+	}
 }
 
 // input keeps the attention input.

@@ -72,7 +72,10 @@ func (f *File) Close() error { return f.src.Close() }
 
 // For is an error if the statistics are not those of m, or tensors are missing or of
 // wrong shapes.
-func (f *File) For(m *family.Model) error {
+func (f *File) For(m *family.Model) error { return f.complete(m, true) }
+
+// complete is For, where there may be no sample.
+func (f *File) complete(m *family.Model, sample bool) error {
 	model, err := Fingerprint(m)
 	switch {
 	case err != nil:
@@ -86,6 +89,9 @@ func (f *File) For(m *family.Model) error {
 			if t == nil || t.DType != checkpoint.F64 || !slices.Equal(t.Shape, shape) {
 				return f.malformed("tensor %q is missing or is not %v of F64", inFile(n, name), shape)
 			}
+		}
+		if !sample {
+			continue
 		}
 		t := f.src.Lookup(inFile(n, sampleInputs))
 		if t == nil || t.DType != checkpoint.F32 || len(t.Shape) != 3 || t.Shape[0] < 1 || t.Shape[1] < 1 || t.Shape[2] != int64(m.Hidden) {
@@ -107,7 +113,7 @@ func (f *File) Memory() int64 {
 // layers returns how many layers the file has sums of.
 func (f *File) layers() int64 {
 	n := int64(0)
-	for f.src.Lookup(inFile(int(n), sampleInputs)) != nil {
+	for f.src.Lookup(inFile(int(n), "input_sum")) != nil {
 		n++
 	}
 	return n
@@ -149,9 +155,12 @@ func readTriangle(t *checkpoint.Tensor, m *mat.SymDense) error {
 	return nil
 }
 
-// readSample reads the sampled inputs of a layer.
+// readSample reads the sampled inputs of a layer, if there are any.
 func (f *File) readSample(layer int, s *Sums) error {
 	t := f.src.Lookup(inFile(layer, sampleInputs))
+	if t == nil {
+		return nil
+	}
 	windows, length, d := int(t.Shape[0]), int(t.Shape[1]), int(t.Shape[2])
 	for i := range windows {
 		x := f32.New(length, d)

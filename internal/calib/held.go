@@ -60,17 +60,6 @@ func (t Text) run() (windows tokens.Windows, sample []int) {
 	return windows, sample
 }
 
-// sampleShape returns the shape of the inputs of a layer that are kept, [windows, tokens,
-// d].
-func (t Text) sampleShape(hidden int) []int64 {
-	windows, sample := t.run()
-	shape := []int64{int64(len(sample)), 0, int64(hidden)}
-	for _, i := range sample {
-		shape[1] = int64(len(windows[i]))
-	}
-	return shape
-}
-
 // A sample has windows of one length, and few tokens, because each candidate of a search
 // is tried on all of it.
 const (

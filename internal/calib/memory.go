@@ -15,7 +15,7 @@ func Memory(m *family.Model, t Text) int64 {
 	d, f, T := int64(m.Hidden), int64(m.Inner()), int64(windows.Longest())
 	queries, keys := int64(m.Heads)*int64(m.HeadDim), int64(m.KVHeads)*int64(m.HeadDim)
 	layer := 4 * d * (2*queries + 2*keys + 3*f)
-	sums := (8*2 + 4) * d * d
+	sums := (8*2*int64(min(2, t.Chunks())) + 4) * d * d // of a chunk, and of those before it
 	streams := min(forward.InMemory, 4*d*int64(windows.Tokens()))
 	seen := windowsAtOnce * T * (4*d + 8*4*int64(m.Heads)) // inputs, and sums by head
 	head := 4 * T * (2*f32.QueriesAtOnce + int64(m.HeadDim))

@@ -105,6 +105,23 @@ func (s *Sums) Add(other *Sums) {
 	}
 }
 
+// follow adds the sums of the next chunk of the text, and its sample behind the one that is there.
+func (s *Sums) follow(next *Sums) {
+	s.Add(next)
+	s.Sample = append(s.Sample, next.Sample...)
+}
+
+// clear makes all sums zero.
+func (s *Sums) clear() {
+	s.Tokens, s.Sample = 0, nil
+	for _, v := range s.vectors() {
+		clear(v)
+	}
+	for _, m := range s.moments() {
+		m.Zero()
+	}
+}
+
 // lengthen makes room for the distances in windows of the given length, if that is
 // longer. It writes to new slices, because other sums may share those of s.
 func (s *Sums) lengthen(window int) {

@@ -15,6 +15,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/f32"
 	"github.com/mha2mla/mha2mla/internal/family"
+	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/tokens"
 	"gonum.org/v1/gonum/mat"
 )
@@ -47,11 +48,15 @@ func Gather(ctx context.Context, m *family.Model, t Text, add Merged, path strin
 		return info, err
 	}
 	defer func() { err = errors.Join(err, out.Discard()) }()
-	sample := t.sampleShape(m.Hidden)
+	sample := sampleShape(t.chunks(), m.Hidden)
 	if len(t.Kept) == 0 {
 		sample = add[0].src.Lookup(inFile(0, sampleInputs)).Shape
 	}
-	err = publish(ctx, m, out, name, info, sample, func(w *checkpoint.Writer) error {
+	f, err := out.Create(name)
+	if err != nil {
+		return info, err
+	}
+	err = fill(ctx, m, f, info, sample, func(take func(int, *Sums) error) error {
 		err := Collect(ctx, m, t, func() string { return out.Scratch("streams") }, func(layer int, sums *Sums) error {
 			if len(add) > 0 {
 				others, err := add.Sums(layer)
@@ -63,14 +68,17 @@ func Gather(ctx context.Context, m *family.Model, t Text, add Merged, path strin
 					sums.Sample = others.Sample
 				}
 			}
-			return write(w, layer, sums, info.Window)
+			return take(layer, sums)
 		}, progress)
 		if err != nil {
 			return err
 		}
 		return errors.Join(m.Source.Unchanged(), add.Unchanged())
 	})
-	return info, err
+	if err != nil {
+		return info, err
+	}
+	return info, out.Commit()
 }
 
 // describe returns the Info of a file of statistics of m over windows.
@@ -115,31 +123,25 @@ func Fingerprint(m *family.Model) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// publish creates a statistics file, has fill fill it, and gives it its name.
-func publish(ctx context.Context, m *family.Model, out *checkpoint.Output, name string, info Info, sample []int64, fill func(*checkpoint.Writer) error) error {
-	w, err := create(m, out, name, info, sample)
+// fill writes a statistics file to f, which it closes, of sums that give hands over layer by layer.
+// Each has a sample of the given shape.
+func fill(ctx context.Context, m *family.Model, f fsys.File, info Info, sample []int64, give func(take func(layer int, s *Sums) error) error) error {
+	w, err := create(m, f, info, sample)
 	if err != nil {
 		return err
 	}
-	if err := fill(w); err != nil {
+	err = give(func(layer int, s *Sums) error { return write(w, layer, s, info.Window) })
+	if err != nil {
 		return errors.Join(err, w.Abandon())
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	return out.Commit()
+	return context.Cause(ctx)
 }
 
-// create creates a statistics file with room for all layers, each with a sample of the
-// given shape.
-func create(m *family.Model, out *checkpoint.Output, name string, info Info, sample []int64) (*checkpoint.Writer, error) {
-	f, err := out.Create(name)
-	if err != nil {
-		return nil, err
-	}
+// create begins a statistics file with room for all layers, each with a sample of the given shape.
+func create(m *family.Model, f fsys.File, info Info, sample []int64) (*checkpoint.Writer, error) {
 	text, err := json.Marshal(info)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -149,7 +151,9 @@ func create(m *family.Model, out *checkpoint.Output, name string, info Info, sam
 		for name, shape := range shapes(m, info.Window) {
 			specs = append(specs, checkpoint.Spec{Name: inFile(n, name), DType: checkpoint.F64, Shape: shape})
 		}
-		specs = append(specs, checkpoint.Spec{Name: inFile(n, sampleInputs), DType: checkpoint.F32, Shape: sample})
+		if sample[0] > 0 {
+			specs = append(specs, checkpoint.Spec{Name: inFile(n, sampleInputs), DType: checkpoint.F32, Shape: sample})
+		}
 	}
 	return checkpoint.NewWriter(f, specs, map[string]string{"mha2mla_statistics": formatVersion, "info": string(text)})
 }
@@ -171,6 +175,9 @@ func write(w *checkpoint.Writer, layer int, s *Sums, window int) error {
 		if err := writeTriangle(w.Tensor(inFile(layer, name)), m); err != nil {
 			return err
 		}
+	}
+	if len(s.Sample) == 0 {
+		return nil
 	}
 	return writeSample(w.Tensor(inFile(layer, sampleInputs)), s.Sample)
 }

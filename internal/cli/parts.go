@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -17,14 +18,16 @@ func newPart() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "part",
 		Short: "Make a part of a conversion that was planned",
-		Long: `part makes a part of what plan has planned: search comes first, once, and
-convert as often as there are shares. See mha2mla plan --help.`,
+		Long: `part makes a part of what plan has planned. The stages follow each other: text
+and calibrate where statistics are gathered, then search, then convert. Text and
+search run once, the others as often as there are shares. What begins too early
+exits with status 75. See mha2mla plan --help.`,
 		Example: `  mha2mla part search converted/
   mha2mla part convert 0/2 converted/`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPartSearch(), newPartConvert())
+	cmd.AddCommand(newPartText(), newPartCalibrate(), newPartSearch(), newPartConvert())
 	return cmd
 }
 
@@ -40,13 +43,44 @@ func partFlags(cmd *cobra.Command) func(out string) job.Part {
 	}
 }
 
+func newPartText() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "text [flags] OUT",
+		Short: "Make the text that statistics are of",
+		Long: `part text reads the text that plan was given, has the checkpoint make what it is
+to make itself, and puts all of it down in OUT.parts. It runs once, on one
+machine; if it has run already, it does nothing.`,
+		Example: `  mha2mla part text converted/`,
+	}
+	takes(cmd, "OUT")
+	part, output := partFlags(cmd), uiFlags(cmd)
+	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
+		return part(args[0]).Text(cmd.Context(), output())
+	})
+	return cmd
+}
+
+func newPartCalibrate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "calibrate [flags] I/N OUT",
+		Short: "Gather statistics of some of the text",
+		Long: `part calibrate runs the checkpoint on share I, counted from 0, of N shares of
+the text, and leaves the statistics in OUT.parts. A text has eight chunks at
+most, so that more shares of it have nothing to do. Chunks that are there
+already are not run again.`,
+		Example: `  mha2mla part calibrate 3/8 converted/`,
+	}
+	return shared(cmd, "chunks_gathered", "%d chunk(s) of text gathered\n", job.Part.Calibrate)
+}
+
 func newPartSearch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "search [flags] OUT",
 		Short: "Find what all parts have in common",
-		Long: `part search finds the sizes that plan has left open, and puts them down in
-OUT.parts. Without it no part converts anything. It runs once, on one machine;
-if it has run already, it does nothing.`,
+		Long: `part search adds up the statistics that parts have gathered, finds the sizes
+that plan has left open, and puts all down in OUT.parts. Without it no part
+converts anything. It runs once, on one machine; if it has run already, it does
+nothing.`,
 		Example: `  mha2mla part search converted/`,
 	}
 	takes(cmd, "OUT")
@@ -66,8 +100,14 @@ leaves them in OUT.parts. Files that are there already are not made again, so
 that a part which was killed goes on with what is left, and N may be another
 the next time. Several may make the same at a time: all make the same bytes.`,
 		Example: `  mha2mla part convert 3/16 converted/`,
-		Args:    exactly("I/N", "OUT"),
 	}
+	return shared(cmd, "files_made", "%d file(s) made\n", job.Part.Convert)
+}
+
+// shared completes a command that makes share I of N. It says how many units it has made, in JSON
+// and in words.
+func shared(cmd *cobra.Command, key, words string, work func(p job.Part, ctx context.Context, v job.View, s convert.Share) (int, error)) *cobra.Command {
+	cmd.Args = exactly("I/N", "OUT")
 	part, output := partFlags(cmd), uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		s, err := share(args[0])
@@ -75,15 +115,12 @@ the next time. Several may make the same at a time: all make the same bytes.`,
 			return err
 		}
 		u := output()
-		made, err := part(args[1]).Convert(cmd.Context(), u, s)
+		made, err := work(part(args[1]), cmd.Context(), u, s)
 		if err != nil {
 			return err
 		}
-		said := struct {
-			Made int `json:"files_made"`
-		}{made}
-		return u.result(said, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%d file(s) made\n", made)
+		return u.result(map[string]int{key: made}, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, words, made)
 			return err
 		})
 	})
@@ -117,7 +154,8 @@ func newFinalize() *cobra.Command {
 		Long: `finalize joins what parts have made when all is there. Every byte is checked,
 and OUT appears whole or not at all. If files are missing it says which, and
 exits with status 75. A file that is damaged counts as missing, and a part makes
-it again. If OUT is joined already, it does nothing.`,
+it again. If OUT is joined already, it does nothing. With --dry-run it says
+which stage comes next, and which tasks of it are missing.`,
 		Example: `  mha2mla finalize converted/
   mha2mla finalize --dry-run converted/`,
 	}
@@ -163,13 +201,15 @@ func duration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// printMissing prints what is missing: tasks in the form that sbatch takes, if a script was
-// printed for them.
+// printMissing prints what is missing. If a script was printed, these are words for it.
 func printMissing(w io.Writer, m *job.Missing) (err error) {
-	if len(m.Tasks) > 0 {
-		_, err = fmt.Fprintf(w, "--array=%s\n", m.Array())
-	} else {
-		_, err = fmt.Fprintf(w, "%d of %d files are missing\n", len(m.Files), m.Of)
+	switch {
+	case len(m.Tasks) > 0:
+		_, err = fmt.Fprintf(w, "%s --array=%s\n", m.Stage, m.Array())
+	case m.Of > 0:
+		_, err = fmt.Fprintf(w, "%s: %d of %d files are missing\n", m.Stage, len(m.Files), m.Of)
+	default:
+		_, err = fmt.Fprintln(w, m.Stage)
 	}
 	return err
 }

@@ -25,25 +25,27 @@ func newPlan() *cobra.Command {
 		Short: "Plan a conversion for several machines to share",
 		Long: `plan decides, as convert with the same flags does, what can be decided of a
 conversion of IN into OUT from headers alone, and writes it to the folder
-OUT.parts. After that part search finds what is left open, part convert makes
-some of the files of OUT, on as many machines at a time as there are, and
-finalize joins them: OUT has the bytes that one convert would have given it.
-All machines see IN, OUT and statistics under the same paths, and have the same
-program and processors of one kind. IN stays as it is until the end.
+OUT.parts. Parts do the rest, on as many machines at a time as there are: part
+text makes the text that statistics are of, part calibrate gathers them, part
+search finds what is left open, part convert makes the files of OUT, and
+finalize joins them. OUT has the bytes that one convert would have given it. All
+machines see IN, OUT and texts under the same paths, and have the same program
+and processors of one kind. IN stays as it is until the end.
 
-What is shared out are files: --max-shard-size says how many there are, and
-with it how much is lost where a part is killed. No part runs text through the
-model: gather statistics first and name them by --stats, or convert without
-data by --calibrate none. Layers are not healed.
+What is shared out are chunks of text, eight of each text at most, and files:
+--max-shard-size says how many there are, and with it how much is lost where a
+part is killed. Layers are not healed.
 
 With --slurm N, plan prints a script of N tasks for Slurm, to be read, edited
 and run with sh.`,
-		Example: `  mha2mla plan --calibrate none --cache 576 model/ converted/
+		Example: `  mha2mla plan --heal none --cache 576 model/ converted/
+  mha2mla part text converted/
+  mha2mla part calibrate 0/1 converted/
   mha2mla part search converted/
   mha2mla part convert 0/2 converted/
   mha2mla part convert 1/2 converted/
   mha2mla finalize converted/
-  mha2mla plan --stats model.stats --slurm 16 model/ converted/ >convert.sh`,
+  mha2mla plan --heal none --slurm 16 model/ converted/ >convert.sh`,
 	}
 	takes(cmd, "IN", "OUT")
 	conversionFlags(cmd, &o, &calibrate)
@@ -62,7 +64,7 @@ and run with sh.`,
 			advise(u, done.Plan)
 		}
 		if slurm > 0 {
-			return writeScript(u.out, slurmScript, o.Out, slurm)
+			return writeScript(u.out, slurmScript, o, slurm)
 		}
 		return printPlan(u, o.Out, done)
 	})
@@ -93,13 +95,18 @@ func printPlan(u *ui, out string, done *job.Outcome) error {
 //go:embed slurm.sh
 var slurmScript string
 
-// writeScript fills a template in for so many tasks.
-func writeScript(w io.Writer, text, out string, tasks int) error {
+// writeScript fills in a template of a script that converts in so many tasks.
+func writeScript(w io.Writer, text string, o job.Conversion, tasks int) error {
+	stages, err := o.Stages()
+	if err != nil {
+		return err
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	if out, err = filepath.Abs(out); err != nil {
+	out, err := filepath.Abs(o.Out)
+	if err != nil {
 		return err
 	}
 	t, err := template.New("script").Parse(text)
@@ -108,8 +115,9 @@ func writeScript(w io.Writer, text, out string, tasks int) error {
 	}
 	return t.Execute(w, struct {
 		Program, Out            string // quoted for a shell
+		Stages                  []job.Stage
 		Tasks, Last, Processors int
-	}{shellWord(program), shellWord(out), tasks, tasks - 1, runtime.GOMAXPROCS(0)})
+	}{shellWord(program), shellWord(out), stages, tasks, tasks - 1, runtime.GOMAXPROCS(0)})
 }
 
 // shellWord quotes a word for a shell.

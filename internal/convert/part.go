@@ -8,6 +8,7 @@ import (
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/journal"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
 
@@ -87,7 +88,7 @@ func (l *partLedger) shard(r *run, done *shardRecord) error {
 	r.mu.Lock()
 	l.made++
 	r.mu.Unlock()
-	return publishRecord(l.parts, unitFile(done.File), unit{Begin: r.begin, Layers: r.layersIn(done.File), Shard: done})
+	return journal.Publish(l.parts, unitFile(done.File), unit{Begin: r.begin, Layers: r.layersIn(done.File), Shard: done})
 }
 
 // close does nothing: the folder of the parts is the caller's.

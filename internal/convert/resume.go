@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/family"
 	"github.com/mha2mla/mha2mla/internal/fastblas"
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/mla"
@@ -47,12 +48,52 @@ type shardRecord struct {
 // and whoever gives other weights the old time means to deceive nobody but himself.
 // Statistics, which are smaller and may be gathered anew, count by their content.
 type fingerprint struct {
-	Program    string                  `json:"program"` // version, build, system, kernels
+	Origin
 	Command    string                  `json:"command"`
 	Plan       string                  `json:"plan"` // digest
-	Source     []checkpoint.Identity   `json:"source"`
 	Statistics []checkpoint.FileDigest `json:"statistics,omitempty"`
 	Healing    string                  `json:"healing,omitempty"` // digest of the tokens
+}
+
+// Origin is what all depends on that is computed of a source.
+type Origin struct {
+	Program string                `json:"program"` // version, build, system, kernels
+	Source  []checkpoint.Identity `json:"source"`
+}
+
+// NewOrigin returns the origin of what this process makes of m, as o describes the program.
+func NewOrigin(ctx context.Context, m *family.Model, o Options) (Origin, error) {
+	build := ""
+	if o.Build != nil {
+		build = o.Build(ctx)
+	}
+	source, err := m.Source.Identities(ctx)
+	return Origin{fmt.Sprintf("mha2mla %s%s %s/%s %s", o.Version, build, runtime.GOOS, runtime.GOARCH, fastblas.Kernel()), source}, err
+}
+
+// Planned is a PlanError that names the first difference between o and the origin that was planned
+// with.
+func (o Origin) Planned(then Origin) error { return planned(o.difference(then)) }
+
+// difference says what the first difference from another origin is; empty if there is none.
+func (o Origin) difference(then Origin) option.Text {
+	switch {
+	case o.Program != then.Program:
+		return differs("the program", then.Program, o.Program)
+	case len(o.Source) != len(then.Source):
+		return differs("the number of files of the source", len(then.Source), len(o.Source))
+	}
+	for i, now := range o.Source {
+		if then := then.Source[i]; now != then {
+			return option.Textf("the file %q of the source has changed since", then.File)
+		}
+	}
+	return option.Text{}
+}
+
+// differs says that something was one thing and is another.
+func differs(what string, then, now any) option.Text {
+	return option.Textf("%s was %v and is %v", what, then, now)
 }
 
 // ResumeError says why an earlier run cannot be resumed.
@@ -82,23 +123,12 @@ func (f *fingerprint) against(old *fingerprint) error {
 
 // difference says what the first difference from another fingerprint is; empty if there is none.
 func (f *fingerprint) difference(old *fingerprint) option.Text {
-	differs := func(what, then, now any) option.Text {
-		return option.Textf("%s was %v and is %v", what, then, now)
+	if what := f.Origin.difference(old.Origin); !what.Empty() {
+		return what
 	}
 	switch {
-	case f.Program != old.Program:
-		return differs("the program", old.Program, f.Program)
 	case f.Command != old.Command:
 		return differs("the command", fmt.Sprintf("%q", old.Command), fmt.Sprintf("%q", f.Command))
-	case len(f.Source) != len(old.Source):
-		return differs("the number of files of the source", len(old.Source), len(f.Source))
-	}
-	for i, now := range f.Source {
-		if then := old.Source[i]; now != then {
-			return option.Textf("the file %q of the source has changed since", then.File)
-		}
-	}
-	switch {
 	case !reflect.DeepEqual(f.Statistics, old.Statistics):
 		return option.Plain("the statistics are others")
 	case f.Healing != old.Healing:
@@ -111,14 +141,11 @@ func (f *fingerprint) difference(old *fingerprint) option.Text {
 
 // fingerprint returns that of the run.
 func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
-	build := ""
-	if r.Build != nil {
-		build = r.Build(ctx)
+	origin, err := NewOrigin(ctx, r.Source, r.Options)
+	if err != nil {
+		return nil, err
 	}
-	f := &fingerprint{
-		Program: fmt.Sprintf("mha2mla %s%s %s/%s %s", r.Version, build, runtime.GOOS, runtime.GOARCH, fastblas.Kernel()),
-		Command: r.command(), Statistics: r.statistics,
-	}
+	f := &fingerprint{Origin: origin, Command: r.command(), Statistics: r.statistics}
 	p := *r.Plan
 	p.Input, p.Output, p.Warnings = "", "", nil // the same wherever it is
 	text, err := json.Marshal(struct {
@@ -137,8 +164,7 @@ func (r *run) fingerprint(ctx context.Context) (*fingerprint, error) {
 		}
 		f.Healing = checkpoint.DigestBytes(tokens)
 	}
-	f.Source, err = r.Source.Source.Identities(ctx)
-	return f, err
+	return f, nil
 }
 
 // learned returns the tokens that layers are fitted to; nil if they are not.

@@ -34,31 +34,9 @@ type unit struct {
 	Shard  *shardRecord   `json:"shard"`
 }
 
-// publishRecord writes a record to the folder of the parts.
-func publishRecord[T any](parts *checkpoint.Parts, name string, rec T) error {
-	text, err := journal.Encode([]T{rec})
-	if err != nil {
-		return err
-	}
-	return parts.Write(name, text)
-}
-
-// readRecord reads a record in the folder of the parts; nil if there is none, or if it is not what
-// was written.
-func readRecord[T any](parts *checkpoint.Parts, name string) (*T, error) {
-	records, err := journal.Read[T](parts, name)
-	if errors.Is(err, journal.ErrDamaged) || err == nil && len(records) != 1 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &records[0], nil
-}
-
 // readUnit reads the record of a shard; nil if there is none.
 func readUnit(parts *checkpoint.Parts, shard string) (*unit, error) {
-	u, err := readRecord[unit](parts, unitFile(shard))
+	u, err := journal.ReadOne[unit](parts, unitFile(shard))
 	if u == nil || u.Begin == nil || u.Shard == nil || slices.Contains(u.Layers, nil) {
 		return nil, err
 	}
@@ -97,9 +75,12 @@ func (e *UnsearchedError) Kind() fault.Kind { return fault.Again }
 func (e *UnsearchedError) Hint() string { return "let the search end first" }
 
 // planned is an error if other is not of the same plan as f.
-func (f *fingerprint) planned(other *fingerprint) error {
-	if what := f.difference(other); !what.Empty() {
-		return &PlanError{what}
+func (f *fingerprint) planned(other *fingerprint) error { return planned(f.difference(other)) }
+
+// planned is a PlanError if there is a difference.
+func planned(difference option.Text) error {
+	if !difference.Empty() {
+		return &PlanError{difference}
 	}
 	return nil
 }
@@ -111,7 +92,7 @@ func Announce(ctx context.Context, p *plan.Plan, o Options, parts *checkpoint.Pa
 	if err := r.identify(ctx); err != nil {
 		return err
 	}
-	old, err := readRecord[announced](parts, announcedFile)
+	old, err := journal.ReadOne[announced](parts, announcedFile)
 	if err != nil {
 		return err
 	}
@@ -122,13 +103,13 @@ func Announce(ctx context.Context, p *plan.Plan, o Options, parts *checkpoint.Pa
 	if err != nil {
 		return err
 	}
-	return publishRecord(parts, announcedFile, announced{r.begin, statistics})
+	return journal.Publish(parts, announcedFile, announced{r.begin, statistics})
 }
 
 // recognise takes the digests of the statistics from what was announced, if they are the same, and
 // is a PlanError if the run belongs to another plan.
 func (r *run) recognise(ctx context.Context) error {
-	all, err := readRecord[announced](r.Parts, announcedFile)
+	all, err := journal.ReadOne[announced](r.Parts, announcedFile)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,6 @@ func (c Calibration) text(ctx context.Context, v View, m *family.Model) (text ca
 		return filepath.Join(filepath.Dir(c.Out), "."+filepath.Base(c.Out)+"."+name)
 	}}
 	p := g.plan(c.Made)
-	text, err = g.makeText(ctx, p)
+	text, err = g.makeText(ctx, p, calib.Text{})
 	return text, &p, err
 }

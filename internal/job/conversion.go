@@ -52,5 +52,6 @@ type run struct {
 	Conversion
 	View
 	model  *family.Model
-	output *checkpoint.Output // reserved; nil: in a dry run, and for parts
+	output *checkpoint.Output       // reserved; nil: in a dry run, and for parts
+	temp   func(name string) string // names a file that no other process uses; nil: in a dry run
 }

@@ -68,7 +68,7 @@ func (r *run) lesson(ctx context.Context, p *plan.Plan, stats *statistics) (toke
 	if made == nil {
 		return stats.windows, nil
 	}
-	text, err := r.gatherer(stats.given).makeText(ctx, *made)
+	text, err := r.gatherer().makeText(ctx, *made, stats.given)
 	return slices.Concat(stats.windows, text.Kept), err
 }
 

@@ -25,24 +25,78 @@ type gatherer struct {
 	View
 	Data
 	model  *family.Model
-	given  calib.Text               // of the user's
 	memory int64                    // to stay below, as the user says; 0: as the machine has it
 	temp   func(name string) string // names a file
 }
 
-// gather gathers statistics, with the given share of text of the model's own.
-func (g gatherer) gather(ctx context.Context, share float64) (s *statistics, err error) {
-	s = &statistics{given: g.given, held: tokens.Cut(g.given.Held, usualWindow, heldTokens), files: slices.Clone(g.Stats), text: &convert.Text{Share: share, Read: g.named()}}
+// texts is the text that a source runs on before it is converted. Its fields are written as JSON,
+// for other machines.
+type texts struct {
+	Given calib.Text     `json:"given"`               // of the user's
+	Made  calib.Text     `json:"made"`                // of the model's own
+	How   *sample.Plan   `json:"self_made,omitempty"` // the latter was made; nil: there is none
+	Held  tokens.Windows `json:"held"`                // what the output is measured on
+}
+
+// These are the names of files of statistics, which a manifest repeats.
+const (
+	givenFile = "statistics"
+	madeFile  = "made"
+)
+
+// source is a text that statistics are gathered of, in a file of that name.
+type source struct {
+	file string
+	text calib.Text
+}
+
+// sources lists the texts that statistics are gathered of.
+func (t *texts) sources() (all []source) {
+	if len(t.Given.Kept) > 0 {
+		all = append(all, source{givenFile, t.Given})
+	}
+	if t.How != nil {
+		all = append(all, source{madeFile, t.Made})
+	}
+	return all
+}
+
+// texts completes the text that the user has given by text that the model makes, which has the
+// given share.
+func (g gatherer) texts(ctx context.Context, given calib.Text, share float64) (*texts, error) {
+	t := &texts{Given: given, Held: tokens.Cut(given.Held, usualWindow, heldTokens)}
+	if share == 0 {
+		return t, nil
+	}
+	p := g.plan(g.Data.Made)
+	made, err := g.makeText(ctx, p, given)
+	t.Made, t.How, t.Held = made, &p, append(t.Held, tokens.Cut(made.Held, usualWindow, heldTokens)...)
+	return t, err
+}
+
+// gather gathers statistics of texts, of which the one that the model has made has the given share.
+func (g gatherer) gather(ctx context.Context, t *texts, share float64) (*statistics, error) {
+	for _, s := range t.sources() {
+		if err := g.collect(ctx, s.text, g.temp(s.file)); err != nil {
+			return nil, err
+		}
+	}
+	return g.open(t, share, g.temp)
+}
+
+// open opens statistics of texts, which are in files that path names, and those that the user has.
+func (g gatherer) open(t *texts, share float64, path func(name string) string) (s *statistics, err error) {
+	s = &statistics{
+		given: t.Given, held: t.Held, windows: slices.Concat(t.Given.Kept, t.Made.Kept),
+		files: slices.Clone(g.Stats), text: &convert.Text{Share: share, Read: g.named(), Made: t.How},
+	}
 	defer func() {
 		if err != nil {
 			s.done()
 		}
 	}()
 	if g.named() {
-		if err := g.collect(ctx, g.given, g.temp("statistics")); err != nil {
-			return s, err
-		}
-		s.files, s.windows = append(s.files, g.temp("statistics")), g.given.Kept
+		s.files = append(s.files, path(givenFile))
 	}
 	given, err := openStats(g.model, s.files)
 	if err != nil {
@@ -52,8 +106,8 @@ func (g gatherer) gather(ctx context.Context, share float64) (s *statistics, err
 		s.close = append(s.close, func() { closeStats(given) })
 		s.Reader, s.text.Given = given, given.Info().Tokens
 	}
-	if share > 0 {
-		err = g.addMade(ctx, s)
+	if t.How != nil {
+		err = s.mix(g.model, path(madeFile))
 	}
 	if s.Reader == nil {
 		s.text = nil
@@ -61,24 +115,14 @@ func (g gatherer) gather(ctx context.Context, share float64) (s *statistics, err
 	return s, err
 }
 
-// addMade adds statistics of text that the model makes.
-func (g gatherer) addMade(ctx context.Context, s *statistics) error {
-	plan := g.plan(g.Made)
-	text, err := g.makeText(ctx, plan)
-	if err != nil {
-		return err
-	}
-	path := g.temp("made")
-	if err := g.collect(ctx, text, path); err != nil {
-		return err
-	}
-	made, err := openStats(g.model, []string{path})
+// mix adds the statistics of the text that the model has made.
+func (s *statistics) mix(m *family.Model, path string) error {
+	made, err := openStats(m, []string{path})
 	if err != nil {
 		return err
 	}
 	s.close = append(s.close, func() { closeStats(made) })
-	s.windows = slices.Concat(s.windows, text.Kept)
-	s.files, s.text.Made, s.held = append(s.files, path), &plan, append(s.held, tokens.Cut(text.Held, usualWindow, heldTokens)...)
+	s.files = append(s.files, path)
 	if s.Reader == nil {
 		s.Reader = made
 	} else {
@@ -92,13 +136,14 @@ func (g gatherer) plan(tokens int) sample.Plan {
 	return textPlan(g.model, sample.Statistics, tokens, g.Window, g.memory)
 }
 
-// makeText has the model make the text of a plan.
-func (g gatherer) makeText(ctx context.Context, p sample.Plan) (calib.Text, error) {
+// makeText has the model make the text of a plan, which goes on from text of the user's if there is
+// any.
+func (g gatherer) makeText(ctx context.Context, p sample.Plan, given calib.Text) (calib.Text, error) {
 	if err := g.room(p.Memory(g.model)); err != nil {
 		return calib.Text{}, err
 	}
 	var prompts [][]int
-	for _, w := range g.given.Kept {
+	for _, w := range given.Kept {
 		for prompt := range slices.Chunk(w, promptTokens) {
 			prompts = append(prompts, prompt)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +16,11 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 )
 
-// Missing says which files no part has made. Its fields are JSON output.
+// Missing says what nobody has made yet: the first stage that has not ended, and what of it. Its
+// fields are JSON output.
 type Missing struct {
-	Files []string `json:"missing_files"`
+	Stage Stage    `json:"missing_stage"`
+	Files []string `json:"missing_files"` // of the stage; nil if it is not shared out
 	Of    int      `json:"files"`
 	Tasks []int    `json:"missing_tasks,omitempty"` // of the script that was printed that make them; nil: none was
 }
@@ -41,40 +44,81 @@ func (e *missingError) Hint() string {
 	return "run these tasks again: " + e.Array()
 }
 
-// Missing finds out which files nobody has made yet; nil if the output is joined already.
+// Missing finds out what nobody has made yet; nil if the output is joined already.
 func (p Part) Missing(ctx context.Context, v View) (m *Missing, err error) {
 	if joined, err := p.joined(); joined || err != nil {
 		return nil, err
 	}
-	w, err := p.open(ctx, v)
+	w, err := p.open(v)
 	if err != nil {
 		return nil, again(err)
 	}
 	defer w.close(&err)
-	done, _, err := w.common()
+	if found, err := fsys.Exists(w.parts, foundFile); !found || err != nil {
+		m, err := w.missingText(ctx)
+		return m, err
+	}
+	done, _, err := w.common(ctx)
 	if err != nil {
 		return nil, err
 	}
 	shards, err := convert.Missing(done.Plan, w.parts)
+	if len(shards) == 0 {
+		return &Missing{Stage: StageFinalize}, err
+	}
 	return w.missing(&convert.MissingError{Plan: done.Plan, Shards: shards}), err
+}
+
+// missingText says what is missing before the search.
+func (w *work) missingText(ctx context.Context) (*Missing, error) {
+	t, err := w.said(ctx)
+	if errors.As(err, new(*UnsaidError)) {
+		return &Missing{Stage: StageText}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	todo, err := w.ungathered(t)
+	if err != nil || !slices.Contains(todo, true) {
+		return &Missing{Stage: StageSearch}, err
+	}
+	m := &Missing{Stage: StageCalibrate, Of: len(todo)}
+	for i, c := range t.chunks() {
+		if todo[i] {
+			m.Files = append(m.Files, c.name())
+		}
+	}
+	m.Tasks = w.tasks(func(s convert.Share) bool {
+		for i, missing := range todo {
+			if missing && dealt(s, i) {
+				return true
+			}
+		}
+		return false
+	})
+	return m, nil
 }
 
 // missing says what shards are missing, and which tasks make them.
 func (w *work) missing(e *convert.MissingError) *Missing {
-	m := &Missing{Of: len(e.Plan.Shards)}
+	m := &Missing{Stage: StageConvert, Of: len(e.Plan.Shards)}
 	for _, i := range e.Shards {
 		m.Files = append(m.Files, e.Plan.Shards[i].File)
 	}
+	m.Tasks = w.tasks(func(s convert.Share) bool {
+		return slices.ContainsFunc(e.Shards, func(i int) bool { return s.Has(e.Plan, i) })
+	})
+	return m
+}
+
+// tasks lists those tasks of the script that was printed which concern is true of.
+func (w *work) tasks(concern func(convert.Share) bool) (tasks []int) {
 	for n := range w.asked.Tasks {
-		share := convert.Share{Number: n, Of: w.asked.Tasks}
-		for _, i := range e.Shards {
-			if share.Has(e.Plan, i) {
-				m.Tasks = append(m.Tasks, n)
-				break
-			}
+		if concern(convert.Share{Number: n, Of: w.asked.Tasks}) {
+			tasks = append(tasks, n)
 		}
 	}
-	return m
+	return tasks
 }
 
 // Join puts together what parts have made, and publishes the output. If files are missing it waits
@@ -112,12 +156,12 @@ func (p Part) joined() (there bool, err error) {
 
 // join joins.
 func (p Part) join(ctx context.Context, v View, wait time.Duration) (done *Outcome, err error) {
-	w, err := p.open(ctx, v)
+	w, err := p.open(v)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close(&err)
-	done, o, err := w.common()
+	done, o, err := w.common(ctx)
 	if err != nil {
 		return nil, err
 	}

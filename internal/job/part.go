@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
@@ -45,10 +46,10 @@ func again(err error) error {
 	return err
 }
 
-// Search finds what all parts have in common: the sizes that are left open, and what stands for
-// biases. It is what a part waits for.
+// Search finds what all parts have in common: the statistics that parts have gathered, added up,
+// the sizes that are left open, and what stands for biases. It is what a part waits for.
 func (p Part) Search(ctx context.Context, v View) (err error) {
-	w, err := p.open(ctx, v)
+	w, err := p.open(v)
 	if err != nil {
 		return again(err)
 	}
@@ -56,39 +57,58 @@ func (p Part) Search(ctx context.Context, v View) (err error) {
 	if there, err := fsys.Exists(w.parts, foundFile); there || err != nil {
 		return err
 	}
-	var f found
-	f.Sizes, err = w.search(ctx, search.Task{
-		Input: mla.Input{Model: w.model, Stats: w.stats.Reader}, Choices: w.choices, Budget: w.Limits.budget(),
-	})
+	t, err := w.said(ctx)
 	if err != nil {
 		return err
+	}
+	if err := w.addUp(ctx, t); err != nil {
+		return err
+	}
+	if err := w.gathered(t); err != nil {
+		return again(err)
+	}
+	w.warnOfFew(w.stats)
+	f, err := w.find(ctx)
+	if err != nil {
+		return err
+	}
+	if err := putCommon(w.parts, foundFile, f); err != nil {
+		return err
+	}
+	return w.removeChunks(t)
+}
+
+// find searches, and announces what all parts belong to.
+func (w *work) find(ctx context.Context) (f found, err error) {
+	f.Sizes, err = w.search(ctx, search.Task{
+		Input: mla.Input{Model: w.model, Stats: w.stats.Reader}, Choices: w.choices, Budget: w.Limits.budget(), Held: w.stats.held, Temp: w.numbered("rehearsal"),
+	})
+	if err != nil {
+		return f, err
 	}
 	done, err := w.plan(w.choices, f.Sizes, w.stats)
 	if err != nil {
-		return err
+		return f, err
 	}
 	if w.stats.Reader == nil && done.Plan.Maths.FoldsBiases(w.model) {
-		f.Constants, err = sample.Constants(ctx, w.model, func() string { return w.parts.Scratch("made") }, w.preparing())
+		f.Constants, err = sample.Constants(ctx, w.model, func() string { return w.temp("constants") }, w.preparing())
 		if err != nil {
-			return err
+			return f, err
 		}
 	}
 	var o convert.Options
 	w.fill(&o, w.stats)
-	if err := convert.Announce(ctx, done.Plan, o, w.parts); err != nil {
-		return err
-	}
-	return putCommon(w.parts, foundFile, f)
+	return f, convert.Announce(ctx, done.Plan, o, w.parts)
 }
 
 // Convert makes those files of a share that nobody has made yet, and returns how many it has made.
 func (p Part) Convert(ctx context.Context, v View, share convert.Share) (made int, err error) {
-	w, err := p.open(ctx, v)
+	w, err := p.open(v)
 	if err != nil {
 		return 0, again(err)
 	}
 	defer w.close(&err)
-	done, o, err := w.common()
+	done, o, err := w.common(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -105,12 +125,13 @@ type work struct {
 	*run
 	asked   request
 	parts   *checkpoint.Parts
-	choices *plan.Choices
-	stats   *statistics
+	own     float64       // share of text of the model's own
+	choices *plan.Choices // as far as they can be made yet
+	stats   *statistics   // nil until they are gathered
 }
 
 // open opens what was planned.
-func (p Part) open(ctx context.Context, v View) (*work, error) {
+func (p Part) open(v View) (*work, error) {
 	p.Limits.Set()
 	parts, err := checkpoint.OpenParts(fsys.OS{}, p.Out, false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -120,14 +141,14 @@ func (p Part) open(ctx context.Context, v View) (*work, error) {
 		return nil, err
 	}
 	w := &work{parts: parts}
-	if err := w.prepare(ctx, p, v); err != nil {
+	if err := w.prepare(p, v); err != nil {
 		return nil, errors.Join(err, parts.Close())
 	}
 	return w, nil
 }
 
 // prepare reads what was asked for, and chooses the same again.
-func (w *work) prepare(ctx context.Context, p Part, v View) error {
+func (w *work) prepare(p Part, v View) error {
 	err := getCommon(w.parts, requestFile, &w.asked)
 	if errors.Is(err, fs.ErrNotExist) {
 		return plan.Misuse("nothing is planned in %q", w.parts.Path()).Try("plan it first")
@@ -141,16 +162,28 @@ func (w *work) prepare(ctx context.Context, p Part, v View) error {
 	if err != nil {
 		return err
 	}
-	w.run = &run{Conversion: c, View: v, model: model}
-	if w.choices, w.stats, err = w.run.prepare(ctx); err != nil {
+	w.run = &run{Conversion: c, View: v, model: model, temp: w.parts.Scratch}
+	if w.choices, w.own, err = w.foresee(); err != nil {
 		return errors.Join(err, model.Source.Close())
 	}
 	return nil
 }
 
+// gathered opens the statistics of texts, and makes the choices that they have a say in.
+func (w *work) gathered(t *texts) (err error) {
+	if w.stats, err = w.gatherer().open(t, w.own, w.path); err != nil {
+		return err
+	}
+	w.choices, err = w.choose(w.choices, w.own, w.stats)
+	return err
+}
+
+// path returns the path of a file in the folder of the parts.
+func (w *work) path(name string) string { return filepath.Join(w.parts.Path(), name) }
+
 // common returns the plan that follows from what all parts have in common, and options that say
-// it. It is an AgainError if that is not found yet.
-func (w *work) common() (*Outcome, convert.Options, error) {
+// it. It is an error that says to try again if that is not found yet.
+func (w *work) common(ctx context.Context) (*Outcome, convert.Options, error) {
 	var f found
 	err := getCommon(w.parts, foundFile, &f)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -159,12 +192,21 @@ func (w *work) common() (*Outcome, convert.Options, error) {
 	if err != nil {
 		return nil, convert.Options{}, err
 	}
+	t, err := w.said(ctx)
+	if err == nil {
+		err = w.gathered(t)
+	}
+	if err != nil {
+		return nil, convert.Options{}, again(err)
+	}
 	done, err := w.plan(w.choices, f.Sizes, w.stats)
 	return done, convert.Options{Budget: w.Limits.budget(), Constants: f.Constants, Parts: w.parts}, err
 }
 
 // close gives up what is open, and adds to err what fails then.
 func (w *work) close(err *error) {
-	w.stats.done()
+	if w.stats != nil {
+		w.stats.done()
+	}
 	*err = errors.Join(*err, w.model.Source.Close(), w.parts.Close())
 }

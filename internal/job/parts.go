@@ -12,6 +12,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -42,9 +43,6 @@ type found struct {
 // output. Tasks is how many a script is printed for; 0: none is. The outcome has no plan if the
 // search finds its sizes.
 func (c Conversion) Plan(ctx context.Context, v View, tasks int) (*Outcome, error) {
-	if err := c.divisible(); err != nil {
-		return nil, err
-	}
 	if err := c.absolute(); err != nil {
 		return nil, err
 	}
@@ -63,6 +61,9 @@ func (c Conversion) Plan(ctx context.Context, v View, tasks int) (*Outcome, erro
 		return nil, err
 	}
 	defer stats.done()
+	if err := divisible(choices); err != nil {
+		return nil, err
+	}
 	done := &Outcome{}
 	if sizes := choices.Sizes(); sizes.Planned() {
 		if done, err = looking.plan(choices, sizes, stats); err != nil {
@@ -123,16 +124,14 @@ func getCommon(parts *checkpoint.Parts, name string, content any) error {
 	return nil
 }
 
-// divisible is an error if a conversion needs text to be run through the model: parts do not
-// share that.
-func (c Conversion) divisible() error {
-	share, err := c.share()
+// divisible is an error if a conversion trains layers, which parts do not share.
+func divisible(c *plan.Choices) error {
+	maths := c.Maths(c.Sizes())
 	switch {
-	case err != nil:
-		return err
-	case share > 0 || c.named() || c.MaxKL != nil:
-		return plan.Misuse("parts run no text through the model").
-			Try("calibrate first, and name the statistics with %v; or %v", option.Stats, option.Calibrate.Is("none"))
+	case maths.Distill > 0:
+		return plan.Misuse("%v trains all layers together, which parts do not share", option.Distill.Is(maths.Distill)).Try("convert on one machine, or leave it out")
+	case maths.Heal != heal.None:
+		return plan.Misuse("%v needs layers in order, which parts do not share", option.Heal.Is(maths.Heal.String())).Try("convert on one machine, or %v", option.Heal.Is(heal.None.String()))
 	}
 	return nil
 }
@@ -143,6 +142,7 @@ func (c *Conversion) absolute() error {
 		return plan.Misuse("%v is a file, which parts do not share", option.RopeSelect.Is(selected)).Try("convert on one machine")
 	}
 	paths := []*string{&c.In, &c.Config}
+	paths = append(paths, &c.IDs, &c.Data.Text)
 	for i := range c.Stats {
 		paths = append(paths, &c.Stats[i])
 	}

@@ -24,7 +24,9 @@ func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) 
 	if err != nil {
 		return nil, err
 	}
+	r := &run{Conversion: c, View: v, model: model, output: output}
 	if output != nil {
+		r.temp = output.Scratch
 		defer func() {
 			err = errors.Join(err, output.Discard())
 			if ctx.Err() != nil && output.Left() {
@@ -32,7 +34,6 @@ func (c Conversion) Run(ctx context.Context, v View) (done *Outcome, err error) 
 			}
 		}()
 	}
-	r := &run{Conversion: c, View: v, model: model, output: output}
 	return r.stages(ctx)
 }
 

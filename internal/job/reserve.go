@@ -62,11 +62,11 @@ func (r *run) checkSpace(choices *plan.Choices) error {
 	return r.output.CheckSpace(p.Bytes)
 }
 
-// numbered returns a function that names one file after the other in the folder of the work
-// on the output. Several goroutines may call it.
+// numbered returns a function that names one temporary file after the other. Several goroutines
+// may call it.
 func (r *run) numbered(name string) func() string {
 	var files atomic.Int64
 	return func() string {
-		return r.output.Scratch(fmt.Sprintf("%s-%d", name, files.Add(1)))
+		return r.temp(fmt.Sprintf("%s-%d", name, files.Add(1)))
 	}
 }

@@ -91,36 +91,48 @@ func (r *run) statistics(ctx context.Context, share float64) (*statistics, error
 	if r.DryRun {
 		return r.unread(given, share)
 	}
-	g := r.gatherer(given)
-	s, err := g.gather(ctx, share)
-	switch {
-	case err != nil && share == 1 && computesNoNumbers(err):
+	t, err := r.texts(ctx, given, share)
+	var s *statistics
+	if err == nil {
+		s, err = r.gatherer().gather(ctx, t, share)
+	}
+	if err != nil && share == 1 && computesNoNumbers(err) {
 		return &statistics{unmade: err}, nil
-	case err != nil:
-		return nil, err
 	}
-	if t := s.text; t != nil {
-		n := t.Tokens()
-		if r.named() { // what the model makes does not mend it
-			n = t.Given
-		}
-		warnOfFew(r, n, r.model)
+	if err == nil {
+		r.warnOfFew(s)
 	}
-	if r.MaxKL != nil && len(s.held) == 0 {
-		text, err := g.makeText(ctx, g.plan(heldTokens))
-		if err != nil {
-			s.done()
-			return nil, err
-		}
-		s.held = text.Kept
-	}
-	return s, nil
+	return s, err
 }
 
-// gatherer gathers statistics of the source beside the output, with the text that the user has
-// given.
-func (r *run) gatherer(given calib.Text) gatherer {
-	return gatherer{View: r.View, Data: r.Data, model: r.model, given: given, memory: r.Memory, temp: r.output.Scratch}
+// texts returns the text that the source runs on before it is converted, given that of the user's
+// and the share of its own.
+func (r *run) texts(ctx context.Context, given calib.Text, share float64) (*texts, error) {
+	g := r.gatherer()
+	t, err := g.texts(ctx, given, share)
+	if err != nil || r.MaxKL == nil || len(t.Held) > 0 {
+		return t, err
+	}
+	more, err := g.makeText(ctx, g.plan(heldTokens), given)
+	t.Held = more.Kept
+	return t, err
+}
+
+// warnOfFew warns of statistics that are of too few tokens.
+func (r *run) warnOfFew(s *statistics) {
+	if s.text == nil {
+		return
+	}
+	n := s.text.Tokens()
+	if r.named() { // what the model makes does not mend it
+		n = s.text.Given
+	}
+	warnOfFew(r, n, r.model)
+}
+
+// gatherer gathers statistics of the source.
+func (r *run) gatherer() gatherer {
+	return gatherer{View: r.View, Data: r.Data, model: r.model, memory: r.Memory, temp: r.temp}
 }
 
 // computesNoNumbers reports whether a model failed for what it computes. Without

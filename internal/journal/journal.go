@@ -125,3 +125,27 @@ func decode(line []byte, record any) error {
 	}
 	return nil
 }
+
+// Publish writes a journal of one record to a folder whose Write gives a file its name when it is
+// whole.
+func Publish[T any](in interface {
+	Write(name string, content []byte) error
+}, name string, record T) error {
+	text, err := Encode([]T{record})
+	if err != nil {
+		return err
+	}
+	return in.Write(name, text)
+}
+
+// ReadOne reads a journal of one record; nil if there is none, or if it is not what was written.
+func ReadOne[T any](in fsys.Folder, name string) (*T, error) {
+	records, err := Read[T](in, name)
+	if errors.Is(err, ErrDamaged) || err == nil && len(records) != 1 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &records[0], nil
+}
