@@ -88,6 +88,13 @@ func (p *Parts) Write(name string, content []byte) error {
 	return p.Publish(name)
 }
 
+// Keep publishes a file for other processes to use, and Kept reads it, as those of Output do.
+func (p *Parts) Keep(name string, content []byte) error { return p.Write(name, content) }
+
+// Kept returns what Keep wrote. It returns an error if that has more than most bytes, and
+// fs.ErrNotExist if there is nothing.
+func (p *Parts) Kept(name string, most int64) ([]byte, error) { return fsys.ReadFile(p, name, most) }
+
 // Give moves a file to the output, where it will be published under the same name. It is no error
 // if the output has it already, from a run that was cut short, and fs.ErrNotExist if it is in
 // neither place.

@@ -19,15 +19,16 @@ func newPart() *cobra.Command {
 		Use:   "part",
 		Short: "Make a part of a conversion that was planned",
 		Long: `part makes a part of what plan has planned. The stages follow each other: text
-and calibrate where statistics are gathered, then search, then convert. Text and
-search run once, the others as often as there are shares. What begins too early
-exits with status 75. See mha2mla plan --help.`,
+and calibrate where statistics are gathered, then search, fit where layers are
+healed, then convert. Calibrate and convert run as often as there are shares,
+the others once. What begins too early exits with status 75. See mha2mla plan
+--help.`,
 		Example: `  mha2mla part search converted/
   mha2mla part convert 0/2 converted/`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPartText(), newPartCalibrate(), newPartSearch(), newPartConvert())
+	cmd.AddCommand(newPartText(), newPartCalibrate(), newPartSearch(), newPartFit(), newPartConvert())
 	return cmd
 }
 
@@ -52,12 +53,7 @@ to make itself, and puts all of it down in OUT.parts. It runs once, on one
 machine; if it has run already, it does nothing.`,
 		Example: `  mha2mla part text converted/`,
 	}
-	takes(cmd, "OUT")
-	part, output := partFlags(cmd), uiFlags(cmd)
-	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		return part(args[0]).Text(cmd.Context(), output())
-	})
-	return cmd
+	return single(cmd, job.Part.Text)
 }
 
 func newPartCalibrate() *cobra.Command {
@@ -83,10 +79,27 @@ converts anything. It runs once, on one machine; if it has run already, it does
 nothing.`,
 		Example: `  mha2mla part search converted/`,
 	}
+	return single(cmd, job.Part.Search)
+}
+
+func newPartFit() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "fit [flags] OUT",
+		Short: "Heal the layers",
+		Long: `part fit heals the layers, if plan was asked to, and leaves them in OUT.parts.
+It runs once, on one machine, because W_o of a layer is fitted to what the
+layers before it make of the text. Layers that are healed already stay.`,
+		Example: `  mha2mla part fit converted/`,
+	}
+	return single(cmd, job.Part.Fit)
+}
+
+// single completes a command of a stage that runs once.
+func single(cmd *cobra.Command, work func(p job.Part, ctx context.Context, v job.View) error) *cobra.Command {
 	takes(cmd, "OUT")
 	part, output := partFlags(cmd), uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
-		return part(args[0]).Search(cmd.Context(), output())
+		return work(part(args[0]), cmd.Context(), output())
 	})
 	return cmd
 }

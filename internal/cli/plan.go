@@ -27,25 +27,26 @@ func newPlan() *cobra.Command {
 conversion of IN into OUT from headers alone, and writes it to the folder
 OUT.parts. Parts do the rest, on as many machines at a time as there are: part
 text makes the text that statistics are of, part calibrate gathers them, part
-search finds what is left open, part convert makes the files of OUT, and
-finalize joins them. OUT has the bytes that one convert would have given it. All
-machines see IN, OUT and texts under the same paths, and have the same program
-and processors of one kind. IN stays as it is until the end.
+search finds what is left open, part fit heals layers, part convert makes the
+files of OUT, and finalize joins them. OUT has the bytes that one convert would
+have given it. All machines see IN, OUT and texts under the same paths, and have
+the same program and processors of one kind. IN stays as it is until the end.
 
 What is shared out are chunks of text, eight of each text at most, and files:
 --max-shard-size says how many there are, and with it how much is lost where a
-part is killed. Layers are not healed.
+part is killed. Layers are healed by one part.
 
 With --slurm N, plan prints a script of N tasks for Slurm, to be read, edited
 and run with sh.`,
-		Example: `  mha2mla plan --heal none --cache 576 model/ converted/
+		Example: `  mha2mla plan --cache 576 model/ converted/
   mha2mla part text converted/
   mha2mla part calibrate 0/1 converted/
   mha2mla part search converted/
+  mha2mla part fit converted/
   mha2mla part convert 0/2 converted/
   mha2mla part convert 1/2 converted/
   mha2mla finalize converted/
-  mha2mla plan --heal none --slurm 16 model/ converted/ >convert.sh`,
+  mha2mla plan --slurm 16 model/ converted/ >convert.sh`,
 	}
 	takes(cmd, "IN", "OUT")
 	conversionFlags(cmd, &o, &calibrate)
@@ -56,7 +57,7 @@ and run with sh.`,
 			return err
 		}
 		u := output()
-		done, err := o.Plan(cmd.Context(), u, slurm)
+		done, stages, err := o.Plan(cmd.Context(), u, slurm)
 		if err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ and run with sh.`,
 			advise(u, done.Plan)
 		}
 		if slurm > 0 {
-			return writeScript(u.out, slurmScript, o, slurm)
+			return writeScript(u.out, slurmScript, o.Out, stages, slurm)
 		}
 		return printPlan(u, o.Out, done)
 	})
@@ -95,18 +96,13 @@ func printPlan(u *ui, out string, done *job.Outcome) error {
 //go:embed slurm.sh
 var slurmScript string
 
-// writeScript fills in a template of a script that converts in so many tasks.
-func writeScript(w io.Writer, text string, o job.Conversion, tasks int) error {
-	stages, err := o.Stages()
-	if err != nil {
-		return err
-	}
+// writeScript fills in a template of a script that goes through stages in so many tasks.
+func writeScript(w io.Writer, text, out string, stages []job.Stage, tasks int) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	out, err := filepath.Abs(o.Out)
-	if err != nil {
+	if out, err = filepath.Abs(out); err != nil {
 		return err
 	}
 	t, err := template.New("script").Parse(text)

@@ -23,6 +23,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 	"github.com/mha2mla/mha2mla/internal/sample"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // Options say how a plan is carried out. The weights do not depend on them.
@@ -30,6 +31,8 @@ type Options struct {
 	budget.Budget
 	Stats      calib.Reader       // of the activations; nil: none
 	Healer     *heal.Healer       // betters the layers, which are then converted in order; nil: they stay as they are
+	Lesson     tokens.Windows     // that another process has healed the layers on, in the same parts; nil: none has
+	Won        *heal.Won          // what that has won
 	Distiller  *distill.Distiller // trains all layers together when they are converted; nil: nobody does
 	StatsFiles []string           // that they are from
 	Text       *Text              // that they are of; nil: nobody knows
@@ -76,6 +79,7 @@ type run struct {
 	*plan.Plan
 	Options
 	out     *checkpoint.Output
+	store   store
 	shards  []*shard
 	planned map[string]plan.Tensor
 	begin   *fingerprint
@@ -129,7 +133,7 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 	}
 	whole := &wholeLedger{out: out}
 	r := newRun(p, o, whole)
-	r.out = out
+	r.out, r.store = out, out
 	if o.Parts != nil {
 		joining := &joiningLedger{wholeLedger{out: out}, o.Parts}
 		whole, r.ledger = &joining.wholeLedger, joining
@@ -151,7 +155,7 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (result *Result, err erro
 func newRun(p *plan.Plan, o Options, l ledger) *run {
 	r := &run{Plan: p, Options: o, ledger: l, warned: make(map[*checkpoint.Tensor]bool), planned: make(map[string]plan.Tensor)}
 	r.earlier = make([]*layerRecord, p.Source.Layers)
-	r.result.Layers, r.result.Text = make([]LayerResult, p.Source.Layers), o.Text
+	r.result.Layers, r.result.Text, r.result.Healing = make([]LayerResult, p.Source.Layers), o.Text, o.Won
 	return r
 }
 
@@ -287,13 +291,17 @@ func (r *run) converted(ctx context.Context, n int) (layout.Converted, error) {
 		return nil, err
 	}
 	found := &layerRecord{LayerResult: r.result.Layers[n], Ranking: r.result.Layers[n].Ranking}
-	if r.Healer != nil {
-		start := time.Now()
-		if err := r.heal(ctx, found, layer); err != nil {
-			return nil, err
-		}
-		r.clock.add(&r.clock.Heal, start, 0)
+	start := time.Now()
+	switch {
+	case r.Healer != nil:
+		err = r.heal(ctx, found, layer)
+	case r.Lesson != nil:
+		err = r.takeHealed(found, layer)
 	}
+	if err != nil {
+		return nil, err
+	}
+	r.clock.add(&r.clock.Heal, start, 0)
 	return layer, r.note(found)
 }
 

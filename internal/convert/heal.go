@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
+	"github.com/mha2mla/mha2mla/internal/fsys"
 	"github.com/mha2mla/mha2mla/internal/latent"
 	"github.com/mha2mla/mha2mla/internal/layout"
 )
@@ -29,7 +30,7 @@ func (r *run) heal(ctx context.Context, found *layerRecord, converted layout.Con
 	} else if healed, found.Heal, err = r.Healer.Layer(ctx, found.Layer, w); err == nil && healed != nil {
 		content := healed.Encode()
 		found.Healed = checkpoint.DigestBytes(content)
-		err = r.out.Keep(healedFile(found.Layer), content)
+		err = r.store.Keep(healedFile(found.Layer), content)
 	}
 	if err != nil || healed == nil {
 		return err
@@ -44,6 +45,32 @@ func weightsOf(converted layout.Converted) (*latent.Weights, error) {
 		return nil, errors.New("internal: there is nothing to heal in a layer without a latent")
 	}
 	return layer.Weights()
+}
+
+// takeHealed has a converted layer be what another process has made of it, and adds to what was found
+// out about it. It is an UnfittedError if that is not there, or not as it was written; the layers
+// are then fitted again.
+func (r *run) takeHealed(found *layerRecord, converted layout.Converted) error {
+	w, err := weightsOf(converted)
+	if err != nil {
+		return err
+	}
+	healed, err := r.healedBefore(found, w)
+	switch {
+	case err != nil:
+		return err
+	case found.Heal == nil:
+		return errors.Join(&UnfittedError{r.Parts.Path()}, fsys.RemoveAll(r.Parts, fittedFile))
+	case healed == nil:
+		return nil
+	}
+	return converted.(layout.Healable).Replace(healed)
+}
+
+// store keeps what later runs, or other processes, may use.
+type store interface {
+	Keep(name string, content []byte) error
+	Kept(name string, most int64) ([]byte, error)
 }
 
 // healedFile is the name of the file of a healed layer.
@@ -74,7 +101,7 @@ func (r *run) healedBefore(found *layerRecord, w *latent.Weights) (*latent.Weigh
 // intact returns the content of a file that an earlier run has kept, of at most that many bytes;
 // nil if it is gone, or has another digest than it had then.
 func (r *run) intact(name string, most int64, digest string) ([]byte, error) {
-	content, err := r.out.Kept(name, most)
+	content, err := r.store.Kept(name, most)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && checkpoint.DigestBytes(content) != digest {
 		return nil, nil
 	}

@@ -32,6 +32,7 @@ func (s Share) Has(p *plan.Plan, i int) bool {
 func Part(ctx context.Context, p *plan.Plan, o Options, share Share) (made int, err error) {
 	l := &partLedger{parts: o.Parts, share: share}
 	r := newRun(p, o, l)
+	r.store = o.Parts
 	if err := r.identify(ctx); err != nil {
 		return 0, err
 	}
@@ -56,6 +57,11 @@ func (l *partLedger) begin(_ context.Context, r *run) error {
 			return err
 		}
 		s.elsewhere = there || !l.share.Has(r.Plan, i)
+	}
+	if r.Lesson != nil {
+		if err := r.readLayers(); err != nil {
+			return err
+		}
 	}
 	need, err := r.room()
 	if err != nil {

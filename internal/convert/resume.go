@@ -175,7 +175,7 @@ func (r *run) learned() tokens.Windows {
 	case r.Healer != nil:
 		return r.Healer.Windows()
 	}
-	return nil
+	return r.Lesson
 }
 
 // layerOf is the layer of which the conversion makes t, if one does.

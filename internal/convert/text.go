@@ -53,7 +53,7 @@ type HeldOut struct {
 func (r *run) dataSettings() []option.Setting {
 	var words []option.Setting
 	switch t := r.Text; {
-	case r.Healer != nil || t != nil && t.Read:
+	case r.Healer != nil || r.Lesson != nil || t != nil && t.Read:
 		words = append(words, option.Calibrate.Is("TEXT"))
 	case r.Stats != nil && (t == nil || t.Given > 0):
 		words = append(words, option.Stats.Is("STATS"))

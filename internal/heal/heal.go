@@ -107,9 +107,9 @@ type Progress struct {
 // more, in the given way and order. Temp names files for streams that do not fit into memory.
 // Errors are those of reading the embedding and of these files.
 func New(m *family.Model, windows tokens.Windows, steps Steps, order Order, temp func() string) (h *Healer, err error) {
+	windows = Windows(m, windows, steps)
 	longest := tokensTogether
 	if steps == Output {
-		windows = thinned(windows, enough*m.Heads*m.HeadDim)
 		longest = windows.Longest()
 	}
 	h = &Healer{
@@ -146,6 +146,14 @@ func (h *Healer) taught(judges tokens.Windows) tokens.Windows {
 		return judges
 	}
 	return h.windows
+}
+
+// Windows returns those windows that layers of m are healed on in a way.
+func Windows(m *family.Model, windows tokens.Windows, steps Steps) tokens.Windows {
+	if steps == Output {
+		return thinned(windows, enough*m.Heads*m.HeadDim)
+	}
+	return windows
 }
 
 // enough is how many tokens for each column of an output projection are read to fit it.

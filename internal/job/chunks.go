@@ -42,7 +42,7 @@ func dealt(s convert.Share, i int) bool { return i%s.Of == s.Number }
 // Calibrate gathers statistics of those chunks of text of a share that nobody has gathered yet, and
 // returns how many it has gathered.
 func (p Part) Calibrate(ctx context.Context, v View, share convert.Share) (made int, err error) {
-	w, err := p.open(v)
+	w, err := p.open(v, StageCalibrate)
 	if err != nil {
 		return 0, again(err)
 	}

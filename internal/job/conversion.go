@@ -53,5 +53,6 @@ type run struct {
 	View
 	model  *family.Model
 	output *checkpoint.Output       // reserved; nil: in a dry run, and for parts
+	light  bool                     // layers are converted, and all else is done by other processes
 	temp   func(name string) string // names a file that no other process uses; nil: in a dry run
 }

@@ -21,27 +21,21 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 	r.fill(&o, stats)
 	o.Output = r.output
 	o.Measure = r.measure(stats.held)
-	if p.Maths.Trains() && len(stats.windows) < 2 {
-		return nil, plan.Misuse("one window of tokens is not enough to learn from: some are held out").
-			Try("name a longer text, or a smaller %v", option.Window)
-	}
 	windows, err := r.lesson(ctx, p, stats)
 	if err != nil {
 		return nil, err
 	}
-	var finish func()
-	if p.Maths.Heal == heal.None {
+	if p.Maths.Heal == heal.None || o.Parts != nil {
+		var finish func()
 		o.Progress, finish = r.Progress("converting")
+		defer finish()
 	} else {
-		healer, err := heal.New(p.Source, windows, p.Maths.Heal, p.Maths.HealOrder, r.numbered("healing"))
-		if err != nil {
+		var done func()
+		if o.Healer, done, err = r.healer(p, windows); err != nil {
 			return nil, err
 		}
-		defer healer.Close()
-		o.Healer = healer
-		healer.Progress, finish = r.Healing()
+		defer done()
 	}
-	defer finish()
 	if p.Maths.Distill > 0 {
 		o.Distiller = &distill.Distiller{Model: p.Source, Windows: windows, Steps: p.Maths.Distill, Every: keepEvery}
 		var finish func()
@@ -50,6 +44,20 @@ func (r *run) convert(ctx context.Context, p *plan.Plan, stats *statistics, o co
 	}
 	o.Preparing = r.preparing()
 	return convert.Run(ctx, p, o)
+}
+
+// healer returns what heals the layers of p on windows, and a function that gives it up.
+func (r *run) healer(p *plan.Plan, windows tokens.Windows) (*heal.Healer, func(), error) {
+	healer, err := heal.New(p.Source, windows, p.Maths.Heal, p.Maths.HealOrder, r.numbered("healing"))
+	if err != nil {
+		return nil, nil, err
+	}
+	var finish func()
+	healer.Progress, finish = r.Healing()
+	return healer, func() {
+		finish()
+		healer.Close() //nolint:errcheck // nothing of it is kept
+	}, nil
 }
 
 // fill sets those options that all parts of a conversion have alike.
@@ -64,9 +72,13 @@ const keepEvery = 5 * time.Minute
 // lesson returns the windows that the layers of p learn from: those that its statistics are of, and
 // more that the source makes.
 func (r *run) lesson(ctx context.Context, p *plan.Plan, stats *statistics) (tokens.Windows, error) {
+	if p.Maths.Trains() && len(stats.windows) < 2 {
+		return nil, plan.Misuse("one window of tokens is not enough to learn from: some are held out").
+			Try("name a longer text, or a smaller %v", option.Window)
+	}
 	made := r.lessonPlan(p.Maths, stats)
-	if made == nil {
-		return stats.windows, nil
+	if made == nil || stats.more != nil {
+		return slices.Concat(stats.windows, stats.more), nil
 	}
 	text, err := r.gatherer().makeText(ctx, *made, stats.given)
 	return slices.Concat(stats.windows, text.Kept), err

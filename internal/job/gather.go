@@ -36,6 +36,7 @@ type texts struct {
 	Made  calib.Text     `json:"made"`                // of the model's own
 	How   *sample.Plan   `json:"self_made,omitempty"` // the latter was made; nil: there is none
 	Held  tokens.Windows `json:"held"`                // what the output is measured on
+	More  tokens.Windows `json:"more,omitempty"`      // of the model's own, to learn from beside that of statistics
 }
 
 // These are the names of files of statistics, which a manifest repeats.
@@ -84,12 +85,19 @@ func (g gatherer) gather(ctx context.Context, t *texts, share float64) (*statist
 	return g.open(t, share, g.temp)
 }
 
+// about returns what is known of statistics of texts, of which the one that the model has made has
+// the given share, before they are gathered.
+func (g gatherer) about(t *texts, share float64) *statistics {
+	return &statistics{
+		given: t.Given, held: t.Held, windows: slices.Concat(t.Given.Kept, t.Made.Kept), more: t.More,
+		text: &convert.Text{Share: share, Read: g.named(), Made: t.How},
+	}
+}
+
 // open opens statistics of texts, which are in files that path names, and those that the user has.
 func (g gatherer) open(t *texts, share float64, path func(name string) string) (s *statistics, err error) {
-	s = &statistics{
-		given: t.Given, held: t.Held, windows: slices.Concat(t.Given.Kept, t.Made.Kept),
-		files: slices.Clone(g.Stats), text: &convert.Text{Share: share, Read: g.named(), Made: t.How},
-	}
+	s = g.about(t, share)
+	s.files = slices.Clone(g.Stats)
 	defer func() {
 		if err != nil {
 			s.done()

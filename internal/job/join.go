@@ -49,7 +49,7 @@ func (p Part) Missing(ctx context.Context, v View) (m *Missing, err error) {
 	if joined, err := p.joined(); joined || err != nil {
 		return nil, err
 	}
-	w, err := p.open(v)
+	w, err := p.open(v, StageFinalize)
 	if err != nil {
 		return nil, again(err)
 	}
@@ -61,6 +61,9 @@ func (p Part) Missing(ctx context.Context, v View) (m *Missing, err error) {
 	done, _, err := w.common(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if unfitted, err := w.unfitted(done.Plan); unfitted || err != nil {
+		return &Missing{Stage: StageFit}, err
 	}
 	shards, err := convert.Missing(done.Plan, w.parts)
 	if len(shards) == 0 {
@@ -156,7 +159,7 @@ func (p Part) joined() (there bool, err error) {
 
 // join joins.
 func (p Part) join(ctx context.Context, v View, wait time.Duration) (done *Outcome, err error) {
-	w, err := p.open(v)
+	w, err := p.open(v, StageFinalize)
 	if err != nil {
 		return nil, err
 	}

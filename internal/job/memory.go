@@ -133,6 +133,9 @@ func (r *run) checkMemory(c *plan.Choices, s *statistics) error {
 func (r *run) memory(maths mla.Options, stats bool, s *statistics) int64 {
 	m, text := r.model, s.text
 	need := baseMemory + budget.LayerMemory(m.Shape(), maths, stats)
+	if r.light {
+		return need
+	}
 	if !stats && maths.FoldsBiases(m) {
 		need = max(need, baseMemory+sample.ConstantMemory(m))
 	}

@@ -49,7 +49,7 @@ func again(err error) error {
 // Search finds what all parts have in common: the statistics that parts have gathered, added up,
 // the sizes that are left open, and what stands for biases. It is what a part waits for.
 func (p Part) Search(ctx context.Context, v View) (err error) {
-	w, err := p.open(v)
+	w, err := p.open(v, StageSearch)
 	if err != nil {
 		return again(err)
 	}
@@ -98,12 +98,15 @@ func (w *work) find(ctx context.Context) (f found, err error) {
 	}
 	var o convert.Options
 	w.fill(&o, w.stats)
+	if o.Lesson, err = w.healedOn(ctx, done.Plan); err != nil {
+		return f, err
+	}
 	return f, convert.Announce(ctx, done.Plan, o, w.parts)
 }
 
 // Convert makes those files of a share that nobody has made yet, and returns how many it has made.
 func (p Part) Convert(ctx context.Context, v View, share convert.Share) (made int, err error) {
-	w, err := p.open(v)
+	w, err := p.open(v, StageConvert)
 	if err != nil {
 		return 0, again(err)
 	}
@@ -111,6 +114,9 @@ func (p Part) Convert(ctx context.Context, v View, share convert.Share) (made in
 	done, o, err := w.common(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if unfitted, err := w.unfitted(done.Plan); unfitted || err != nil {
+		return 0, errors.Join(err, &convert.UnfittedError{Folder: w.parts.Path()})
 	}
 	w.fill(&o, w.stats)
 	var finish func()
@@ -131,7 +137,7 @@ type work struct {
 }
 
 // open opens what was planned.
-func (p Part) open(v View) (*work, error) {
+func (p Part) open(v View, stage Stage) (*work, error) {
 	p.Limits.Set()
 	parts, err := checkpoint.OpenParts(fsys.OS{}, p.Out, false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,14 +147,14 @@ func (p Part) open(v View) (*work, error) {
 		return nil, err
 	}
 	w := &work{parts: parts}
-	if err := w.prepare(p, v); err != nil {
+	if err := w.prepare(p, v, stage); err != nil {
 		return nil, errors.Join(err, parts.Close())
 	}
 	return w, nil
 }
 
 // prepare reads what was asked for, and chooses the same again.
-func (w *work) prepare(p Part, v View) error {
+func (w *work) prepare(p Part, v View, stage Stage) error {
 	err := getCommon(w.parts, requestFile, &w.asked)
 	if errors.Is(err, fs.ErrNotExist) {
 		return plan.Misuse("nothing is planned in %q", w.parts.Path()).Try("plan it first")
@@ -162,7 +168,7 @@ func (w *work) prepare(p Part, v View) error {
 	if err != nil {
 		return err
 	}
-	w.run = &run{Conversion: c, View: v, model: model, temp: w.parts.Scratch}
+	w.run = &run{Conversion: c, View: v, model: model, temp: w.parts.Scratch, light: stage != StageSearch && stage != StageFit}
 	if w.choices, w.own, err = w.foresee(); err != nil {
 		return errors.Join(err, model.Source.Close())
 	}
@@ -200,7 +206,14 @@ func (w *work) common(ctx context.Context) (*Outcome, convert.Options, error) {
 		return nil, convert.Options{}, again(err)
 	}
 	done, err := w.plan(w.choices, f.Sizes, w.stats)
-	return done, convert.Options{Budget: w.Limits.budget(), Constants: f.Constants, Parts: w.parts}, err
+	if err != nil {
+		return nil, convert.Options{}, err
+	}
+	o := convert.Options{Budget: w.Limits.budget(), Constants: f.Constants, Parts: w.parts}
+	if o.Lesson, err = w.healedOn(ctx, done.Plan); err == nil {
+		o.Won, err = convert.Fitted(w.parts)
+	}
+	return done, o, err
 }
 
 // close gives up what is open, and adds to err what fails then.

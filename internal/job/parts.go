@@ -12,7 +12,6 @@ import (
 	"github.com/mha2mla/mha2mla/internal/checkpoint"
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/fsys"
-	"github.com/mha2mla/mha2mla/internal/heal"
 	"github.com/mha2mla/mha2mla/internal/option"
 	"github.com/mha2mla/mha2mla/internal/plan"
 )
@@ -41,36 +40,40 @@ type found struct {
 // Plan prepares a conversion that parts will make, on several machines, and that is then joined
 // (Part). It looks at headers alone, and puts down what was asked for in a folder beside the
 // output. Tasks is how many a script is printed for; 0: none is. The outcome has no plan if the
-// search finds its sizes.
-func (c Conversion) Plan(ctx context.Context, v View, tasks int) (*Outcome, error) {
+// search finds its sizes. The stages are those that parts go through.
+func (c Conversion) Plan(ctx context.Context, v View, tasks int) (*Outcome, []Stage, error) {
+	if c.Distill > 0 {
+		return nil, nil, plan.Misuse("%v trains all layers together, which parts do not share", option.Distill.Is(c.Distill)).Try("convert on one machine, or leave it out")
+	}
 	if err := c.absolute(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	model, err := OpenSource(c.In, c.Config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer model.Source.Close()
 	if err := convert.Check(model, c.Out, c.Force); err != nil {
-		return nil, noFolder(c.Out, err)
+		return nil, nil, noFolder(c.Out, err)
 	}
 	looking := &run{Conversion: c, View: v, model: model}
 	looking.DryRun = true // what this machine has does not matter
 	choices, stats, err := looking.prepare(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer stats.done()
-	if err := divisible(choices); err != nil {
-		return nil, err
-	}
 	done := &Outcome{}
 	if sizes := choices.Sizes(); sizes.Planned() {
 		if done, err = looking.plan(choices, sizes, stats); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return done, request{c, tasks}.put()
+	share, err := c.share()
+	if err != nil {
+		return nil, nil, err
+	}
+	return done, c.stages(choices, share), request{c, tasks}.put()
 }
 
 // put puts the request down, unless it is there already.
@@ -120,18 +123,6 @@ func getCommon(parts *checkpoint.Parts, name string, content any) error {
 	}
 	if err := json.Unmarshal(text, content); err != nil {
 		return &checkpoint.FormatError{Path: filepath.Join(parts.Path(), name), What: err.Error(), Tip: "remove the folder and plan again"}
-	}
-	return nil
-}
-
-// divisible is an error if a conversion trains layers, which parts do not share.
-func divisible(c *plan.Choices) error {
-	maths := c.Maths(c.Sizes())
-	switch {
-	case maths.Distill > 0:
-		return plan.Misuse("%v trains all layers together, which parts do not share", option.Distill.Is(maths.Distill)).Try("convert on one machine, or leave it out")
-	case maths.Heal != heal.None:
-		return plan.Misuse("%v needs layers in order, which parts do not share", option.Heal.Is(maths.Heal.String())).Try("convert on one machine, or %v", option.Heal.Is(heal.None.String()))
 	}
 	return nil
 }

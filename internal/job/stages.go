@@ -1,5 +1,10 @@
 package job
 
+import (
+	"github.com/mha2mla/mha2mla/internal/heal"
+	"github.com/mha2mla/mha2mla/internal/plan"
+)
+
 // Stage is something that parts do on the way from the plan to the output. Each is a command, and
 // begins when the one before it has ended.
 type Stage string
@@ -9,6 +14,7 @@ const (
 	StageText      Stage = "text"
 	StageCalibrate Stage = "calibrate"
 	StageSearch    Stage = "search"
+	StageFit       Stage = "fit"
 	StageConvert   Stage = "convert"
 	StageFinalize  Stage = "finalize"
 )
@@ -16,18 +22,17 @@ const (
 // Shared reports whether the stage is shared out among tasks.
 func (s Stage) Shared() bool { return s == StageCalibrate || s == StageConvert }
 
-// Stages lists the stages that the conversion has. Errors are those of what cannot be meant.
-func (c Conversion) Stages() ([]Stage, error) {
-	share, err := c.share()
-	if err != nil {
-		return nil, err
-	}
-	var stages []Stage
+// stages lists the stages that the conversion has, with the given share of text of the model's own.
+func (c Conversion) stages(choices *plan.Choices, share float64) (stages []Stage) {
 	if c.speaks(share) {
 		stages = append(stages, StageText)
 	}
 	if share > 0 || c.named() {
 		stages = append(stages, StageCalibrate)
 	}
-	return append(stages, StageSearch, StageConvert, StageFinalize), nil
+	stages = append(stages, StageSearch)
+	if choices.Heal() != heal.None {
+		stages = append(stages, StageFit)
+	}
+	return append(stages, StageConvert, StageFinalize)
 }

@@ -59,6 +59,7 @@ type statistics struct {
 	text         *convert.Text
 	given        calib.Text     // of the user's
 	windows      tokens.Windows // that they are of, as far as they were gathered at once
+	more         tokens.Windows // to learn from besides, if the source has made them already
 	held         tokens.Windows // windows that they are not of
 	unmade       error          // why the model has made no text that it should have; nil: it has
 	close        []func()

@@ -8,6 +8,7 @@ import (
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/fault"
 	"github.com/mha2mla/mha2mla/internal/fsys"
+	"github.com/mha2mla/mha2mla/internal/tokens"
 )
 
 // textFile is the file in the folder of the parts that has the text, as said.
@@ -37,7 +38,7 @@ func (c Conversion) speaks(share float64) bool { return share > 0 || c.named() |
 // Text reads the text that the user has named, has the model make what it is to make, and puts all
 // of it down, so that all parts run the same.
 func (p Part) Text(ctx context.Context, v View) (err error) {
-	w, err := p.open(v)
+	w, err := p.open(v, StageText)
 	if err != nil {
 		return again(err)
 	}
@@ -50,6 +51,9 @@ func (p Part) Text(ctx context.Context, v View) (err error) {
 		return err
 	}
 	t, err := w.texts(ctx, given, w.own)
+	if err == nil {
+		t.More, err = w.more(ctx, t)
+	}
 	if err != nil {
 		return again(err)
 	}
@@ -58,6 +62,21 @@ func (p Part) Text(ctx context.Context, v View) (err error) {
 		return err
 	}
 	return putCommon(w.parts, textFile, said{origin, *t})
+}
+
+// more has the model make the text that layers learn from beside that of their statistics.
+func (w *work) more(ctx context.Context, t *texts) (tokens.Windows, error) {
+	stats := w.gatherer().about(t, w.own)
+	choices, err := w.choices.Learn(stats.known(w.foreseen(w.own)))
+	if err != nil {
+		return nil, err
+	}
+	p := w.lessonPlan(choices.Maths(choices.Sizes()), stats)
+	if p == nil {
+		return nil, nil
+	}
+	made, err := w.gatherer().makeText(ctx, *p, t.Given)
+	return made.Kept, err
 }
 
 // origin says what this process makes things with.
