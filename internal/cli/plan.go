@@ -19,7 +19,7 @@ import (
 func newPlan() *cobra.Command {
 	var o job.Conversion
 	var calibrate string
-	var slurm int
+	var slurm, kubernetes int
 	cmd := &cobra.Command{
 		Use:   "plan [flags] IN OUT",
 		Short: "Plan a conversion for several machines to share",
@@ -37,7 +37,7 @@ What is shared out are chunks of text, eight of each text at most, and files:
 part is killed. Layers are healed by one part.
 
 With --slurm N, plan prints a script of N tasks for Slurm, to be read, edited
-and run with sh.`,
+and run with sh; with --kubernetes N, jobs of N pods for kubectl apply.`,
 		Example: `  mha2mla plan --cache 576 model/ converted/
   mha2mla part text converted/
   mha2mla part calibrate 0/1 converted/
@@ -51,21 +51,26 @@ and run with sh.`,
 	takes(cmd, "IN", "OUT")
 	conversionFlags(cmd, &o, &calibrate)
 	wish(cmd.Flags(), &slurm, "slurm", "N", "", "print a script of so many tasks for Slurm", positive)
+	wish(cmd.Flags(), &kubernetes, "kubernetes", "N", "", "print jobs of so many pods for Kubernetes", positive)
+	cmd.MarkFlagsMutuallyExclusive("slurm", "kubernetes")
 	output := uiFlags(cmd)
 	cmd.RunE = failing(func(cmd *cobra.Command, args []string) error {
 		if err := setConversion(&o, args, calibrate); err != nil {
 			return err
 		}
 		u := output()
-		done, stages, err := o.Plan(cmd.Context(), u, slurm)
+		done, stages, err := o.Plan(cmd.Context(), u, max(slurm, kubernetes))
 		if err != nil {
 			return err
 		}
 		if done.Plan != nil {
 			advise(u, done.Plan)
 		}
-		if slurm > 0 {
+		switch {
+		case slurm > 0:
 			return writeScript(u.out, slurmScript, o.Out, stages, slurm)
+		case kubernetes > 0:
+			return writeScript(u.out, kubernetesJobs, o.Out, stages, kubernetes)
 		}
 		return printPlan(u, o.Out, done)
 	})
@@ -96,6 +101,11 @@ func printPlan(u *ui, out string, done *job.Outcome) error {
 //go:embed slurm.sh
 var slurmScript string
 
+// kubernetesJobs is the template of jobs for Kubernetes.
+//
+//go:embed kubernetes.yaml
+var kubernetesJobs string
+
 // writeScript fills in a template of a script that goes through stages in so many tasks.
 func writeScript(w io.Writer, text, out string, stages []job.Stage, tasks int) error {
 	program, err := os.Executable()
@@ -111,9 +121,10 @@ func writeScript(w io.Writer, text, out string, stages []job.Stage, tasks int) e
 	}
 	return t.Execute(w, struct {
 		Program, Out            string // quoted for a shell
+		Path, Folder            string // of the output
 		Stages                  []job.Stage
 		Tasks, Last, Processors int
-	}{shellWord(program), shellWord(out), stages, tasks, tasks - 1, runtime.GOMAXPROCS(0)})
+	}{shellWord(program), shellWord(out), out, filepath.Dir(out), stages, tasks, tasks - 1, runtime.GOMAXPROCS(0)})
 }
 
 // shellWord quotes a word for a shell.

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 
 	"github.com/mha2mla/mha2mla/internal/convert"
 	"github.com/mha2mla/mha2mla/internal/heal"
@@ -20,7 +21,7 @@ func (p Part) Fit(ctx context.Context, v View) (err error) {
 	if err != nil {
 		return err
 	}
-	if unfitted, err := w.unfitted(done.Plan); !unfitted || err != nil {
+	if _, err := w.fitted(done.Plan); !errors.As(err, new(*convert.UnfittedError)) {
 		return err
 	}
 	windows, err := w.lesson(ctx, done.Plan, w.stats)
@@ -36,13 +37,17 @@ func (p Part) Fit(ctx context.Context, v View) (err error) {
 	return convert.Fit(ctx, done.Plan, o)
 }
 
-// unfitted reports whether p has its layers healed and that is not done yet.
-func (w *work) unfitted(p *plan.Plan) (bool, error) {
+// fitted returns what healing the layers of p has won; nil if they are not healed. It is a
+// convert.UnfittedError if that is not done yet.
+func (w *work) fitted(p *plan.Plan) (*heal.Won, error) {
 	if p.Maths.Heal == heal.None {
-		return false, nil
+		return nil, nil
 	}
 	won, err := convert.Fitted(w.parts)
-	return won == nil, err
+	if won == nil && err == nil {
+		err = &convert.UnfittedError{Folder: w.parts.Path()}
+	}
+	return won, err
 }
 
 // healedOn returns the windows that the layers of p are healed on; nil if they are not.

@@ -62,8 +62,10 @@ func (p Part) Missing(ctx context.Context, v View) (m *Missing, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if unfitted, err := w.unfitted(done.Plan); unfitted || err != nil {
-		return &Missing{Stage: StageFit}, err
+	if _, err := w.fitted(done.Plan); errors.As(err, new(*convert.UnfittedError)) {
+		return &Missing{Stage: StageFit}, nil
+	} else if err != nil {
+		return nil, err
 	}
 	shards, err := convert.Missing(done.Plan, w.parts)
 	if len(shards) == 0 {
@@ -169,6 +171,9 @@ func (p Part) join(ctx context.Context, v View, wait time.Duration) (done *Outco
 		return nil, err
 	}
 	if err := w.await(ctx, done, wait); err != nil {
+		return nil, err
+	}
+	if o.Won, err = w.fitted(done.Plan); err != nil { // not before all is there
 		return nil, err
 	}
 	if w.output, err = convert.Reserve(w.model, w.Out, checkpoint.Replace{Force: w.Force, Resume: true}); err != nil {

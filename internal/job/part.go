@@ -115,8 +115,8 @@ func (p Part) Convert(ctx context.Context, v View, share convert.Share) (made in
 	if err != nil {
 		return 0, err
 	}
-	if unfitted, err := w.unfitted(done.Plan); unfitted || err != nil {
-		return 0, errors.Join(err, &convert.UnfittedError{Folder: w.parts.Path()})
+	if _, err := w.fitted(done.Plan); err != nil {
+		return 0, err
 	}
 	w.fill(&o, w.stats)
 	var finish func()
@@ -210,9 +210,7 @@ func (w *work) common(ctx context.Context) (*Outcome, convert.Options, error) {
 		return nil, convert.Options{}, err
 	}
 	o := convert.Options{Budget: w.Limits.budget(), Constants: f.Constants, Parts: w.parts}
-	if o.Lesson, err = w.healedOn(ctx, done.Plan); err == nil {
-		o.Won, err = convert.Fitted(w.parts)
-	}
+	o.Lesson, err = w.healedOn(ctx, done.Plan)
 	return done, o, err
 }
 
