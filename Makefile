@@ -10,7 +10,7 @@ IDS     := $(MODEL)/tinystories.ids.json
 # one static binary: no C anywhere
 export CGO_ENABLED = 0
 
-.PHONY: build test race torture cases real stock engines kubernetes bench lint tidy generate generated cross man ci demo clean
+.PHONY: build test race torture cases real stock engines kubernetes slurm bench lint tidy generate generated cross man ci demo clean
 
 build:
 	$(GO) build -trimpath -o $(PROGRAM) ./cmd/mha2mla
@@ -60,6 +60,11 @@ engines: build
 # test is a module of its own
 kubernetes: build
 	MHA2MLA_PROGRAM=$(CURDIR)/$(PROGRAM) $(GO) test -C internal/dev/kubernetes -count=1 ./...
+
+# converts on a real Slurm of four nodes in name spaces, while jobs are killed and lost. It needs
+# root, and says loudly where it cannot be tried.
+slurm: build
+	.ci/slurm $(PROGRAM)
 
 # the ratios need a C compiler with libopenblas-dev, and a Python with torch, as
 # Debian has them; what is not there is left out
@@ -115,7 +120,7 @@ demo: build
 	$(PROGRAM) verify --skip-tokens 16384 --max-tokens 16384 --max-kl 0.22 --tokens $(IDS) $(MODEL) $(BUILD)/demo
 
 # what the README promises must hold in a clean copy of what is committed
-ci: tidy lint generated build cross race cases kubernetes
+ci: tidy lint generated build cross race cases kubernetes slurm
 	rm -rf $(BUILD)/clean && mkdir -p $(BUILD)/clean
 	git -c safe.directory='*' archive HEAD | tar -x -C $(BUILD)/clean
 	$(MAKE) -C $(BUILD)/clean demo test
