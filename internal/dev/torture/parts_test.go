@@ -69,8 +69,8 @@ func (s sharing) join(files fsys.FS) error {
 // everything is the only share.
 var everything = convert.Share{Number: 0, Of: 1}
 
-// TestEveryCallOfParts fails, and kills, every stage of a conversion in parts at every call that it
-// makes to write. What is done again then ends in the same bytes, and nothing appears before.
+// TestEveryCallOfParts fails, kills, and repeats as a network does, every stage of a conversion in
+// parts at every call that it makes to write. What is done again then ends in the same bytes, and nothing appears before.
 func TestEveryCallOfParts(t *testing.T) {
 	step := 1
 	if !long {
@@ -90,7 +90,7 @@ func TestEveryCallOfParts(t *testing.T) {
 		{"join", sharing.join},
 	}
 	for at, stage := range stages {
-		for way, faulty := range map[string]func(int) *faultfs.FS{"failed": faultfs.Fail, "killed": faultfs.Kill} {
+		for way, faulty := range map[string]func(int) *faultfs.FS{"failed": faultfs.Fail, "killed": faultfs.Kill, "repeated": faultfs.Repeat} {
 			t.Run(stage.name+" "+way, func(t *testing.T) {
 				for n := 1; ; n += step {
 					s, files := sharing{m, filepath.Join(tempDir(t), "out")}, faulty(n)

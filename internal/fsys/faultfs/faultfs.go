@@ -17,6 +17,7 @@ var ErrKilled = errors.New("killed")
 type FS struct {
 	at   int  // number of the call that fails, counted from 1; 0 if none does
 	kill bool // all later calls fail, too
+	late bool // it does what it should before it fails
 
 	mu     sync.Mutex
 	calls  int
@@ -28,6 +29,11 @@ type FS struct {
 
 // Fail returns a file system in which the n-th call fails.
 func Fail(n int) *FS { return &FS{at: n} }
+
+// Repeat returns a file system in which the n-th call is made twice, as a network does that has lost
+// the answer to a request, so that a rename or a removal that has succeeded fails for want of the
+// file.
+func Repeat(n int) *FS { return &FS{at: n, late: true} }
 
 // Kill returns a file system on which the process dies in the n-th call. That call does
 // half of what it should, and no later call does anything. All files are closed and all
@@ -75,8 +81,14 @@ func (f *FS) callHalf(half func(), paths ...string) error {
 		f.die()
 		return ErrKilled
 	}
+	if f.late {
+		return errRepeated
+	}
 	return syscall.EIO
 }
+
+// errRepeated is the error of the second of two calls.
+var errRepeated = &fs.PathError{Op: "repeat", Err: fs.ErrNotExist}
 
 // die closes all files and releases all locks, as the system does when a process dies.
 func (f *FS) die() {
@@ -135,7 +147,11 @@ func (d *folder) in(name string) string { return filepath.Join(d.Path(), name) }
 
 // then counts a call that changes something, and makes it unless it shall fail.
 func (d *folder) then(do func() error, paths ...string) error {
-	if err := d.fs.call(paths...); err != nil {
+	err := d.fs.call(paths...)
+	if err == errRepeated { //nolint:errorlint // it is that very error
+		return errors.Join(do(), err)
+	}
+	if err != nil {
 		return err
 	}
 	return do()
