@@ -86,5 +86,5 @@ func blocks(s *subject, _ Engine) (string, option.Text) {
 	if s.model.MLA.KVLoraRank%blockOf == 0 {
 		return "", nothing
 	}
-	return fmt.Sprintf("it quantises no cache of %d floats, which blocks of %d do not divide", s.model.MLA.KVLoraRank, blockOf), option.Textf("convert with %v a multiple of %d if -ctk q8_0 is wanted", option.Rank, blockOf)
+	return fmt.Sprintf("it quantises no cache of %d floats, which blocks of %d do not divide", s.model.MLA.KVLoraRank, blockOf), option.Textf("convert with %v a multiple of %d if -ctk q8_0 -ctv q8_0 is wanted", option.Rank, blockOf)
 }
