@@ -43,6 +43,10 @@ func StepTime(ctx context.Context, m *family.Model, w *latent.Weights, window in
 	if err != nil {
 		return 0, err
 	}
-	t.optimisers[0].Step(g, 0)
-	return head + time.Duration(m.Layers)*(time.Since(start)-head), nil
+	layer := time.Since(start) - head
+	descent, err := latent.MeanStep(func() error {
+		t.optimisers[0].Step(g, 0)
+		return nil
+	})
+	return head + time.Duration(m.Layers)*(layer+descent), err
 }

@@ -28,7 +28,5 @@ func StepTime(ctx context.Context, w *latent.Weights) (time.Duration, error) {
 	}
 	t := newTraining(ctx, &s, w, lengths)
 	optimiser, gradient := latent.NewSoap(t.layer), t.layer.Twin()
-	start := time.Now()
-	err := t.step(optimiser, gradient, 0)
-	return time.Since(start), err
+	return latent.MeanStep(func() error { return t.step(optimiser, gradient, 0) })
 }

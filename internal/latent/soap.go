@@ -3,6 +3,7 @@ package latent
 import (
 	"math"
 	"slices"
+	"time"
 
 	"gonum.org/v1/gonum/blas"
 
@@ -49,6 +50,20 @@ func (s *Soap[T]) Step(g *Layer[T], part float64) {
 		d.observe(gradient.General, renew)
 		d.step(tensors[k].General, gradient.General, T(part*largestStep*d.size/first), T(1/second))
 	}
+}
+
+// MeanStep measures how long a step takes on average. Step is called twice and must take a step of
+// an optimiser that has taken none: the first chooses the bases, and the second does not.
+func MeanStep(step func() error) (time.Duration, error) {
+	var took [2]time.Duration
+	for i := range took {
+		start := time.Now()
+		if err := step(); err != nil {
+			return 0, err
+		}
+		took[i] = time.Since(start)
+	}
+	return took[1] + (took[0]-took[1])/renewal, nil
 }
 
 // descent is the state of the optimiser for one tensor.
