@@ -85,11 +85,7 @@ func (l *fitLedger) begin(_ context.Context, r *run) error {
 	if err := r.readLayers(); err != nil {
 		return err
 	}
-	need, err := r.room()
-	if err != nil {
-		return err
-	}
-	return l.parts.CheckSpace(need)
+	return l.checkSpace(r)
 }
 
 // note publishes what was found out about a layer, after its weights.

@@ -63,6 +63,11 @@ func (l *partLedger) begin(_ context.Context, r *run) error {
 			return err
 		}
 	}
+	return l.checkSpace(r)
+}
+
+// checkSpace makes sure that there is room for what the run is to write.
+func (l *partLedger) checkSpace(r *run) error {
 	need, err := r.room()
 	if err != nil {
 		return err
